@@ -1,0 +1,66 @@
+// Source: reading one fixed version, entry by entry. Used to send (the primary's pins), to verify
+// and to restore (the secondary's versions).
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "common/component/data_set.hpp"
+#include "common/component/entry.hpp"
+
+namespace lockstep::component {
+
+// Entries in manifest order, one at a time, so that memory does not grow with the tree (a huge
+// directory is sorted on disk). Thread rule: one thread.
+class EntryCursor {
+ public:
+  virtual ~EntryCursor() = default;
+  // The next entry, or nothing at the end. Errors: source-read, source-special, nested-mount.
+  virtual Result<std::optional<Entry>> next() = 0;
+};
+
+// The content of one regular file. Thread rule: one thread.
+class EntryReader {
+ public:
+  virtual ~EntryReader() = default;
+  // Fills `into` from `offset`; returns how many bytes, fewer only at the end of the file. Error:
+  // source-read.
+  virtual Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into) = 0;
+};
+
+// Thread rule: open() and changed_extents() may be called from several threads.
+class Source {
+ public:
+  virtual ~Source() = default;
+
+  // All entries of the version.
+  virtual Result<std::unique_ptr<EntryCursor>> entries() = 0;
+
+  // The content of a regular file that entries() returned (of a hard_link: ask for its target).
+  virtual Result<std::unique_ptr<EntryReader>> open(const Entry& entry) = 0;
+
+  // True where `now` certainly has the content, metadata and xattrs that `before` had: `before` was
+  // returned by the cursor of an earlier version of the same data set (its `native` included).
+  // Where this cannot be known the answer is false, and the content is read.
+  virtual bool unchanged(const Entry& before, const Entry& now) const = 0;
+
+  // Runs of bytes in which `entry` may differ from the entry of the same path in `base` (a version
+  // of the same set that is still held), sorted and disjoint, cut at the smaller size; nothing where
+  // that is not known or not worth it: then all is sent. A cheap look (shared extents) or a
+  // comparison of the two files, as the component sees fit.
+  virtual Result<std::optional<std::vector<Extent>>> changed_extents(const Entry& entry,
+                                                                     const Version& base) = 0;
+};
+
+// Opens sources. Thread rule: any thread.
+class Sources {
+ public:
+  virtual ~Sources() = default;
+  // Errors: version-missing, source-read.
+  virtual Result<std::unique_ptr<Source>> open(const Version& version) = 0;
+};
+
+}  // namespace lockstep::component

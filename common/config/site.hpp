@@ -1,0 +1,62 @@
+// lockstep.yaml: one site's configuration (docs/configuration.md; samples in docs/samples).
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/clock/moment.hpp"
+#include "common/error/error.hpp"
+#include "common/transport/peer.hpp"
+
+namespace lockstep::config {
+
+struct Agent {
+  std::string name;               // unique over the site: "north-snapshot"
+  transport::Role role = transport::Role::snapshot_agent;
+  std::string endpoint;           // control
+  std::string bulk;               // transfer-agents only
+  std::string events;
+  bool registrar = false;         // exactly one transfer-agent of each cluster
+};
+
+struct Cluster {
+  std::string name;               // "north"
+  std::string root;               // absolute: where data sets lie whose place the policy leaves out
+  bool initially_primary = false;
+  Nanos lock;                     // a point younger than this is not deleted by this cluster's registrar
+  std::vector<Agent> agents;
+};
+
+struct ControlService {
+  std::string name;               // "policy", "scheduler"
+  std::string endpoint;
+  std::string events;
+};
+
+struct Site {
+  std::string file;               // absolute path of lockstep.yaml
+  std::string name;
+  std::string state;              // absolute directory: journals, pid files, logs
+  std::string keys;               // absolute directory of key files; empty: no keys (ipc only)
+  std::string first_promotion;    // UUIDv7: the promotion id of identity epoch 1
+  bool insecure = false;
+  int max_runs_per_cluster = 2;
+  Nanos arm_ahead = seconds(2);
+  std::string log_format = "text";   // or "json"
+  std::string log_level = "info";
+  std::vector<ControlService> control;
+  std::map<std::string, Cluster> clusters;
+  std::vector<std::string> here;  // which services `lockstep up` runs on this host
+
+  const Agent* find_agent(const std::string& name, const Cluster** cluster = nullptr) const;
+  const Agent* registrar(const std::string& cluster) const;
+  // The parties with their public keys read from `keys`; `self`'s secret key too, where there are
+  // keys. Errors: key-unreadable, key-mode.
+  Result<transport::Directory> directory(const std::string& self) const;
+};
+
+// Errors: config-*, with `file:line:column` in `where`.
+Result<Site> load_site(const std::string& path);
+
+}  // namespace lockstep::config

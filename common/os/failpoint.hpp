@@ -1,0 +1,12 @@
+// Failpoints: named places at which a test ends the process as if it had been killed.
+//
+// LOCKSTEP_FAILPOINT=name:n (n from 1, default 1) ends the process by SIGKILL to itself when
+// failpoint(name) is reached for the n-th time. Without the variable the cost is one load.
+// LOCKSTEP_FAILPOINT_LIST=FILE appends each name at its first passing, so that a sweep knows them.
+#pragma once
+
+namespace lockstep::os {
+
+void failpoint(const char* name);
+
+}  // namespace lockstep::os
