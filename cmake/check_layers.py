@@ -1,0 +1,71 @@
+#!/usr/bin/python3
+"""Holds every #include of ours against the layers of docs/architecture.md (standard library only)."""
+import os
+import re
+import subprocess
+import sys
+
+# folder: the folders it may include from, besides itself
+BASE = {"common/error"}
+CLOCK = BASE | {"common/clock"}
+SEAM = CLOCK | {"common/component"}
+MESSAGE = CLOCK | {"common/message"}
+JOURNAL = MESSAGE | {"common/journal", "common/os"}
+TRANSPORT = JOURNAL | {"common/transport"}
+CONFIG = TRANSPORT | {"common/config"}
+POLICY = SEAM | MESSAGE | {"common/config"}
+SERVICE = CONFIG | {"common/service"}
+STREAM = SEAM | MESSAGE | {"common/os", "common/stream", "common/transport"}
+AGENT = SERVICE | SEAM | STREAM | {"common/components", "common/policy"}
+MAY = {
+    "common/error": BASE,
+    "common/os": CLOCK,
+    "common/clock": CLOCK | {"common/os"},
+    "common/component": SEAM | {"common/os"},
+    "common/components": SEAM | {"common/os", "common/components"},
+    "common/message": MESSAGE | {"common/os"},
+    "common/journal": JOURNAL,
+    "common/transport": TRANSPORT,
+    "common/config": CONFIG,
+    "common/policy": POLICY,
+    "common/service": SERVICE,
+    "common/stream": STREAM,
+    "services/scheduler/run": set(),
+    "services/scheduler": SERVICE | {"common/policy", "common/component"},
+    "services/policy": SERVICE | {"common/policy", "common/component"},
+    "services/cli": SERVICE | {"common/policy", "common/component"},
+    "services/snapshot-agent": AGENT,
+    "services/transfer-agent": AGENT,
+}
+INCLUDE = re.compile(r'^\s*#\s*include\s+"((?:common|services|tests)/[^"]+)"')
+
+
+def layer(path):
+    fitting = [name for name in MAY if path == name or path.startswith(name + "/")]
+    return max(fitting, key=len) if fitting else None
+
+
+def main():
+    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "*.cpp", "*.hpp"],
+                           check=True, capture_output=True, text=True).stdout.split()
+    problems = 0
+    for path in files:
+        own = layer(path)
+        if own is None:
+            continue                      # tests may include what they test
+        with open(path, encoding="utf-8") as handle:
+            for number, line in enumerate(handle, 1):
+                match = INCLUDE.match(line)
+                if not match:
+                    continue
+                other = layer(os.path.normpath(match.group(1)))
+                if other is not None and other != own and other not in MAY[own]:
+                    print(f"{path}:{number}: {own} may not include {match.group(1)}")
+                    problems += 1
+    if problems:
+        sys.exit(f"{problems} includes cross a layer; see docs/architecture.md")
+    print(f"layers: {len(files)} files keep to them")
+
+
+if __name__ == "__main__":
+    main()
