@@ -78,8 +78,9 @@ class Tree:
         link = os.readlink(path) if kind == 3 else b""
         if kind == 1:
             names = sorted(name for name in os.listdir(path) if name != b".lockstep")
-            tail = struct.pack("<Q", len(names)) + b"".join(
+            tail = b"".join(
                 counted(name) + self.digest(relative + b"/" + name if relative else name) for name in names)
+            tail += struct.pack("<Q", len(names))
         else:
             tail = content_digest(path) if kind == 2 else b""
         if kind == 2:
