@@ -3,6 +3,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/clock/moment.hpp"
@@ -12,43 +13,48 @@
 namespace lockstep::config {
 
 struct Agent {
-  std::string name;               // unique over the site: "north-snapshot"
+  std::string name;  // unique over the site: "north-snapshot"
   transport::Role role = transport::Role::snapshot_agent;
-  std::string endpoint;           // control
-  std::string bulk;               // transfer-agents only
+  std::string endpoint;  // control
+  std::string bulk;      // transfer-agents only
   std::string events;
-  bool registrar = false;         // exactly one transfer-agent of each cluster
+  bool registrar = false;  // exactly one transfer-agent of each cluster
 };
 
 struct Cluster {
-  std::string name;               // "north"
-  std::string root;               // absolute: where data sets lie whose place the policy leaves out
+  std::string name;  // "north"
+  std::string root;  // absolute: where data sets lie whose place the policy leaves out
   bool initially_primary = false;
-  Nanos lock;                     // a point younger than this is not deleted by this cluster's registrar
+  Nanos lock;  // a point younger than this is not deleted by this cluster's registrar
   std::vector<Agent> agents;
 };
 
 struct ControlService {
-  std::string name;               // "policy", "scheduler"
+  std::string name;  // "policy", "scheduler"
   std::string endpoint;
   std::string events;
 };
 
 struct Site {
-  std::string file;               // absolute path of lockstep.yaml
+  std::string file;  // absolute path of lockstep.yaml
   std::string name;
-  std::string state;              // absolute directory: journals, pid files, logs
-  std::string keys;               // absolute directory of key files; empty: no keys (ipc only)
-  std::string first_promotion;    // UUIDv7: the promotion id of identity epoch 1
+  std::string state;            // absolute directory: journals, pid files, logs
+  std::string keys;             // absolute directory of key files; empty: no keys (ipc only)
+  std::string first_promotion;  // UUIDv7: the promotion id of identity epoch 1
   bool insecure = false;
   int max_runs_per_cluster = 2;
   Nanos arm_ahead = seconds(2);
-  std::string log_format = "text";   // or "json"
+  std::string log_format = "text";  // or "json"
   std::string log_level = "info";
   std::vector<ControlService> control;
   std::map<std::string, Cluster> clusters;
-  std::vector<std::string> here;  // which services `lockstep up` runs on this host
+  std::vector<std::string> here;  // which services `lockstep up` runs on this host; default: all
+  std::vector<std::string> users = {"user"};  // parties with the role user (the first is the CLI's)
+  std::vector<std::string> subscribers;       // parties that may only follow events
 
+  // Whether agents of two clusters are reached at one host (ipc, or the same host of tcp): their
+  // paths are then paths of one machine and must not overlap.
+  bool clusters_share_host() const;
   const Agent* find_agent(const std::string& name, const Cluster** cluster = nullptr) const;
   const Agent* registrar(const std::string& cluster) const;
   // The parties with their public keys read from `keys`; `self`'s secret key too, where there are
@@ -58,5 +64,9 @@ struct Site {
 
 // Errors: config-*, with `file:line:column` in `where`.
 Result<Site> load_site(const std::string& path);
+// The same from text. `file` is its absolute path, against whose directory relative paths stand;
+// `shown_as` names it in messages.
+Result<Site> parse_site(std::string_view yaml, const std::string& file,
+                        const std::string& shown_as);
 
 }  // namespace lockstep::config

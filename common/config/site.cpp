@@ -1,0 +1,389 @@
+#include "common/config/site.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "common/config/files.hpp"
+#include "common/config/reader.hpp"
+#include "common/message/uuid.hpp"
+
+namespace lockstep::config {
+
+namespace {
+
+namespace fs = std::filesystem;
+using transport::Role;
+
+// sockaddr_un holds 108 bytes with the NUL at the end (unix(7)).
+constexpr std::size_t kMaxSocketPath = 107;
+
+// Reads one site; holds what the checks over several keys need.
+class SiteReader {
+ public:
+  SiteReader(std::string file, Report& report) : report_(report) {
+    site_.file = std::move(file);
+    base_ = fs::path{site_.file}.parent_path();
+  }
+
+  Site read(Map& root) {
+    if (const auto version = root.require("lockstep", "the form of this file: 1")) {
+      version->integer(1, 1);
+    }
+    if (const auto name = root.require("site", "this site's name")) {
+      site_.name = name->name().value_or("");
+    }
+    site_.state = absolute(root.require("state", "where journals, pid files and logs lie"));
+    site_.keys = absolute(root.find("keys"));
+    if (const auto insecure = root.find("insecure")) {
+      site_.insecure = insecure->boolean().value_or(false);
+    }
+    if (const auto id = root.require("first_promotion", "a UUIDv7, the same at every site")) {
+      read_promotion(*id);
+    }
+    if (const auto control = root.require("control", "the control device's services")) {
+      read_control(*control);
+    }
+    if (const auto clusters = root.require("clusters", "the two clusters")) {
+      read_clusters(*clusters);
+    }
+    read_people(root);
+    read_here(root);
+    if (const auto limits = root.find("limits")) read_limits(*limits);
+    if (const auto ahead = root.find("arm_ahead")) {
+      site_.arm_ahead = ahead->duration(milliseconds(1), seconds(3600)).value_or(site_.arm_ahead);
+    }
+    if (const auto log = root.find("log")) read_log(*log);
+    root.finish();
+    return std::move(site_);
+  }
+
+ private:
+  std::string absolute(const std::optional<Value>& value) {
+    if (!value) return {};
+    const auto text = value->text();
+    if (!text) return {};
+    auto path = (base_ / *text).lexically_normal();
+    if (!path.has_filename()) path = path.parent_path();  // "var/" is "var"
+    return path.string();
+  }
+
+  void read_promotion(const Value& value) {
+    const auto id = value.text();
+    if (!id) return;
+    if (!message::is_uuid(*id) || (*id)[14] != '7') {
+      value.problem(ErrorCode::config_bad_value,
+                    "expected a UUID of version 7, found `" + *id + "`",
+                    "`lockstep init` makes one");
+      return;
+    }
+    site_.first_promotion = *id;
+  }
+
+  // A name of a party, once in the whole site.
+  void claim(const std::string& name, const Value& value) {
+    if (!names_.insert(name).second) {
+      value.problem(ErrorCode::config_bad_value,
+                    "the name `" + name + "` is taken by another party of this site");
+    }
+  }
+
+  std::string endpoint(Map& map, std::string_view key, std::string_view what_for) {
+    const auto value = map.require(key, what_for);
+    const auto text = value ? value->text() : std::nullopt;
+    if (!text) return {};
+    std::string out;
+    if (text->starts_with("ipc://")) {
+      out = ipc(*value, text->substr(6));
+    } else if (text->starts_with("tcp://")) {
+      out = tcp(*value, *text);
+    } else {
+      value->problem(ErrorCode::config_bad_value,
+                     "expected ipc://PATH or tcp://HOST:PORT, found `" + *text + "`");
+    }
+    if (!out.empty() && !endpoints_.insert(out).second) {
+      value->problem(ErrorCode::config_bad_value,
+                     "the endpoint `" + *text + "` is used twice in this site");
+    }
+    return out;
+  }
+
+  std::string ipc(const Value& value, const std::string& text) {
+    if (text.empty() || text.front() == '@' || text.front() == '*') {
+      value.problem(ErrorCode::config_bad_value, "expected a path after ipc://",
+                    "abstract names have no owner and no mode, so anybody could bind them");
+      return {};
+    }
+    const std::string path = (base_ / text).lexically_normal().string();
+    if (path.size() > kMaxSocketPath) {
+      value.problem(ErrorCode::config_bad_value,
+                    "the socket's path has " + std::to_string(path.size()) +
+                        " bytes; the kernel allows " + std::to_string(kMaxSocketPath),
+                    "choose a shorter directory, such as one under /run");
+      return {};
+    }
+    return "ipc://" + path;
+  }
+
+  std::string tcp(const Value& value, const std::string& text) {
+    const auto colon = text.rfind(':');
+    const std::string host = text.substr(6, colon < 6 ? 0 : colon - 6);
+    const std::string port = colon < 6 ? "" : text.substr(colon + 1);
+    const bool digits = !port.empty() && port.size() <= 5 && port.front() != '0' &&
+                        port.find_first_not_of("0123456789") == std::string::npos;
+    if (host.empty() || host == "*" || !digits || std::stol(port) > 65535) {
+      value.problem(ErrorCode::config_bad_value, "expected tcp://HOST:PORT, found `" + text + "`",
+                    host == "*" ? "name the address: the other services connect to the same one"
+                                : "the port is a number from 1 to 65535");
+      return {};
+    }
+    if (site_.keys.empty() && !site_.insecure) {
+      value.problem(ErrorCode::config_bad_value, "tcp needs keys, and this file has no `keys`",
+                    "make them with `lockstep keys init`, or use ipc://");
+    }
+    return text;
+  }
+
+  void read_control(const Value& value) {
+    auto control = value.map();
+    if (!control) return;
+    for (const char* name : {"policy", "scheduler", "health-monitor", "gateway"}) {
+      const bool needed =
+          std::string_view{name} == "policy" || std::string_view{name} == "scheduler";
+      const auto entry = needed ? control->require(name, "its endpoints") : control->find(name);
+      auto map = entry ? entry->map() : std::nullopt;
+      if (!map) continue;
+      claim(name, *entry);
+      ControlService service{name, endpoint(*map, "endpoint", "where it is asked"),
+                             endpoint(*map, "events", "where it publishes")};
+      map->finish();
+      site_.control.push_back(std::move(service));
+    }
+    control->finish();
+  }
+
+  void read_clusters(const Value& value) {
+    auto clusters = value.map();
+    if (!clusters) return;
+    int primaries = 0;
+    const auto entries = clusters->entries();
+    for (const auto& [name, entry] : entries) {
+      if (auto map = entry.map()) {
+        Cluster cluster = read_cluster(name, *map);
+        primaries += cluster.initially_primary ? 1 : 0;
+        site_.clusters.emplace(name, std::move(cluster));
+      }
+    }
+    if (!report_.clean()) return;  // what follows would only repeat it
+    if (entries.size() != 2) {
+      value.problem(ErrorCode::config_bad_value,
+                    "expected two clusters, found " + std::to_string(entries.size()));
+    } else if (primaries != 1) {
+      value.problem(
+          ErrorCode::config_bad_value,
+          "expected one cluster with `identity: primary` and one with `identity: secondary`");
+    } else if (site_.clusters_share_host()) {
+      check_roots(value);
+    }
+  }
+
+  void check_roots(const Value& value) {
+    for (const auto& [name, cluster] : site_.clusters) {
+      for (const auto& [other_name, other] : site_.clusters) {
+        if (cluster.root.empty() || other.root.empty() || name == other_name) continue;
+        if (cluster.root == other.root ? name < other_name
+                                       : other.root.starts_with(cluster.root + "/")) {
+          value.problem(ErrorCode::config_bad_value,
+                        "the root of `" + other_name + "` lies in the root of `" + name + "`");
+        }
+      }
+    }
+  }
+
+  Cluster read_cluster(const std::string& name, Map& map) {
+    Cluster cluster;
+    cluster.name = name;
+    cluster.root = absolute(map.require("root", "where its data sets lie by default"));
+    if (cluster.root == "/") map.problem(ErrorCode::config_bad_value, "`/` cannot be a root");
+    if (const auto identity = map.require("identity", "primary or secondary, at the start")) {
+      cluster.initially_primary = identity->choice({"primary", "secondary"}).value_or(1) == 0;
+    }
+    if (const auto lock = map.find("lock")) {
+      cluster.lock = lock->duration(Nanos{0}).value_or(Nanos{});
+    }
+    if (const auto agents = map.require("agents", "its agents")) read_agents(cluster, *agents);
+    map.finish();
+    return cluster;
+  }
+
+  void read_agents(Cluster& cluster, const Value& value) {
+    auto agents = value.map();
+    if (!agents) return;
+    int snapshot_agents = 0;
+    int transfer_agents = 0;
+    int registrars = 0;
+    bool stated = false;
+    for (const auto& [name, entry] : agents->entries()) {
+      auto map = entry.map();
+      if (!map) continue;
+      claim(name, entry);
+      Agent agent;
+      agent.name = name;
+      const auto role = map->require("role", "snapshot-agent or transfer-agent");
+      const bool moves =
+          role && role->choice({"snapshot-agent", "transfer-agent"}).value_or(0) == 1;
+      agent.role = moves ? Role::transfer_agent : Role::snapshot_agent;
+      agent.endpoint = endpoint(*map, "endpoint", "where it is asked");
+      agent.events = endpoint(*map, "events", "where it publishes");
+      if (moves) {
+        agent.bulk = endpoint(*map, "bulk", "where packs arrive");
+        if (const auto registrar = map->find("registrar")) {
+          agent.registrar = registrar->boolean().value_or(false);
+          stated = true;
+        }
+      }
+      map->finish();
+      (moves ? transfer_agents : snapshot_agents)++;
+      registrars += agent.registrar ? 1 : 0;
+      cluster.agents.push_back(std::move(agent));
+    }
+    if (snapshot_agents == 0 || transfer_agents == 0) {
+      value.problem(ErrorCode::config_bad_value,
+                    "expected at least one snapshot-agent and one transfer-agent");
+    } else if (transfer_agents == 1 && !stated) {
+      for (auto& agent : cluster.agents) agent.registrar = agent.role == Role::transfer_agent;
+    } else if (registrars != 1) {
+      value.problem(ErrorCode::config_bad_value,
+                    "expected exactly one transfer-agent with `registrar: true`, found " +
+                        std::to_string(registrars));
+    }
+  }
+
+  // Parties that run no service here: their keys may ask.
+  void read_people(Map& root) {
+    if (const auto users = root.find("users")) {
+      site_.users = users->names().value_or(std::vector<std::string>{});
+      for (const auto& name : site_.users) claim(name, *users);
+    } else {
+      names_.insert("user");
+    }
+    if (const auto subscribers = root.find("subscribers")) {
+      site_.subscribers = subscribers->names().value_or(std::vector<std::string>{});
+      for (const auto& name : site_.subscribers) claim(name, *subscribers);
+    }
+  }
+
+  void read_here(Map& root) {
+    std::vector<std::string> services;
+    for (const auto& service : site_.control) services.push_back(service.name);
+    for (const auto& [name, cluster] : site_.clusters) {
+      for (const auto& agent : cluster.agents) services.push_back(agent.name);
+    }
+    const auto here = root.find("here");
+    if (!here) {
+      site_.here = services;
+      return;
+    }
+    const auto list = here->list();
+    if (!list) return;
+    for (const auto& value : *list) {
+      const auto name = value.name();
+      if (!name) continue;
+      if (std::find(services.begin(), services.end(), *name) == services.end()) {
+        const auto near = nearest(*name, services);
+        value.problem(ErrorCode::config_bad_value,
+                      "no service of this site is named `" + *name + "`",
+                      near ? "did you mean `" + *near + "`?" : "");
+      } else if (std::find(site_.here.begin(), site_.here.end(), *name) != site_.here.end()) {
+        value.problem(ErrorCode::config_bad_value, "`" + *name + "` stands twice in the list");
+      } else {
+        site_.here.push_back(*name);
+      }
+    }
+  }
+
+  void read_limits(const Value& value) {
+    auto limits = value.map();
+    if (!limits) return;
+    if (const auto runs = limits->find("runs_per_cluster")) {
+      site_.max_runs_per_cluster =
+          static_cast<int>(runs->integer(1, 1000).value_or(site_.max_runs_per_cluster));
+    }
+    limits->finish();
+  }
+
+  void read_log(const Value& value) {
+    auto log = value.map();
+    if (!log) return;
+    if (const auto format = log->find("format")) {
+      if (format->choice({"text", "json"}).value_or(0) == 1) site_.log_format = "json";
+    }
+    if (const auto level = log->find("level")) {
+      static constexpr const char* kLevels[] = {"trace", "debug", "info", "warn", "error"};
+      const auto which = level->choice({"trace", "debug", "info", "warn", "error"});
+      if (which) site_.log_level = kLevels[*which];
+    }
+    log->finish();
+  }
+
+  Site site_;
+  Report& report_;
+  fs::path base_;
+  std::set<std::string> names_;
+  std::set<std::string> endpoints_;
+};
+
+}  // namespace
+
+Result<Site> parse_site(std::string_view yaml, const std::string& file,
+                        const std::string& shown_as) {
+  Report report{shown_as};
+  LOCKSTEP_TRY(const Value document, read_document(yaml, report));
+  auto root = document.map();
+  if (!root) return report.error();
+  Site site = SiteReader{file, report}.read(*root);
+  if (!report.clean()) return report.error();
+  return site;
+}
+
+Result<Site> load_site(const std::string& path) {
+  LOCKSTEP_TRY(const LoadedFile loaded, load_file(path));
+  return parse_site(loaded.text, loaded.path, path);
+}
+
+bool Site::clusters_share_host() const {
+  std::set<std::string> seen;
+  for (const auto& [cluster_name, cluster] : clusters) {
+    std::set<std::string> hosts;
+    for (const auto& agent : cluster.agents) {
+      const bool local = agent.endpoint.starts_with("ipc://");
+      hosts.insert(local ? "ipc" : agent.endpoint.substr(0, agent.endpoint.rfind(':')));
+    }
+    for (const auto& host : hosts) {
+      if (!seen.insert(host).second) return true;
+    }
+  }
+  return false;
+}
+
+const Agent* Site::find_agent(const std::string& wanted, const Cluster** cluster) const {
+  for (const auto& [cluster_name, candidate] : clusters) {
+    for (const auto& agent : candidate.agents) {
+      if (agent.name != wanted) continue;
+      if (cluster != nullptr) *cluster = &candidate;
+      return &agent;
+    }
+  }
+  return nullptr;
+}
+
+const Agent* Site::registrar(const std::string& cluster) const {
+  const auto found = clusters.find(cluster);
+  if (found == clusters.end()) return nullptr;
+  for (const auto& agent : found->second.agents) {
+    if (agent.registrar) return &agent;
+  }
+  return nullptr;
+}
+
+}  // namespace lockstep::config
