@@ -143,7 +143,8 @@ Sys<void> KernelDisk::set_subvolume_read_only(int fd, bool read_only) {
 
 Sys<SubvolumeInfo> KernelDisk::subvolume_info(int fd) {
   ::btrfs_ioctl_get_subvol_info_args info{};
-  if (retried([&] { return ::ioctl(fd, BTRFS_IOC_GET_SUBVOL_INFO, &info); }) != 0) {
+  // Success is told by 1 as well as 0: the kernel passes on what its tree search gave.
+  if (retried([&] { return ::ioctl(fd, BTRFS_IOC_GET_SUBVOL_INFO, &info); }) < 0) {
     return Errno{errno};
   }
   // `flags` are the root item's own (BTRFS_ROOT_SUBVOL_RDONLY), not the ioctl's.

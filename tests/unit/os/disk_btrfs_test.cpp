@@ -1,0 +1,120 @@
+// The calls that only some file systems have, on file systems of their own over loop devices.
+#include <fcntl.h>
+
+#include <catch2/catch.hpp>
+#include <cerrno>
+
+#include "common/os/disk.hpp"
+#include "tests/support/scratch.hpp"
+
+using namespace lockstep;
+
+namespace {
+
+os::Fd must_open(os::Disk& disk, int directory, const std::string& path, int flags) {
+  auto fd = disk.open(directory, path, flags, 0644);
+  REQUIRE(fd);
+  return std::move(*fd);
+}
+
+void write_text(os::Disk& disk, int fd, const std::string& text) {
+  REQUIRE(disk.write_at(fd, 0, std::as_bytes(std::span(text.data(), text.size()))));
+}
+
+}  // namespace
+
+TEST_CASE("btrfs: subvolumes, snapshots and their identity") {
+  const test::LoopMount mount("btrfs", "256M");
+  if (!mount.mounted()) {
+    WARN("skipped: a btrfs over a loop device cannot be mounted here");
+    return;
+  }
+  const auto disk = os::make_kernel_disk();
+  const auto root = must_open(*disk, os::kCwd, mount.path(), O_RDONLY | O_DIRECTORY);
+  CHECK(disk->file_system(root.get())->name == "btrfs");
+  REQUIRE(disk->create_subvolume(root.get(), "work"));
+  CHECK(disk->create_subvolume(root.get(), "work").error().number == EEXIST);
+  CHECK(disk->create_subvolume(root.get(), std::string(300, 'x')).error().number == ENAMETOOLONG);
+  const auto work = must_open(*disk, root.get(), "work", O_RDONLY | O_DIRECTORY);
+  CHECK(disk->stat(work.get())->st_ino == os::kSubvolumeRootInode);
+  write_text(*disk, must_open(*disk, work.get(), "f", O_RDWR | O_CREAT).get(), "before");
+  const auto before = disk->subvolume_info(work.get());
+  REQUIRE(before);
+
+  REQUIRE(disk->snapshot_subvolume(root.get(), "snap", work.get(), true));
+  const auto snap = must_open(*disk, root.get(), "snap", O_RDONLY | O_DIRECTORY);
+  const auto info = disk->subvolume_info(snap.get());
+  REQUIRE(info);
+  CHECK(info->read_only);
+  CHECK(info->parent_uuid == before->uuid);
+  CHECK(info->uuid != before->uuid);
+  CHECK(info->uuid.size() == 32);
+  CHECK(info->id != before->id);
+  CHECK(disk->open(snap.get(), "g", O_WRONLY | O_CREAT, 0600).error().number == EROFS);
+  CHECK(*disk->file_system_id(snap.get()) == *disk->file_system_id(root.get()));
+
+  REQUIRE(disk->set_subvolume_read_only(snap.get(), false));
+  CHECK_FALSE(disk->subvolume_info(snap.get())->read_only);
+  CHECK(disk->open(snap.get(), "g", O_WRONLY | O_CREAT, 0600));
+  REQUIRE(disk->destroy_subvolume(root.get(), "snap"));
+  CHECK(disk->stat_at(root.get(), "snap").error().number == ENOENT);
+}
+
+TEST_CASE("reflinks and extents, on btrfs and XFS") {
+  const std::string kind = GENERATE("btrfs", "xfs");
+  const test::LoopMount mount(kind, kind == "xfs" ? "320M" : "256M");
+  if (!mount.mounted()) {
+    WARN("skipped: a " << kind << " over a loop device cannot be mounted here");
+    return;
+  }
+  const auto disk = os::make_kernel_disk();
+  const auto root = must_open(*disk, os::kCwd, mount.path(), O_RDONLY | O_DIRECTORY);
+  CHECK(disk->file_system(root.get())->name == kind);
+  CHECK(disk->file_system_id(root.get())->size() == kind.size() + 1 + 32);
+  CHECK(disk->file_system_id(root.get())->find_first_not_of('0', kind.size() + 1) !=
+        std::string::npos);
+  const auto from = must_open(*disk, root.get(), "from", O_RDWR | O_CREAT);
+  const auto to = must_open(*disk, root.get(), "to", O_RDWR | O_CREAT);
+  write_text(*disk, from.get(), std::string(1 << 20, 'r'));
+  REQUIRE(disk->reflink(to.get(), from.get()));
+  const auto a = disk->map_extents(from.get(), true);
+  const auto b = disk->map_extents(to.get(), true);
+  REQUIRE(a);
+  REQUIRE(b);
+  REQUIRE_FALSE(a->empty());
+  REQUIRE(a->size() == b->size());
+  std::uint64_t covered = 0;
+  for (std::size_t i = 0; i < a->size(); ++i) {
+    CHECK((*a)[i].known);
+    CHECK((*a)[i].physical == (*b)[i].physical);
+    covered += (*a)[i].length;
+  }
+  CHECK(covered == 1 << 20);
+}
+
+TEST_CASE("a file in hundreds of pieces is mapped whole") {
+  const test::LoopMount mount("xfs", "320M");
+  if (!mount.mounted()) {
+    WARN("skipped: an XFS over a loop device cannot be mounted here");
+    return;
+  }
+  const auto disk = os::make_kernel_disk();
+  const auto root = must_open(*disk, os::kCwd, mount.path(), O_RDONLY | O_DIRECTORY);
+  const auto file = must_open(*disk, root.get(), "f", O_RDWR | O_CREAT);
+  const std::string block(4096, 'b');
+  for (std::uint64_t i = 0; i < 700; ++i) {
+    REQUIRE(disk->write_at(file.get(), i * 2 * 4096,
+                           std::as_bytes(std::span(block.data(), block.size()))));
+  }
+  const auto extents = disk->map_extents(file.get(), true);
+  REQUIRE(extents);
+  std::uint64_t covered = 0;
+  std::uint64_t last_end = 0;
+  for (const auto& extent : *extents) {
+    CHECK(extent.logical >= last_end);
+    last_end = extent.logical + extent.length;
+    if (!extent.unwritten) covered += extent.length;
+  }
+  CHECK(extents->size() >= 700);
+  CHECK(covered == 700 * 4096);
+}
