@@ -1,0 +1,29 @@
+// Cursor: the entries of one version of a tree of files, in manifest order.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "common/component/source.hpp"
+#include "common/components/files/exclude.hpp"
+#include "common/components/files/native.hpp"
+#include "common/components/files/origin.hpp"
+#include "common/os/disk.hpp"
+
+namespace lockstep::files {
+
+struct CursorOptions {
+  int root = -1;                     // the opened root of the version; outlives the cursor
+  std::string where;                 // its path, for errors
+  std::string scratch;               // a directory for scratch files
+  std::string start;                 // only this entry and what it holds; "" for all
+  const Exclude* exclude = nullptr;  // outlives the cursor
+  // Entries with a ctime from here on are given without `native` (Native::settled_before_ns); 0:
+  // none.
+  std::int64_t settled_before_ns = 0;
+  std::optional<OriginReader> origins;  // of a cloned or copied pin (origin.hpp)
+};
+
+std::unique_ptr<component::EntryCursor> make_cursor(os::Disk& disk, CursorOptions options);
+
+}  // namespace lockstep::files

@@ -1,0 +1,210 @@
+#include "common/components/files/source.hpp"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "common/components/files/cursor.hpp"
+#include "common/components/files/extents.hpp"
+#include "common/components/files/metadata.hpp"
+#include "common/components/files/side.hpp"
+
+namespace lockstep::files {
+
+using component::Entry;
+using component::EntryKind;
+using component::Extent;
+using component::Version;
+
+namespace {
+
+constexpr std::uint64_t kWorthComparing = std::uint64_t{1} << 20;
+constexpr std::uint64_t kLeaf = 65'536;  // docs/point-format.md: what a digest is taken of
+// What pins that were cloned or copied are called (native.hpp): only they have origins.
+constexpr std::string_view kClonedForm = "tree";
+constexpr std::string_view kSubvolumeForm = "subvolume";
+
+class Reader final : public component::EntryReader {
+ public:
+  Reader(os::Disk& disk, os::Fd file, std::uint64_t size, std::string where)
+      : disk_(disk), file_(std::move(file)), size_(size), where_(std::move(where)) {}
+
+  Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into) override {
+    if (offset >= size_) return std::size_t{0};
+    // Not beyond the end that is known: that would cost one more call to be told so.
+    const auto most =
+        static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), size_ - offset));
+    auto got = disk_.read_at(file_.get(), offset, into.first(most));
+    if (!got) return failed(Side::source, got.error(), "read", where_);
+    return *got;
+  }
+
+ private:
+  os::Disk& disk_;
+  os::Fd file_;
+  std::uint64_t size_;
+  std::string where_;
+};
+
+class FileSources final : public component::Sources {
+ public:
+  explicit FileSources(const component::Surroundings& surroundings)
+      : disk_(surroundings.disk), scratch_(surroundings.state_directory) {}
+
+  Result<std::unique_ptr<component::Source>> open(const Version& version) override {
+    LOCKSTEP_TRY(auto source, FileSource::open(disk_, scratch_, version));
+    return std::unique_ptr<component::Source>(std::move(source));
+  }
+
+ private:
+  os::Disk& disk_;
+  std::string scratch_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<OpenTree>> open_tree(os::Disk& disk, const Version& version) {
+  auto tree = std::make_unique<OpenTree>();
+  LOCKSTEP_TRY(tree->native, native_from_text(version.native));
+  const std::string& where = tree->native.tree;
+  auto root = disk.open(os::kCwd, where, O_RDONLY | O_DIRECTORY);
+  if (!root) {
+    const bool gone = root.error().number == ENOENT || root.error().number == ENOTDIR;
+    if (!gone) return failed(Side::source, root.error(), "open the version", where);
+    return make_error(ErrorCode::version_missing, "the version is not there", where);
+  }
+  tree->root = std::move(*root);
+  if (tree->native.form == kSubvolumeForm && !tree->native.uuid.empty()) {
+    auto info = disk.subvolume_info(tree->root.get());
+    // Inside a subvolume (the set is not its root) the ioctl tells of the subvolume all the same.
+    if (!info || info->uuid != tree->native.uuid) {
+      return make_error(ErrorCode::version_missing, "another subvolume lies where the version was",
+                        where);
+    }
+  }
+  auto id = disk.file_system_id(tree->root.get());
+  if (!id) return failed(Side::source, id.error(), "look at the file system of", where);
+  tree->file_system = std::move(*id);
+  auto kind = disk.file_system(tree->root.get());
+  if (!kind) return failed(Side::source, kind.error(), "look at the file system of", where);
+  tree->shares_extents = kind->magic == BTRFS_SUPER_MAGIC || kind->magic == XFS_SUPER_MAGIC;
+  tree->directories = std::make_unique<Directories>(disk, tree->root.get());
+  return tree;
+}
+
+FileSource::FileSource(os::Disk& disk, std::string scratch, std::unique_ptr<OpenTree> tree)
+    : disk_(disk),
+      scratch_(std::move(scratch)),
+      tree_(std::move(tree)),
+      exclude_(tree_->native.exclude) {}
+
+Result<std::unique_ptr<FileSource>> FileSource::open(os::Disk& disk, std::string scratch,
+                                                     const Version& version) {
+  LOCKSTEP_TRY(auto tree, open_tree(disk, version));
+  return std::unique_ptr<FileSource>(new FileSource(disk, std::move(scratch), std::move(tree)));
+}
+
+Result<std::unique_ptr<component::EntryCursor>> FileSource::entries() { return entries_from(""); }
+
+Result<std::unique_ptr<component::EntryCursor>> FileSource::entries_from(const std::string& start) {
+  CursorOptions options;
+  options.root = tree_->root.get();
+  options.where = tree_->native.tree;
+  options.scratch = scratch_;
+  options.start = start;
+  options.exclude = &exclude_;
+  options.settled_before_ns = tree_->native.settled_before_ns;
+  if (tree_->native.form == kClonedForm) {
+    LOCKSTEP_TRY(options.origins, OriginReader::open(disk_, origin_path(tree_->native.hold)));
+  }
+  return make_cursor(disk_, std::move(options));
+}
+
+Result<os::Fd> FileSource::open_file(const std::string& path) {
+  const auto where = [&] { return full_path(tree_->native.tree, path); };
+  auto parent = tree_->directories->get(directory_of(path));
+  if (!parent) return failed(Side::source, parent.error(), "open the directory of", where());
+  auto file = disk_.open((*parent)->fd.get(), std::string(last_name(path)), O_RDONLY | O_NONBLOCK);
+  if (!file) return failed(Side::source, file.error(), "open", where());
+  auto info = disk_.stat(file->get());
+  if (!info) return failed(Side::source, info.error(), "look at", where());
+  if (!S_ISREG(info->st_mode)) {
+    return make_error(ErrorCode::source_read, "it was a regular file and is one no more", where());
+  }
+  return std::move(*file);
+}
+
+Result<std::unique_ptr<component::EntryReader>> FileSource::open(const Entry& entry) {
+  const std::string& path = entry.kind == EntryKind::hard_link ? entry.link_target : entry.path;
+  LOCKSTEP_TRY(os::Fd file, open_file(path));
+  return std::unique_ptr<component::EntryReader>(std::make_unique<Reader>(
+      disk_, std::move(file), entry.size, full_path(tree_->native.tree, path)));
+}
+
+bool FileSource::unchanged(const Entry& before, const Entry& now) const {
+  const bool known = now.native.inode != 0 && now.native == before.native;
+  if (!known || before.path != now.path || before.kind != now.kind ||
+      before.link_target != now.link_target) {
+    return false;
+  }
+  if (now.kind == EntryKind::hard_link) return true;
+  return before.mode == now.mode && before.uid == now.uid && before.gid == now.gid &&
+         before.mtime_ns == now.mtime_ns && before.size == now.size &&
+         before.device == now.device && before.xattrs == now.xattrs;
+}
+
+Result<std::shared_ptr<OpenTree>> FileSource::base_tree(const Version& base) {
+  const std::lock_guard lock(mutex_);
+  if (base_ == nullptr || base_native_ != base.native) {
+    LOCKSTEP_TRY(std::unique_ptr<OpenTree> opened, open_tree(disk_, base));
+    base_ = std::move(opened);
+    base_native_ = base.native;
+  }
+  return base_;
+}
+
+Result<std::optional<std::vector<Extent>>> FileSource::changed_extents(const Entry& entry,
+                                                                       const Version& base) {
+  using Answer = std::optional<std::vector<Extent>>;
+  if (entry.kind != EntryKind::regular || entry.size <= kWorthComparing) return Answer{};
+  LOCKSTEP_TRY(const std::shared_ptr<OpenTree> old_tree, base_tree(base));
+  // What the base does not have as a regular file is sent whole: no error.
+  auto old_parent = old_tree->directories->get(directory_of(entry.path));
+  if (!old_parent) return Answer{};
+  auto old_file = disk_.open((*old_parent)->fd.get(), std::string(last_name(entry.path)),
+                             O_RDONLY | O_NONBLOCK);
+  if (!old_file) return Answer{};
+  auto old_info = disk_.stat(old_file->get());
+  if (!old_info || !S_ISREG(old_info->st_mode)) return Answer{};
+  const auto old_size = static_cast<std::uint64_t>(old_info->st_size);
+  if (old_size <= kWorthComparing) return Answer{};
+
+  LOCKSTEP_TRY(const os::Fd file, open_file(entry.path));
+  const auto where = [&] { return full_path(tree_->native.tree, entry.path); };
+  auto info = disk_.stat(file.get());
+  if (!info) return failed(Side::source, info.error(), "look at", where());
+  // A copy that was linked from the base because it had not changed.
+  if (info->st_dev == old_info->st_dev && info->st_ino == old_info->st_ino) {
+    return Answer{std::vector<Extent>{}};
+  }
+  const std::uint64_t size = std::min(entry.size, old_size);
+  std::vector<Extent> suspects = {{0, size}};
+  if (tree_->shares_extents && tree_->file_system == old_tree->file_system) {
+    auto now = disk_.map_extents(file.get(), false);
+    auto then = disk_.map_extents(old_file->get(), false);
+    // A map that cannot be had tells nothing: the contents do.
+    if (now && then) suspects = not_shared(*then, *now, size);
+  }
+  auto changed = differing(disk_, old_file->get(), file.get(), widen(suspects, kLeaf, size), kLeaf);
+  if (!changed) return failed(Side::source, changed.error(), "compare with its base", where());
+  return Answer{std::move(*changed)};
+}
+
+std::unique_ptr<component::Sources> make_file_sources(const component::Surroundings& surroundings) {
+  return std::make_unique<FileSources>(surroundings);
+}
+
+}  // namespace lockstep::files

@@ -1,0 +1,81 @@
+// TreeWalk: every entry below a root, depth first, the names of each directory sorted bytewise; a
+// directory before what it holds, and once more when all of it has been passed. Descriptors and
+// memory are bounded, however deep and wide the tree is.
+//
+// Thread rule: one thread.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/components/files/names.hpp"
+#include "common/components/files/side.hpp"
+#include "common/os/disk.hpp"
+
+namespace lockstep::files {
+
+struct Visit {
+  enum class What { entry, leave } what = What::entry;  // `leave`: of a directory only
+  std::string path;                                     // relative to the root; "" is the root
+  std::string name;                                     // in `parent`; "" for the root
+  int parent = -1;  // descriptor of its directory, open until the next call; -1 for the root
+  int self = -1;    // directories: their own descriptor, open until the next call
+  bool directory = false;
+  struct ::stat info {};  // see TreeWalkOptions::stat_files
+};
+
+struct TreeWalkOptions {
+  Side side = Side::source;
+  // Where the walk starts, and ends when it has passed what it holds: "" for the whole tree.
+  std::string start;
+  // Entries that are passed over, with all they hold. (path, is a directory)
+  std::function<bool(const std::string&, bool)> skip;
+  // False: `info` of what is no directory is left empty where the directory told its type.
+  bool stat_files = true;
+};
+
+class TreeWalk {
+ public:
+  // `root` is the opened root, `where` its path for errors, `scratch` a directory for scratch
+  // files.
+  TreeWalk(os::Disk& disk, int root, std::string where, std::string scratch,
+           TreeWalkOptions options);
+
+  // Errors: source-read (or target-*), nested-mount, source-special (a path beyond 4,095 bytes).
+  Result<std::optional<Visit>> next();
+
+ private:
+  struct Frame {
+    std::string path;
+    os::Fd fd;  // of the deepest frames only; opened again when needed
+    struct ::stat info {};
+    std::unique_ptr<SortedNames> names;
+  };
+
+  Result<std::optional<Visit>> begin();
+  Result<std::optional<Visit>> leave();
+  Result<int> descriptor(Frame& frame);
+  Result<Visit> enter(int parent, const std::string& name, std::string path);
+  Result<void> check_inside(const struct ::stat& info, const std::string& path) const;
+  Error error(os::Errno number, std::string_view act, std::string_view path) const;
+
+  os::Disk& disk_;
+  int root_;
+  std::string where_;
+  std::string scratch_;
+  TreeWalkOptions options_;
+  NameBudget budget_;
+  std::vector<Frame> frames_;
+  os::Fd left_;  // the descriptor that the last `leave` handed out
+  os::Fd start_parent_;
+  bool begun_ = false;
+  bool btrfs_ = false;
+  dev_t device_ = 0;
+};
+
+}  // namespace lockstep::files
