@@ -34,7 +34,7 @@ struct Directory {
   bool insecure = false;    // plain text on tcp was asked for
 
   const Party* find(const std::string& name) const;
-  const Party& me() const;
+  const Party& me() const;  // requires: `self` is one of the parties
 };
 
 }  // namespace lockstep::transport
