@@ -72,9 +72,6 @@ Result<void> OriginWriter::flush() {
 
 Result<void> OriginWriter::finish() {
   LOCKSTEP_CHECK(flush());
-  if (auto synced = disk_->fdatasync(file_.get()); !synced) {
-    return write_error(synced.error().number, path_);
-  }
   file_.reset();
   if (auto renamed = disk_->rename(os::kCwd, path_ + ".part", os::kCwd, path_); !renamed) {
     return write_error(renamed.error().number, path_);

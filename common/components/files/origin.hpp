@@ -43,7 +43,7 @@ class OriginWriter {
 
   // In manifest order.
   Result<void> add(const Origin& origin);
-  // Writes, syncs, renames to its name: the file is there only when it is whole.
+  // Writes the rest and renames to its name: it is there only when it is whole. The caller syncs.
   Result<void> finish();
 
  private:

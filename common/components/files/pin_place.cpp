@@ -1,0 +1,133 @@
+#include "common/components/files/pin_place.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <span>
+#include <sstream>
+
+#include "common/component/entry.hpp"
+#include "common/components/files/pin_errors.hpp"
+#include "common/components/files/store.hpp"
+
+namespace lockstep::files {
+
+namespace {
+
+Result<os::Fd> open_place(os::Disk& disk, const std::string& location) {
+  auto opened = disk.open(os::kCwd, location, O_RDONLY | O_DIRECTORY);
+  if (opened) return std::move(*opened);
+  switch (opened.error().number) {
+    case ENOENT:
+      return make_error(ErrorCode::set_missing, "there is no such directory", location);
+    case ENOTDIR:
+    case ELOOP:
+      return make_error(ErrorCode::not_supported,
+                        "the place is not a directory (a symbolic link is not followed)", location,
+                        "name the directory itself in the policy");
+    default:
+      return set_error(opened.error().number, "open the directory", location);
+  }
+}
+
+// The subvolume that holds the set: the nearest directory above with a subvolume root's inode
+// number on the same device. A bind mount may hide it; then there is none to be had.
+void find_subvolume(os::Disk& disk, PinPlace& place) {
+  auto own = disk.stat(place.root.get());
+  if (!own) return;
+  std::string path = place.canonical;
+  while (true) {
+    auto seen = disk.stat_at(os::kCwd, path);
+    if (!seen || seen->st_dev != own->st_dev) return;
+    if (seen->st_ino == os::kSubvolumeRootInode) break;
+    if (path == "/") return;
+    path = parent_of(path);
+  }
+  auto opened = disk.open(os::kCwd, path, O_RDONLY | O_DIRECTORY);
+  if (!opened) return;
+  auto root = disk.stat(opened->get());
+  // The kernel lets a subvolume be snapshot by its owner and by root (ioctl_btrfs, SNAP_CREATE_V2).
+  if (!root || (::geteuid() != 0 && root->st_uid != ::geteuid())) return;
+  if (!disk.subvolume_info(opened->get())) return;
+  place.subvolume = std::move(*opened);
+  if (path.size() < place.canonical.size()) {
+    place.inside_subvolume = place.canonical.substr(path == "/" ? 1 : path.size() + 1);
+  }
+}
+
+Result<std::string> read_whole(os::Disk& disk, const std::string& path) {
+  auto file = disk.open(os::kCwd, path, O_RDONLY);
+  if (!file) return from_errno(ErrorCode::io, file.error().number, "open", path);
+  std::string text;
+  while (true) {
+    constexpr std::size_t kStep = 64 * 1024;
+    const std::size_t had = text.size();
+    text.resize(had + kStep);
+    auto count =
+        disk.read_at(file->get(), had, std::as_writable_bytes(std::span(text).subspan(had)));
+    if (!count) return from_errno(ErrorCode::io, count.error().number, "read", path);
+    text.resize(had + *count);
+    if (*count == 0) return text;
+  }
+}
+
+bool left_out_whole(const Exclude& exclude, const std::string& path) {
+  for (std::size_t end = path.find('/');; end = path.find('/', end + 1)) {
+    if (exclude.leaves_out(path.substr(0, end), true)) return true;
+    if (end == std::string::npos) return false;
+  }
+}
+
+}  // namespace
+
+std::string mount_point_of(const std::string& line) {
+  std::istringstream words(line);
+  std::string word;
+  for (int field = 0; field < 5; ++field) {
+    if (!(words >> word)) return {};
+  }
+  std::string point;  // proc(5): blanks and backslashes are written as \ooo
+  for (std::size_t i = 0; i < word.size(); ++i) {
+    if (word[i] == '\\' && i + 3 < word.size()) {
+      point.push_back(static_cast<char>((word[i + 1] - '0') * 64 + (word[i + 2] - '0') * 8 +
+                                        (word[i + 3] - '0')));
+      i += 3;
+    } else {
+      point.push_back(word[i]);
+    }
+  }
+  return point;
+}
+
+Result<void> refuse_nested_mounts(os::Disk& disk, const std::string& canonical,
+                                  const Exclude& exclude) {
+  LOCKSTEP_TRY(const std::string table, read_whole(disk, "/proc/self/mountinfo"));
+  std::istringstream lines(table);
+  const std::string prefix = canonical == "/" ? canonical : canonical + "/";
+  for (std::string line; std::getline(lines, line);) {
+    const std::string point = mount_point_of(line);
+    if (!point.starts_with(prefix) || point.size() == prefix.size()) continue;
+    if (left_out_whole(exclude, point.substr(prefix.size()))) continue;
+    return make_error(ErrorCode::nested_mount, "another mount lies inside the data set", point);
+  }
+  return {};
+}
+
+Result<PinPlace> look_at_place(os::Disk& disk, const component::DataSet& set,
+                               const Exclude& exclude) {
+  PinPlace place;
+  LOCKSTEP_TRY(place.root, open_place(disk, set.place.location));
+  auto canonical = disk.read_link(os::kCwd, "/proc/self/fd/" + std::to_string(place.root.get()));
+  place.canonical = canonical ? *canonical : set.place.location;
+  auto system = disk.file_system(place.root.get());
+  if (!system) {
+    return set_error(system.error().number, "look at the file system of", set.place.location);
+  }
+  place.file_system = system->name;
+  LOCKSTEP_CHECK(refuse_nested_mounts(disk, place.canonical, exclude));
+  if (place.file_system == "btrfs") find_subvolume(disk, place);
+  return place;
+}
+
+}  // namespace lockstep::files

@@ -1,0 +1,128 @@
+#include <fcntl.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "common/components/files/native.hpp"
+#include "common/components/files/pin_armed.hpp"
+#include "common/components/files/pin_errors.hpp"
+#include "common/components/files/pin_mirror.hpp"
+#include "common/components/files/store.hpp"
+
+namespace lockstep::files {
+
+namespace {
+
+// A snapshot commits a transaction: some milliseconds, more where writers keep it busy.
+constexpr Nanos kUsualSnapshot = milliseconds(50);
+
+// Only there to have the walk look at every directory for nested subvolumes.
+class NothingToDo final : public Visitor {
+ public:
+  Result<void> enter(const Node&, int, const std::vector<std::string>&) override { return {}; }
+  Result<void> leave(const Node&, int) override { return {}; }
+  Result<void> entry(const Node&) override { return {}; }
+};
+
+class ArmedSubvolume final : public component::Armed {
+ public:
+  ArmedSubvolume(const component::Surroundings& surroundings, const component::DataSet& set,
+                 std::string run, PinPlace place, os::Fd store, std::string hold)
+      : disk_(surroundings.disk),
+        clock_(surroundings.clock),
+        id_(set.id),
+        component_(set.component),
+        exclude_(set.exclude),
+        run_(std::move(run)),
+        place_(std::move(place)),
+        store_(std::move(store)),
+        hold_(std::move(hold)) {
+    estimate_.pin = kUsualSnapshot;
+    estimate_.one_instant = true;
+    estimate_.method = "btrfs-snapshot";
+  }
+
+  const component::Estimate& estimate() const override { return estimate_; }
+
+  Result<Interval> raise_fence(Nanos) override { return no_fence(); }
+  Result<component::FenceEnd> lower_fence() override { return no_fence(); }
+
+  Result<component::Pinned> pin() override {
+    component::Pinned pinned;
+    pinned.interval.requested = clock_.utc();
+    auto made =
+        disk_.snapshot_subvolume(store_.get(), name_of(hold_), place_.subvolume.get(), true);
+    pinned.interval.acknowledged = clock_.utc();
+    if (!made) {
+      Error error = store_error(made.error().number, "snapshot the subvolume into", hold_);
+      if (error.code == ErrorCode::target_write) error.code = ErrorCode::pin_failed;
+      return error;
+    }
+    Native native{.tree = hold_,
+                  .hold = hold_,
+                  .form = "subvolume",
+                  .uuid = {},
+                  .exclude = exclude_,
+                  .settled_before_ns = (pinned.interval.requested - kTick).count};
+    if (!place_.inside_subvolume.empty()) native.tree += "/" + place_.inside_subvolume;
+    auto opened = disk_.open(store_.get(), name_of(hold_), O_RDONLY | O_DIRECTORY);
+    if (opened) {
+      if (auto info = disk_.subvolume_info(opened->get())) native.uuid = info->uuid;
+    }
+    pinned.durable = true;
+    pinned.one_instant = true;
+    pinned.method = estimate_.method;
+    pinned.version = {id_, component_, run_, to_text(native)};
+    version_ = pinned.version;
+    return pinned;
+  }
+
+  // Creating a snapshot commits it: there is nothing left to make durable.
+  Result<component::Version> settle(const component::Context&) override {
+    if (version_.native.empty()) {
+      return make_error(ErrorCode::pin_lost, "there is no pin to settle", hold_);
+    }
+    return version_;
+  }
+
+ private:
+  Error no_fence() const {
+    return make_error(ErrorCode::not_supported, "files have no lock of their own", hold_,
+                      "fence the writers with a hook or their cgroup");
+  }
+
+  os::Disk& disk_;
+  const Clock& clock_;
+  component::SetId id_;
+  std::string component_;
+  std::vector<std::string> exclude_;
+  std::string run_;
+  PinPlace place_;
+  os::Fd store_;
+  std::string hold_;
+  component::Estimate estimate_;
+  component::Version version_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<component::Armed>> arm_subvolume(PinRequest request) {
+  os::Disk& disk = request.surroundings.disk;
+  NothingToDo nothing;
+  const WalkOptions options{.shown = request.set.place.location,
+                            .live = true,
+                            .directories_only = true,
+                            .stop = request.context.stop};
+  LOCKSTEP_CHECK(walk(disk, request.place.root.get(), request.exclude, options, nothing));
+  // What is dirty now need not be written by the snapshot's own commit, at the moment.
+  if (auto synced = disk.syncfs(request.place.root.get()); !synced) {
+    return from_errno(ErrorCode::io, synced.error().number, "sync", request.set.place.location);
+  }
+  auto store = disk.open(os::kCwd, request.directory, O_RDONLY | O_DIRECTORY);
+  if (!store) return store_error(store.error().number, "open", request.directory);
+  return std::unique_ptr<component::Armed>(std::make_unique<ArmedSubvolume>(
+      request.surroundings, request.set, request.context.run, std::move(request.place),
+      std::move(*store), std::move(request.hold)));
+}
+
+}  // namespace lockstep::files

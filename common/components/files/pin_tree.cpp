@@ -1,0 +1,367 @@
+// A pin as a tree of clones or copies: arm counts, does what it can ahead and estimates the rest;
+// pin() does the rest under the fence and proves that nothing changed meanwhile.
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "common/components/files/native.hpp"
+#include "common/components/files/pin_armed.hpp"
+#include "common/components/files/pin_errors.hpp"
+#include "common/components/files/pin_mirror.hpp"
+#include "common/components/files/remove_tree.hpp"
+#include "common/components/files/store.hpp"
+
+namespace lockstep::files {
+
+namespace {
+
+// Left between the end of the first pass and the moment, for its sync, the answer and the fences.
+constexpr Nanos kBeforeMoment = milliseconds(700);
+// The first pass runs at least this long, so that there is something to measure.
+constexpr Nanos kLeastAhead = milliseconds(200);
+// Assumed where next to nothing was copied ahead: that little will hardly matter.
+constexpr double kAssumedBytesPerSecond = 100e6;
+constexpr std::uint64_t kMeasuredBytes = 1 << 20;
+
+std::uint64_t allocated(const struct ::stat& stat) {
+  constexpr std::uint64_t kBlock = 512;  // stat(3type): st_blocks counts these
+  return std::min(static_cast<std::uint64_t>(stat.st_size),
+                  static_cast<std::uint64_t>(stat.st_blocks) * kBlock);
+}
+
+// What there is, and what of it the base has not.
+class Count final : public Visitor {
+ public:
+  explicit Count(OriginReader* base) : base_(base) {}
+
+  Result<void> enter(const Node&, int, const std::vector<std::string>&) override {
+    ++entries;
+    return {};
+  }
+  Result<void> leave(const Node&, int) override { return {}; }
+  Result<void> entry(const Node& node) override {
+    ++entries;
+    ++files;
+    if (!S_ISREG(node.stat.st_mode)) return {};
+    if (base_ != nullptr) {
+      LOCKSTEP_TRY(const auto origin, base_->find(node.path));
+      if (origin && origin->inode == node.stat.st_ino && origin->ctime_ns == node.ctime_ns()) {
+        return {};
+      }
+    }
+    changed_bytes += allocated(node.stat);
+    return {};
+  }
+
+  std::uint64_t entries = 0;
+  std::uint64_t files = 0;
+  std::uint64_t changed_bytes = 0;
+
+ private:
+  OriginReader* base_;
+};
+
+class ArmedTree final : public component::Armed {
+ public:
+  ArmedTree(PinRequest&& request, const std::string& base_hold)
+      : disk_(request.surroundings.disk),
+        clock_(request.surroundings.clock),
+        run_(request.context.run),
+        stop_(request.context.stop),
+        set_(request.set),
+        moment_(request.moment),
+        exclude_(std::move(request.exclude)),
+        place_(std::move(request.place)),
+        directory_(std::move(request.directory)),
+        hold_(std::move(request.hold)),
+        base_hold_(base_hold) {}
+
+  ~ArmedTree() override {
+    // Armed and never pinned: nothing of it may stay. What cannot be removed now is found by
+    // list().
+    if (!pinned_) (void)remove_pin(disk_, hold_);
+  }
+
+  Result<void> arm() {
+    LOCKSTEP_CHECK(sync(place_.root.get()));
+    LOCKSTEP_CHECK(make_places());
+    reflink_ = can_reflink();
+    LOCKSTEP_TRY(const Count count, count_set());
+    LOCKSTEP_CHECK(check_space(count));
+    LOCKSTEP_CHECK(first_pass());
+    LOCKSTEP_CHECK(sync(tree_.get()));
+    const MonoNanos begun = clock_.mono();
+    LOCKSTEP_CHECK(sync(place_.root.get()));
+    sync_time_ = clock_.mono() - begun;
+    return make_estimate(count);
+  }
+
+  const component::Estimate& estimate() const override { return estimate_; }
+  Result<Interval> raise_fence(Nanos) override { return no_fence(); }
+  Result<component::FenceEnd> lower_fence() override { return no_fence(); }
+
+  Result<component::Pinned> pin() override {
+    auto pinned = second_pass();
+    pinned_ = pinned.has_value();
+    if (!pinned_) (void)remove_pin(disk_, hold_);
+    return pinned;
+  }
+
+  Result<component::Version> settle(const component::Context&) override {
+    if (!pinned_) return make_error(ErrorCode::pin_lost, "there is no pin to settle", hold_);
+    links_.reset();
+    LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, hold_ + "/links"));
+    LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, hold_ + "/ahead"));
+    // Until here the pin survives the agent's death; from here a power loss too.
+    LOCKSTEP_CHECK(sync(tree_.get()));
+    return version();
+  }
+
+ private:
+  Error no_fence() const {
+    return make_error(ErrorCode::not_supported, "files have no lock of their own",
+                      set_.place.location, "fence the writers with a hook or their cgroup");
+  }
+
+  component::Version version() const {
+    return {set_.id, set_.component, run_,
+            to_text({.tree = hold_ + "/tree",
+                     .hold = hold_,
+                     .form = "tree",
+                     .uuid = {},
+                     .exclude = {},
+                     .settled_before_ns = 0})};
+  }
+
+  WalkOptions options(bool live) const {
+    return {.shown = set_.place.location, .live = live, .directories_only = false, .stop = stop_};
+  }
+
+  Result<void> sync(int descriptor) {
+    auto synced = disk_.syncfs(descriptor);
+    if (synced) return {};
+    return store_error(synced.error().number, "sync the file system of", set_.place.location);
+  }
+
+  Result<os::Fd> make_place(const std::string& path) {
+    if (auto made = disk_.make_directory(os::kCwd, path, 0700); !made) {
+      return store_error(made.error().number, "make the directory", path);
+    }
+    auto opened = disk_.open(os::kCwd, path, O_RDONLY | O_DIRECTORY);
+    if (!opened) return store_error(opened.error().number, "open the directory", path);
+    // Below a default ACL all that is made would carry it.
+    (void)disk_.remove_xattr(opened->get(), "system.posix_acl_default");
+    return std::move(*opened);
+  }
+
+  Result<void> make_places() {
+    LOCKSTEP_TRY(hold_directory_, make_place(hold_));
+    LOCKSTEP_TRY(tree_, make_place(hold_ + "/tree"));
+    LOCKSTEP_TRY(links_, make_place(hold_ + "/links"));
+    if (base_hold_.empty()) return {};
+    auto base = disk_.open(os::kCwd, base_hold_ + "/tree", O_RDONLY | O_DIRECTORY);
+    if (base) base_tree_ = std::move(*base);
+    return {};
+  }
+
+  bool can_reflink() {
+    auto from = disk_.open(hold_directory_.get(), "from", O_RDWR | O_CREAT, 0600);
+    auto to = disk_.open(hold_directory_.get(), "to", O_RDWR | O_CREAT, 0600);
+    bool works = false;
+    if (from && to) {
+      const std::string block(4096, 'x');
+      works = disk_.write_at(from->get(), 0, std::as_bytes(std::span(block))).has_value() &&
+              disk_.reflink(to->get(), from->get()).has_value();
+    }
+    (void)disk_.unlink(hold_directory_.get(), "from");
+    (void)disk_.unlink(hold_directory_.get(), "to");
+    return works;
+  }
+
+  // The base's record, from its start; nothing where there is no base.
+  Result<std::optional<OriginReader>> open_base() {
+    if (!base_tree_) return std::optional<OriginReader>{};
+    auto reader = OriginReader::open(disk_, origin_path(base_hold_));
+    if (!reader) return std::optional<OriginReader>{};  // dropped meanwhile: done without
+    return std::optional<OriginReader>(std::move(*reader));
+  }
+
+  Result<Count> count_set() {
+    LOCKSTEP_TRY(std::optional<OriginReader> base, open_base());
+    Count count(base ? &*base : nullptr);
+    const MonoNanos begun = clock_.mono();
+    LOCKSTEP_CHECK(walk(disk_, place_.root.get(), exclude_, options(true), count));
+    walk_time_ = clock_.mono() - begun;
+    return count;
+  }
+
+  Result<void> check_space(const Count& count) {
+    auto space = disk_.space(tree_.get());
+    if (!space) return store_error(space.error().number, "ask for the free space of", directory_);
+    const std::uint64_t wanted = reflink_ ? 0 : count.changed_bytes;
+    if (space->free_bytes > wanted &&
+        (space->total_inodes == 0 || base_tree_ || space->free_inodes > count.entries)) {
+      return {};
+    }
+    return make_error(ErrorCode::no_space,
+                      "the pin needs " + std::to_string(wanted) + " bytes and " +
+                          std::to_string(count.entries) + " inodes, there are " +
+                          std::to_string(space->free_bytes) + " bytes and " +
+                          std::to_string(space->free_inodes) + " inodes",
+                      directory_);
+  }
+
+  MirrorPlan plan(bool live, std::int64_t settled_before_ns) const {
+    MirrorPlan plan;
+    plan.shown = set_.place.location;
+    plan.live = live;
+    plan.settled_before_ns = settled_before_ns;
+    plan.tree = tree_.get();
+    plan.links = links_.get();
+    if (base_tree_) plan.base_tree = base_tree_.get();
+    return plan;
+  }
+
+  Result<void> first_pass() {
+    LOCKSTEP_TRY(OriginWriter record, OriginWriter::create(disk_, hold_ + "/ahead"));
+    LOCKSTEP_TRY(std::optional<OriginReader> base, open_base());
+    // What mappings had written when the sync at arm began is on disk, and its pages are clean: any
+    // later write shows in the ctime.
+    const UtcNanos now = clock_.utc();
+    const MonoNanos begun = clock_.mono();
+    const Nanos span = std::max(kLeastAhead, moment_ - kBeforeMoment - now);
+    const auto enough = [this, begun, span] {
+      return stop_.stop_requested() || clock_.mono() - begun > span;
+    };
+    InodeCopier copier(disk_, clock_, reflink_, enough);
+    MirrorPlan ahead = plan(true, (synced_ - kTick).count);
+    ahead.base = base ? &*base : nullptr;
+    ahead.record = &record;
+    Mirror mirror(disk_, copier, ahead, enough);
+    auto walked = walk(disk_, place_.root.get(), exclude_, options(true), mirror);
+    if (!walked && (!mirror.stopped() || stop_.stop_requested())) {
+      return std::move(walked).error();
+    }
+    LOCKSTEP_CHECK(record.finish());
+    ahead_ = mirror.counts();
+    ahead_bytes_ = copier.bytes();
+    ahead_copying_ = copier.spent();
+    ahead_time_ = clock_.mono() - begun;
+    return {};
+  }
+
+  Result<void> make_estimate(const Count& count) {
+    const std::uint64_t files = count.files - std::min(count.files, ahead_.done);
+    const std::uint64_t bytes =
+        reflink_ ? 0 : count.changed_bytes - std::min(count.changed_bytes, ahead_bytes_);
+    const double rate =
+        ahead_bytes_ > kMeasuredBytes && ahead_copying_.count > 0
+            ? static_cast<double>(ahead_bytes_) / (static_cast<double>(ahead_copying_.count) / 1e9)
+            : kAssumedBytesPerSecond;
+    // With reflinks copying content is part of what an entry costs.
+    const Nanos on_entries = reflink_ ? ahead_time_ : ahead_time_ - ahead_copying_;
+    const double entry = ahead_.entries > 0 ? static_cast<double>(on_entries.count) /
+                                                  static_cast<double>(ahead_.entries)
+                                            : 0.0;
+    // The second pass and the proof each look at everything once more; directories get their
+    // metadata in between.
+    const Nanos walks{walk_time_.count * 3};
+    const Nanos rest{static_cast<std::int64_t>(static_cast<double>(files) * entry +
+                                               static_cast<double>(bytes) / rate * 1e9)};
+    estimate_.pin = kTick + sync_time_ + walks + rest;
+    estimate_.needs_fence = true;
+    estimate_.one_instant = false;
+    estimate_.method = reflink_ ? "reflink-clone" : "copy";
+    if (!set_.fenced_from_outside || estimate_.pin <= set_.fence_timeout) return {};
+    return make_error(
+        ErrorCode::fence_too_long,
+        "the pin would take about " + to_duration(estimate_.pin) + " under a fence of " +
+            to_duration(set_.fence_timeout) + ": of " + std::to_string(count.entries) +
+            " entries " + std::to_string(files) + " and " + std::to_string(bytes) +
+            " bytes are left to " + (reflink_ ? "clone" : "copy") + ", at " +
+            std::to_string(static_cast<std::uint64_t>(rate / 1e6)) + " MB/s",
+        set_.place.location,
+        "put the data on btrfs (or XFS), exclude what need not be kept, raise arm_ahead so that "
+        "more is copied before the fence, or raise the fence's timeout");
+  }
+
+  Result<component::Pinned> second_pass() {
+    component::Pinned pinned;
+    const UtcNanos begun = clock_.utc();
+    // Mappings: what they wrote before the fence must be clean, so that a write from now on shows.
+    LOCKSTEP_CHECK(sync(place_.root.get()));
+    // What was written last before the fence carries a ctime up to `begun`; the proof wants it more
+    // than a tick before `requested`.
+    const Nanos wait = begun + kTick + milliseconds(1) - clock_.utc();
+    if (wait.count > 0 && clock_.wait_for(wait, stop_) == Clock::Wake::stopped) {
+      return make_error(ErrorCode::cancelled, "the pin was stopped", set_.place.location);
+    }
+    pinned.interval.requested = clock_.utc();
+    const std::int64_t settled_before = (pinned.interval.requested - kTick).count;
+
+    LOCKSTEP_TRY(OriginWriter record, OriginWriter::create(disk_, origin_path(hold_)));
+    LOCKSTEP_TRY(OriginReader ahead, OriginReader::open(disk_, hold_ + "/ahead"));
+    LOCKSTEP_TRY(std::optional<OriginReader> base, open_base());
+    const auto stopped = [this] { return stop_.stop_requested(); };
+    InodeCopier copier(disk_, clock_, reflink_, stopped);
+    MirrorPlan second = plan(false, settled_before);
+    second.base = base ? &*base : nullptr;
+    second.ahead = &ahead;
+    second.record = &record;
+    Mirror mirror(disk_, copier, second, stopped);
+    LOCKSTEP_CHECK(walk(disk_, place_.root.get(), exclude_, options(false), mirror));
+    LOCKSTEP_CHECK(
+        prove_settled(disk_, place_.root.get(), exclude_, options(false), settled_before));
+    pinned.interval.acknowledged = clock_.utc();
+    LOCKSTEP_CHECK(record.finish());
+
+    pinned.durable = true;
+    pinned.one_instant = false;
+    pinned.method = estimate_.method;
+    pinned.caveats.push_back(
+        set_.fenced_from_outside
+            ? "the tree was " + std::string(reflink_ ? "cloned" : "copied") +
+                  " file by file under the fence; that nothing changed meanwhile is proved by the "
+                  "change time of every inode"
+            : "the tree was " + std::string(reflink_ ? "cloned" : "copied") +
+                  " file by file without a fence; it was quiet, as the change time of every inode "
+                  "proves");
+    pinned.version = version();
+    return pinned;
+  }
+
+  os::Disk& disk_;
+  const Clock& clock_;
+  std::string run_;
+  std::stop_token stop_;
+  component::DataSet set_;
+  UtcNanos moment_;
+  Exclude exclude_;
+  PinPlace place_;
+  std::string directory_;
+  std::string hold_;
+  std::string base_hold_;
+  os::Fd hold_directory_, tree_, links_, base_tree_;
+  bool reflink_ = false;
+  bool pinned_ = false;
+  UtcNanos synced_ = clock_.utc();  // just before the sync at arm
+  Nanos walk_time_, sync_time_, ahead_time_, ahead_copying_;
+  std::uint64_t ahead_bytes_ = 0;
+  MirrorCounts ahead_;
+  component::Estimate estimate_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<component::Armed>> arm_tree(PinRequest request,
+                                                   const std::string& base_hold) {
+  auto armed = std::make_unique<ArmedTree>(std::move(request), base_hold);
+  LOCKSTEP_CHECK(armed->arm());
+  return std::unique_ptr<component::Armed>(std::move(armed));
+}
+
+}  // namespace lockstep::files

@@ -1,0 +1,20 @@
+// Removes a tree that Lockstep made, whatever modes its directories carry.
+#pragma once
+
+#include <string>
+
+#include "common/error/error.hpp"
+#include "common/os/disk.hpp"
+
+namespace lockstep::files {
+
+// Removes `name` in `directory` (a descriptor, or os::kCwd with a path) and all it holds;
+// subvolumes in it are destroyed. Of what is gone already: success. Symbolic links are removed,
+// never followed. Errors: permission, target-write.
+Result<void> remove_tree(os::Disk& disk, int directory, const std::string& name);
+
+// The same for a btrfs subvolume. Where the kernel refuses to destroy it to an unprivileged user
+// (no user_subvol_rm_allowed), it is emptied and removed as a directory. Error: permission.
+Result<void> remove_subvolume(os::Disk& disk, int directory, const std::string& name);
+
+}  // namespace lockstep::files
