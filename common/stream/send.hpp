@@ -49,10 +49,10 @@ struct SendJob {
 };
 
 struct SendOutcome {
-  ManifestSummary summary;       // of the version: root, entries, bytes
-  bool incremental = false;      // both sides had the base
-  std::uint64_t bytes_sent = 0;  // on the wire, headers and repeats included, also what the
-                                 // receiver had got from an earlier process of this side
+  ManifestSummary summary;         // of the version: root, entries, bytes
+  bool incremental = false;        // both sides had the base
+  std::uint64_t bytes_sent = 0;    // on the wire, headers and repeats included, also what the
+                                   // receiver had got from an earlier process of this side
   std::uint64_t bytes_resent = 0;  // of these, what was sent more than once
   std::uint64_t packs = 0;
   std::uint64_t reconnects = 0;

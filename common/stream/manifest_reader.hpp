@@ -1,0 +1,81 @@
+// ManifestReader: a manifest from its start to its end, record by record.
+//
+// Thread rule: one thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "common/os/disk.hpp"
+#include "common/stream/entry_codec.hpp"
+#include "common/stream/manifest.hpp"
+
+namespace lockstep::stream {
+
+// docs/point-format.md, "The manifest".
+inline constexpr char kManifestMagic[8] = {'L', 'S', 'M', 'A', 'N', 'I', 'F', '1'};
+inline constexpr std::uint32_t kManifestVersion = 1;
+inline constexpr std::uint32_t kManifestHasNative = 1;
+inline constexpr std::size_t kManifestHeaderBytes = 16;
+enum class ManifestTag : std::uint8_t { entry = 1, leave = 2, end = 255 };
+inline constexpr std::size_t kManifestTrailerBytes = 1 + 8 + 8 + 32 + 16;
+
+// The leaves of a regular file stand in the manifest only where it has more than one.
+constexpr std::uint64_t stored_leaves(const Entry& entry) {
+  return entry.kind == component::EntryKind::regular && entry.size > kLeaf ? leaf_count(entry.size)
+                                                                           : 0;
+}
+
+class ManifestReader {
+ public:
+  enum class At { entry, leave, end };
+
+  // From the start: the checksum is compared when the end is reached.
+  static Result<ManifestReader> open(os::Disk& disk, const std::string& path);
+  // From the record that begins at `offset`, with no comparison at the end.
+  static Result<ManifestReader> open_at(os::Disk& disk, const std::string& path,
+                                        std::uint64_t offset);
+  // The first `limit` bytes of a manifest that is being written; it ends, wherever in a record,
+  // with At::end.
+  static Result<ManifestReader> open_partial(os::Disk& disk, const std::string& path,
+                                             std::uint64_t limit);
+  ManifestReader(ManifestReader&&) noexcept;
+  ManifestReader& operator=(ManifestReader&&) noexcept;
+  ~ManifestReader();
+
+  // The next record; leaves of the last one that were not read are passed over. Error:
+  // point-damaged.
+  Result<At> next();
+  At at() const;
+  bool has_native() const;
+  // Of the record at hand. For a `leave` record the path is not in the file: it is that of the
+  // directory left.
+  const Entry& entry() const;
+  std::uint64_t record_offset() const;
+
+  // The next leaf of the regular file at hand; requires leaves_left() > 0. In a partial manifest
+  // the last one read may be the end of the file: `leaves_left() > 0` and `exhausted()`.
+  Result<Digest128> read_leaf();
+  std::uint64_t leaves_left() const;
+  bool exhausted() const;  // partial: nothing whole is left before the limit
+
+  // What stands after the leaves. `content` of regular files only. For a `leave` record `digest` is
+  // the directory's entry digest and `children` their number.
+  struct Tail {
+    Digest256 content{};
+    Digest256 digest{};
+    std::uint64_t children = 0;
+  };
+  Result<Tail> tail();  // passes over leaves that are left; may be asked for again
+
+  // Valid once next() gave At::end on a whole manifest.
+  const ManifestSummary& summary() const;
+
+ private:
+  struct Impl;
+  explicit ManifestReader(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lockstep::stream
