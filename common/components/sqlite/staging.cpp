@@ -1,0 +1,171 @@
+#include "common/components/sqlite/staging.hpp"
+
+#include <fcntl.h>
+
+#include <cerrno>
+
+#include "common/components/sqlite/copy.hpp"
+#include "common/components/sqlite/database.hpp"
+#include "common/os/failpoint.hpp"
+
+namespace lockstep::sqlite {
+
+using component::Action;
+using component::Entry;
+using component::EntryKind;
+using component::Version;
+
+DatabaseStaging::DatabaseStaging(os::Disk& disk, component::Context context, component::SetId id,
+                                 std::string hold, std::string kept, std::optional<Native> base)
+    : disk_(disk),
+      context_(std::move(context)),
+      id_(std::move(id)),
+      hold_(std::move(hold)),
+      kept_(std::move(kept)),
+      base_(std::move(base)) {}
+
+// The base's content under the staged file's name. A half copy never has that name.
+Result<void> DatabaseStaging::start_from_base() {
+  const std::string half = hold_ + "/" + kCopying;
+  auto from = disk_.open(os::kCwd, base_->file, O_RDONLY);
+  if (!from) {
+    return from_errno(ErrorCode::version_missing, from.error().number, "open the base",
+                      base_->file);
+  }
+  auto to = disk_.open(os::kCwd, half, O_RDWR | O_CREAT | O_TRUNC, 0600);
+  if (!to) return target_error(to.error().number, "make", half);
+  LOCKSTEP_CHECK(copy_content(disk_, from->get(), base_->file, to->get(), half,
+                              [this](std::uint64_t) { return !context_.stop.stop_requested(); }));
+  if (auto done = disk_.rename(os::kCwd, half, os::kCwd, file()); !done) {
+    return target_error(done.error().number, "rename to", file());
+  }
+  return {};
+}
+
+Result<void> DatabaseStaging::begin(const Entry& entry, Action action) {
+  if (!entry.path.empty() || entry.kind != EntryKind::regular) {
+    return make_error(ErrorCode::stream_hostile, "a database has one entry, a regular file",
+                      entry.path);
+  }
+  if (entry_) return make_error(ErrorCode::internal, "an entry is begun already", file());
+  entry_ = entry;
+  if (sealed()) {
+    auto opened = disk_.open(os::kCwd, kept_ + "/" + kDatabase, O_RDONLY);
+    if (!opened) return target_error(opened.error().number, "open", kept_);
+    open_ = std::move(*opened);
+    return {};
+  }
+  const bool there = exists(disk_, file());
+  if (action != Action::create && !there) {
+    if (!base_) {
+      return make_error(ErrorCode::stream_protocol, "a change of a base came, and there is none",
+                        file());
+    }
+    LOCKSTEP_CHECK(start_from_base());
+  }
+  auto opened = disk_.open(os::kCwd, file(),
+                           action == Action::create ? O_RDWR | O_CREAT | O_TRUNC : O_RDWR, 0600);
+  if (!opened) return target_error(opened.error().number, "open", file());
+  open_ = std::move(*opened);
+  return {};
+}
+
+Result<void> DatabaseStaging::write(std::uint64_t offset, std::span<const std::byte> data) {
+  if (!entry_) return make_error(ErrorCode::internal, "no entry is begun", file());
+  if (offset > entry_->size || data.size() > entry_->size - offset) {
+    return make_error(ErrorCode::stream_hostile, "bytes beyond the end of the database", file());
+  }
+  if (sealed()) return {};
+  if (auto done = disk_.write_at(open_.get(), offset, data); !done) {
+    return target_error(done.error().number, "write", file());
+  }
+  return {};
+}
+
+Result<void> DatabaseStaging::finish() {
+  if (!entry_) return make_error(ErrorCode::internal, "no entry is begun", file());
+  if (!sealed()) {
+    if (auto done = disk_.truncate(open_.get(), entry_->size); !done) {
+      return target_error(done.error().number, "set the size of", file());
+    }
+    LOCKSTEP_CHECK(
+        hand_over(disk_, file(), Owner{entry_->mode & 07777U, entry_->uid, entry_->gid}, false));
+  }
+  entry_.reset();
+  return {};
+}
+
+Result<std::size_t> DatabaseStaging::read_back(std::uint64_t offset, std::span<std::byte> into) {
+  if (!open_) return make_error(ErrorCode::internal, "no entry is begun", file());
+  auto got = disk_.read_at(open_.get(), offset, into);
+  if (!got) return target_error(got.error().number, "read back", file());
+  return *got;
+}
+
+Result<void> DatabaseStaging::remove(const std::string& path) {
+  return make_error(ErrorCode::stream_hostile, "nothing can be removed from a database", path);
+}
+
+Result<void> DatabaseStaging::leave_directory(const Entry& directory) {
+  return make_error(ErrorCode::stream_hostile, "a database has no directories", directory.path);
+}
+
+Result<void> DatabaseStaging::checkpoint() {
+  if (!open_ || sealed()) return {};
+  if (auto done = disk_.fsync(open_.get()); !done) {
+    return target_error(done.error().number, "sync", file());
+  }
+  return sync_names(disk_, hold_);
+}
+
+// Nothing was applied: the version is the base's file, which nobody ever writes again.
+Result<void> DatabaseStaging::link_base() {
+  if (!base_) {
+    return make_error(ErrorCode::stream_protocol, "no database came, and there is no base", hold_);
+  }
+  auto linked = disk_.link(os::kCwd, base_->file, os::kCwd, file());
+  if (!linked && linked.error().number != EEXIST) {
+    return target_error(linked.error().number, "link the base to", file());
+  }
+  return {};
+}
+
+Result<Version> DatabaseStaging::version() const {
+  return version_in(disk_, kept_, id_, context_.run);
+}
+
+Result<Version> DatabaseStaging::seal() {
+  if (sealed()) {
+    LOCKSTEP_CHECK(sync_names(disk_, kept_));
+    return version();
+  }
+  if (entry_) return make_error(ErrorCode::stream_protocol, "the entry was not finished", file());
+  if (!exists(disk_, file())) LOCKSTEP_CHECK(link_base());
+  {
+    auto opened = disk_.open(os::kCwd, file(), O_RDONLY);
+    if (!opened) return target_error(opened.error().number, "open", file());
+    if (auto done = disk_.fsync(opened->get()); !done) {
+      return target_error(done.error().number, "sync", file());
+    }
+  }
+  LOCKSTEP_CHECK(check_integrity(file(), [stop = context_.stop] { return stop.stop_requested(); }));
+  LOCKSTEP_CHECK(sync_names(disk_, hold_));
+  LOCKSTEP_CHECK(files::make_directories(disk_, files::parent_of(kept_)));
+  os::failpoint("sqlite.seal.rename");
+  if (auto done = disk_.rename(os::kCwd, hold_, os::kCwd, kept_, false); !done) {
+    return target_error(done.error().number, "rename to", kept_);
+  }
+  os::failpoint("sqlite.seal.renamed");
+  open_.reset();
+  LOCKSTEP_CHECK(sync_names(disk_, files::parent_of(hold_)));
+  LOCKSTEP_CHECK(sync_names(disk_, kept_));
+  return version();
+}
+
+Result<void> DatabaseStaging::abandon() {
+  open_.reset();
+  entry_.reset();
+  return remove_hold(disk_, hold_);
+}
+
+}  // namespace lockstep::sqlite

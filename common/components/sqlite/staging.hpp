@@ -1,0 +1,49 @@
+// Staging: one attempt at receiving a database.
+//
+// It begins with nothing on disk but its directory; the file comes with the first change, as a
+// reflink or copy of the base. Where none comes, the version is the base's file under another name.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "common/component/component.hpp"
+#include "common/components/sqlite/hold.hpp"
+
+namespace lockstep::sqlite {
+
+class DatabaseStaging final : public component::Staging {
+ public:
+  // `hold` is the staging's directory, which exists; `kept` the directory that the version will
+  // have. Where `kept` exists the version was sealed before, and what comes again is let pass.
+  DatabaseStaging(os::Disk& disk, component::Context context, component::SetId id, std::string hold,
+                  std::string kept, std::optional<Native> base);
+
+  Result<void> begin(const component::Entry& entry, component::Action action) override;
+  Result<void> write(std::uint64_t offset, std::span<const std::byte> data) override;
+  Result<void> finish() override;
+  Result<std::size_t> read_back(std::uint64_t offset, std::span<std::byte> into) override;
+  Result<void> remove(const std::string& path) override;
+  Result<void> leave_directory(const component::Entry& directory) override;
+  Result<void> checkpoint() override;
+  Result<component::Version> seal() override;
+  Result<void> abandon() override;
+
+ private:
+  std::string file() const { return hold_ + "/" + kDatabase; }
+  bool sealed() const { return exists(disk_, kept_); }
+  Result<void> start_from_base();
+  Result<void> link_base();
+  Result<component::Version> version() const;
+
+  os::Disk& disk_;
+  component::Context context_;
+  component::SetId id_;
+  std::string hold_;
+  std::string kept_;
+  std::optional<Native> base_;
+  os::Fd open_;                            // the staged file, from begin() on
+  std::optional<component::Entry> entry_;  // begun and not finished
+};
+
+}  // namespace lockstep::sqlite

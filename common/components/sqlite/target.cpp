@@ -1,0 +1,140 @@
+#include "common/components/sqlite/target.hpp"
+
+#include <fcntl.h>
+
+#include "common/components/sqlite/database.hpp"
+#include "common/components/sqlite/hold.hpp"
+#include "common/components/sqlite/restore.hpp"
+#include "common/components/sqlite/staging.hpp"
+
+namespace lockstep::sqlite {
+
+using component::Context;
+using component::DataSet;
+using component::Place;
+using component::StageRequest;
+using component::Staging;
+using component::Version;
+using files::Area;
+
+namespace {
+
+class SqliteTarget final : public component::Target {
+ public:
+  explicit SqliteTarget(os::Disk& disk) : disk_(disk) {}
+
+  Result<void> check(const DataSet& target, std::uint64_t bytes_expected) override {
+    LOCKSTEP_TRY(const std::string store, store_of(target));
+    auto opened = disk_.open(os::kCwd, store, O_RDONLY | O_DIRECTORY);
+    if (!opened) return target_error(opened.error().number, "open", store);
+    auto kind = disk_.file_system(opened->get());
+    if (!kind) return target_error(kind.error().number, "look at the file system of", store);
+    if (kind->read_only) {
+      return make_error(ErrorCode::wrong_filesystem, "the file system is mounted read-only", store);
+    }
+    auto space = disk_.space(opened->get());
+    if (!space) return target_error(space.error().number, "look at the free space of", store);
+    if (space->free_bytes < bytes_expected) {
+      return make_error(ErrorCode::no_space,
+                        std::to_string(bytes_expected) + " bytes are to come, " +
+                            std::to_string(space->free_bytes) + " are free",
+                        store);
+    }
+    return {};
+  }
+
+  Result<std::unique_ptr<Staging>> stage(const Context& context,
+                                         const StageRequest& request) override {
+    const DataSet& set = request.target;
+    LOCKSTEP_TRY(const std::string store, store_of(set));
+    const std::string hold = hold_path(store, Area::staging, set.id, staging_name(context));
+    const std::string kept = hold_path(store, Area::versions, set.id, context.run);
+    std::optional<Native> base;
+    if (request.base) {
+      LOCKSTEP_TRY(base, native_of(*request.base));
+      if (!exists(disk_, base->file)) {
+        return make_error(ErrorCode::version_missing, "the base is not in the store", base->file);
+      }
+    }
+    const bool sealed = exists(disk_, kept);
+    if (request.resume && !sealed && !exists(disk_, hold)) {
+      return make_error(ErrorCode::resume_refused, "this attempt has staged nothing", hold);
+    }
+    if (!request.resume) LOCKSTEP_CHECK(remove_stagings(set, context.run));
+    if (!sealed) LOCKSTEP_CHECK(files::make_directories(disk_, hold));
+    return std::unique_ptr<Staging>(
+        std::make_unique<DatabaseStaging>(disk_, context, set.id, hold, kept, std::move(base)));
+  }
+
+  Result<std::optional<Version>> find(const Context& context, const DataSet& target) override {
+    for (const auto& store : files::existing_stores(disk_, target.place.location)) {
+      const std::string kept = hold_path(store, Area::versions, target.id, context.run);
+      if (exists(disk_, kept)) {
+        return std::optional<Version>(version_in(disk_, kept, target.id, context.run));
+      }
+    }
+    return std::optional<Version>();
+  }
+
+  Result<std::vector<Version>> list(const DataSet& target) override {
+    LOCKSTEP_TRY(std::vector<Version> out, holds_of(disk_, target, Area::versions));
+    LOCKSTEP_TRY(std::vector<Version> staged, holds_of(disk_, target, Area::staging));
+    for (auto& version : staged) out.push_back(std::move(version));
+    return out;
+  }
+
+  Result<void> check_version(const Version& version) override {
+    LOCKSTEP_TRY(const Native native, native_of(version));
+    if (!exists(disk_, native.file)) {
+      return make_error(ErrorCode::version_missing, "the version is not in the store", native.file);
+    }
+    return check_integrity(native.file, {});
+  }
+
+  Result<RestoreResult> restore(const Context& context, const Version& version, const Place& place,
+                                const std::string& path, bool replace) override {
+    LOCKSTEP_TRY(const Native native, native_of(version));
+    if (!path.empty()) {
+      return make_error(ErrorCode::not_supported, "a database is restored as a whole", path,
+                        "leave the path out");
+    }
+    return restore_to(disk_, context, native, place.location, replace);
+  }
+
+  Result<void> drop(const Context& /*context*/, const Version& version) override {
+    LOCKSTEP_TRY(const Native native, native_of(version));
+    LOCKSTEP_CHECK(check_hold(native, version));
+    return remove_hold(disk_, native.hold);
+  }
+
+ private:
+  static std::string staging_name(const Context& context) {
+    return context.run + "." + std::to_string(context.attempt);
+  }
+
+  Result<std::string> store_of(const DataSet& target) {
+    LOCKSTEP_CHECK(check_location(target.place.location));
+    return files::open_store(disk_, target.place.location);
+  }
+
+  // What earlier attempts at this run left.
+  Result<void> remove_stagings(const DataSet& target, const std::string& run) {
+    LOCKSTEP_TRY(const std::vector<Version> staged, holds_of(disk_, target, Area::staging));
+    for (const Version& version : staged) {
+      if (!version.name.starts_with(run + ".")) continue;
+      LOCKSTEP_TRY(const Native native, native_of(version));
+      LOCKSTEP_CHECK(remove_hold(disk_, native.hold));
+    }
+    return {};
+  }
+
+  os::Disk& disk_;
+};
+
+}  // namespace
+
+std::unique_ptr<component::Target> make_target(const component::Surroundings& surroundings) {
+  return std::make_unique<SqliteTarget>(surroundings.disk);
+}
+
+}  // namespace lockstep::sqlite
