@@ -19,61 +19,61 @@ enum class Consistency { fenced, ordered, bounded };
 
 struct Fence {
   enum class Kind { none, own_lock, hook, cgroup } kind = Kind::none;
-  std::string hook;               // a name; <hooks directory>/<name> pause|resume is run
-  std::string cgroup;             // path below the cgroup v2 mount
+  std::string hook;    // a name; <hooks directory>/<name> pause|resume is run
+  std::string cgroup;  // path below the cgroup v2 mount
   Nanos timeout = seconds(5);
 };
 
-struct Pair {                     // the other side of a data set
+struct Pair {  // the other side of a data set
   std::string component;
   component::Place place;
-  std::string agent;              // empty: the cluster's only snapshot- / transfer-agent
+  std::string agent;  // empty: the cluster's only snapshot- / transfer-agent
 };
 
 struct DataSet {
   std::string name;
   std::string component;
   component::Place place;
-  std::string agent;              // the snapshot-agent that pins it; empty: the cluster's only one
-  Pair to;                        // place.location empty: the same place under the other cluster's root
-  Fence fence;                    // sqlite without `fence:` has own_lock
+  std::string agent;  // the snapshot-agent that pins it; empty: the cluster's only one
+  Pair to;            // place.location empty: the same place under the other cluster's root
+  Fence fence;        // sqlite without `fence:` has own_lock
   std::vector<std::string> refers_to;
   std::vector<std::string> exclude;
   bool allow_writer_stall = false;
 };
 
-struct Hook {                     // before and after a run, on the control device's host
+struct Hook {  // before and after a run, on the control device's host
   std::vector<std::string> argv;
   Nanos timeout = seconds(60);
 };
 
 struct Schedule {
-  std::string cron;               // five fields; empty: none
-  std::string zone = "UTC";       // IANA name
+  std::string cron;          // five fields; empty: none
+  std::string zone = "UTC";  // IANA name
   std::optional<Nanos> every;
   std::vector<UtcNanos> moments;  // explicit
   enum class Missed { run, skip } missed = Missed::run;
 };
 
-struct Retention {                // counts; 0: that rule keeps nothing of its own
+struct Retention {  // counts; 0: that rule keeps nothing of its own
   int last = 0, hourly = 0, daily = 0, weekly = 0, monthly = 0;
   bool any() const { return last + hourly + daily + weekly + monthly > 0; }
 };
 
 struct Policy {
-  std::string service;            // [a-z0-9][a-z0-9-]{0,62}
-  std::string primary;            // cluster that is backed up; empty: the one that holds the identity
+  std::string service;  // [a-z0-9][a-z0-9-]{0,62}
+  std::string primary;  // cluster that is backed up; empty: the one that holds the identity
   Mode mode = Mode::push;
   Consistency consistency = Consistency::fenced;
   Nanos max_skew = seconds(1);
   Nanos max_lateness = seconds(5);
-  Nanos rpo;                      // 0: not stated
+  Nanos rpo;  // 0: not stated
   Nanos stall = seconds(60);
   Nanos deadline = seconds(6 * 3600);
   int attempts = 3;
   int max_pending = 3;
-  std::uint64_t bandwidth = 0;    // bytes a second; 0: no limit
-  bool compress = true;           // where a sample shows that it pays
+  std::uint64_t bandwidth = 0;  // bytes a second; 0: no limit
+  bool compress = true;         // where a sample shows that it pays
   std::optional<Hook> before, after;
   Schedule schedule;
   std::vector<DataSet> data_sets;
@@ -92,16 +92,23 @@ Result<Policy> from_body(const message::Body& body);
 // once. `warning` findings do not forbid applying.
 struct Finding {
   bool warning = false;
-  std::string where;              // "data_sets[1].path"
+  std::string where;  // "data_sets[1].path"
   std::string what;
   std::string hint;
 };
 std::vector<Finding> check(const Policy& policy);
 
-// Against the others of the site: a place claimed by two services, a path inside another's, a target
-// that overlaps a source, pairs that cannot be. `roots`: cluster name to its root.
-std::vector<Finding> check_together(const std::vector<Policy>& all,
-                                    const std::map<std::string, std::string>& roots);
+// What check_together needs to know of the site.
+struct Layout {
+  std::map<std::string, std::string> roots;  // cluster to its root
+  std::string primary;   // the cluster that holds the identity: meant where a policy names none
+  bool one_host = true;  // the clusters' paths are paths of one machine
+};
+
+// Against the others of the site: a place claimed by two services, a path inside another's, a
+// target that overlaps a source (on one machine) or another target, a place in Lockstep's own
+// store. `where` begins with the service's name.
+std::vector<Finding> check_together(const std::vector<Policy>& all, const Layout& layout);
 
 // The next instant after `after` at which the schedule fires; nothing if never again. Cron as in
 // crontab(5), in the schedule's zone; a local time that does not exist (DST) fires at the first

@@ -1,0 +1,227 @@
+#include <catch2/catch.hpp>
+
+#include "common/policy/policy.hpp"
+
+namespace lockstep::policy {
+namespace {
+
+DataSet files(const std::string& name, const std::string& path) {
+  DataSet set;
+  set.name = name;
+  set.component = set.to.component = "files";
+  set.place.location = path;
+  return set;
+}
+
+DataSet hooked(const std::string& name, const std::string& path) {
+  DataSet set = files(name, path);
+  set.fence = {Fence::Kind::hook, "pause", "", seconds(5)};
+  return set;
+}
+
+DataSet sqlite(const std::string& name, const std::string& path) {
+  DataSet set = files(name, path);
+  set.component = set.to.component = "sqlite";
+  set.fence.kind = Fence::Kind::own_lock;
+  return set;
+}
+
+Policy policy(std::vector<DataSet> sets, const std::string& service = "orders") {
+  Policy out;
+  out.service = service;
+  out.retention.last = 3;
+  out.data_sets = std::move(sets);
+  return out;
+}
+
+// "where" of all errors, and of all warnings behind a '?'.
+std::string wheres(const std::vector<Finding>& findings) {
+  std::string out;
+  for (const auto& finding : findings) {
+    out += (out.empty() ? "" : " ") + finding.where + (finding.warning ? "?" : "");
+  }
+  return out;
+}
+
+TEST_CASE("fenced: all but one are fenced, and the one left is one instant") {
+  CHECK(check(policy({hooked("a", "/a"), sqlite("b", "/b")})).empty());
+  DataSet open_database = sqlite("b", "/b");
+  open_database.fence.kind = Fence::Kind::none;
+  CHECK(check(policy({hooked("a", "/a"), open_database})).empty());
+  // Files may be one instant, on btrfs.
+  CHECK(wheres(check(policy({files("a", "/a"), sqlite("b", "/b")}))) == "data_sets[0].fence?");
+  CHECK(wheres(check(policy({files("a", "/a"), open_database}))) == "data_sets");
+  Policy bounded = policy({files("a", "/a"), open_database});
+  bounded.consistency = Consistency::bounded;
+  CHECK(check(bounded).empty());
+}
+
+TEST_CASE("references: known, not to itself, without a circle") {
+  auto a = hooked("a", "/a");
+  auto b = hooked("b", "/b");
+  auto c = hooked("c", "/c");
+  a.refers_to = {"b"};
+  b.refers_to = {"c"};
+  CHECK(check(policy({a, b, c})).empty());
+  c.refers_to = {"a"};
+  const auto circle = check(policy({a, b, c}));
+  REQUIRE(circle.size() == 1);
+  CHECK(circle[0].what == "`refers_to` runs in a circle: a, b, c, a");
+  c.refers_to = {"c"};
+  CHECK(wheres(check(policy({a, b, c}))) == "data_sets[2].refers_to");
+  c.refers_to = {"nobody"};
+  CHECK(wheres(check(policy({a, b, c}))) == "data_sets[2].refers_to");
+}
+
+TEST_CASE("a long chain of references is followed without recursion") {
+  std::vector<DataSet> sets;
+  for (int i = 0; i < 1000; ++i) {
+    sets.push_back(hooked("s" + std::to_string(i), "/s" + std::to_string(i)));
+    if (i > 0) sets.back().refers_to = {"s" + std::to_string(i - 1)};
+  }
+  CHECK(check(policy(sets)).empty());
+  sets.front().refers_to = {"s999"};
+  CHECK(wheres(check(policy(sets))) == "data_sets");
+}
+
+TEST_CASE("pairs that cannot be") {
+  auto tree = hooked("a", "/a");
+  tree.to.component = "sqlite";
+  CHECK(wheres(check(policy({tree}))) == "data_sets[0].to.component");
+  auto database = sqlite("b", "/b");
+  database.to.component = "files";
+  CHECK(wheres(check(policy({database}))) == "data_sets[0].to.component");
+  auto later = hooked("a", "/a");
+  later.component = "hbase";
+  CHECK(wheres(check(policy({later}))) == "data_sets[0].component");
+}
+
+TEST_CASE("what a component does not know") {
+  auto lock = files("a", "/a");
+  lock.fence.kind = Fence::Kind::own_lock;
+  CHECK(wheres(check(policy({lock}))) == "data_sets[0].fence");
+  auto database = sqlite("b", "/b");
+  database.exclude = {"*.tmp"};
+  CHECK(wheres(check(policy({database}))) == "data_sets[0].exclude");
+  auto stall = hooked("a", "/a");
+  stall.allow_writer_stall = true;
+  CHECK(wheres(check(policy({stall}))) == "data_sets[0].allow_writer_stall");
+  CHECK(wheres(check(policy({hooked("a", "relative")}))) == "data_sets[0].path");
+}
+
+TEST_CASE("places of one policy do not overlap, unless the outer one leaves the inner one out") {
+  CHECK(wheres(check(policy({hooked("a", "/srv"), hooked("b", "/srv")}))) == "data_sets[1].path");
+  CHECK(wheres(check(policy({hooked("a", "/srv"), hooked("a", "/srvx")}))) == "data_sets[1].name");
+  auto outer = hooked("a", "/srv/orders");
+  const auto inner = sqlite("b", "/srv/orders/db/ledger.db");
+  CHECK(wheres(check(policy({inner, outer}))) == "data_sets[0].path");
+  for (const char* pattern :
+       {"/db/", "db", "/db/ledger.db*", "ledger.db*", "*.db", "/*/ledger.db"}) {
+    INFO(pattern);
+    outer.exclude = {pattern};
+    CHECK(check(policy({inner, outer})).empty());
+  }
+  for (const char* pattern : {"/ledger.db", "*.db/", "/db/x", "**/ledger.db", "d"}) {
+    INFO(pattern);
+    outer.exclude = {pattern};
+    CHECK(wheres(check(policy({inner, outer}))) == "data_sets[0].path");
+  }
+  // Two agents: two hosts, as far as a policy can say.
+  auto here = hooked("a", "/srv");
+  auto there = hooked("b", "/srv");
+  here.agent = "north-one";
+  there.agent = "north-two";
+  CHECK(check(policy({here, there})).empty());
+}
+
+TEST_CASE("an rpo that the schedule cannot keep is told") {
+  Policy nightly = policy({hooked("a", "/a")});
+  nightly.rpo = seconds(26 * 3600);
+  CHECK(wheres(check(nightly)) == "rpo?");  // no schedule at all
+  nightly.schedule.cron = "0 2 * * *";
+  nightly.schedule.zone = "Europe/Paris";
+  CHECK(check(nightly).empty());
+  nightly.rpo = seconds(24 * 3600);  // the day on which summer time ends has 25 hours
+  CHECK(wheres(check(nightly)) == "rpo?");
+  nightly.schedule.cron = "0 2 * * mon-fri";
+  nightly.rpo = seconds(71 * 3600);
+  CHECK(wheres(check(nightly)) == "rpo?");
+  nightly.rpo = seconds(73 * 3600);
+  CHECK(check(nightly).empty());
+}
+
+TEST_CASE("without retention a warning says that nothing is pruned") {
+  Policy one = policy({hooked("a", "/a")});
+  one.retention = {};
+  CHECK(wheres(check(one)) == "retention?");
+}
+
+const Layout kOneHost{{{"north", "/d/north"}, {"south", "/d/south"}}, "north", true};
+const Layout kTwoHosts{{{"north", "/srv"}, {"south", "/srv"}}, "north", false};
+
+TEST_CASE("where the other side of a pair lies") {
+  auto set = files("a", "/d/north/orders/invoices");
+  CHECK(target_location(set, "/d/north", "/d/south") == "/d/south/orders/invoices");
+  set.place.location = "/srv/orders";
+  CHECK(target_location(set, "/d/north", "/d/south") == "/d/south/srv/orders");
+  set.place.location = "/d/northern";
+  CHECK(target_location(set, "/d/north", "/d/south") == "/d/south/d/northern");
+  set.to.place.location = "/x";
+  CHECK(target_location(set, "/d/north", "/d/south") == "/x");
+}
+
+TEST_CASE("two services do not claim one place, or a place inside the other's") {
+  const auto orders = policy({hooked("a", "/srv/orders")});
+  CHECK(check_together({orders, policy({hooked("a", "/srv/bills")}, "bills")}, kOneHost).empty());
+  const auto same =
+      check_together({orders, policy({hooked("x", "/srv/orders")}, "bills")}, kOneHost);
+  REQUIRE(same.size() == 2);  // the sources, and so the targets
+  CHECK(same[0].where == "bills.data_sets[0].path");
+  CHECK(same[0].what == "`/srv/orders` (bills) is also `/srv/orders` (orders)");
+  CHECK(same[1].where == "bills.data_sets[0].to.path");
+  const auto inside =
+      check_together({orders, policy({hooked("x", "/srv/orders/new")}, "bills")}, kOneHost);
+  REQUIRE_FALSE(inside.empty());
+  CHECK(inside[0].what == "`/srv/orders/new` (bills) lies inside `/srv/orders` (orders)");
+  const auto around = check_together({orders, policy({hooked("x", "/srv")}, "bills")}, kOneHost);
+  REQUIRE_FALSE(around.empty());
+  CHECK(around[0].what == "`/srv` (bills) holds `/srv/orders` (orders)");
+}
+
+TEST_CASE("a target does not overlap a source on the same machine") {
+  auto set = hooked("a", "/srv/orders");
+  set.to.place.location = "/srv/orders/backup";
+  const auto nested = check_together({policy({set})}, kOneHost);
+  REQUIRE(nested.size() == 1);
+  CHECK(nested[0].where == "orders.data_sets[0].to.path");
+  set.to.place.location = "/srv/orders";
+  CHECK(check_together({policy({set})}, kOneHost).size() == 1);
+  set.place.location = "/data/orders";
+  set.to.place.location = "/data/orders";
+  CHECK(check_together({policy({set})}, kTwoHosts).empty());  // the same place on the other machine
+  // Two targets of one policy.
+  auto one = hooked("a", "/srv/one");
+  auto two = hooked("b", "/srv/two");
+  one.to.place.location = "/standby";
+  two.to.place.location = "/standby/two";
+  CHECK(wheres(check_together({policy({one, two})}, kOneHost)) == "orders.data_sets[1].to.path");
+}
+
+TEST_CASE("nothing lies in, or around, Lockstep's own store") {
+  CHECK(wheres(check_together({policy({hooked("a", "/d/north")})}, kOneHost))
+            .find("orders.data_sets[0].path") == 0);
+  CHECK(wheres(check_together({policy({hooked("a", "/d")})}, kOneHost))
+            .find("orders.data_sets[0].path") == 0);
+  CHECK(wheres(check_together({policy({hooked("a", "/d/north/.lockstep/points")})}, kOneHost))
+            .find("orders.data_sets[0].path") == 0);
+  CHECK(check_together({policy({hooked("a", "/d/north/orders")})}, kOneHost).empty());
+}
+
+TEST_CASE("a primary that is no cluster of the site") {
+  Policy one = policy({hooked("a", "/srv/orders")});
+  one.primary = "west";
+  CHECK(wheres(check_together({one}, kOneHost)) == "orders.primary");
+}
+
+}  // namespace
+}  // namespace lockstep::policy
