@@ -1,8 +1,12 @@
 #include "common/config/site.hpp"
 
 #include <catch2/catch.hpp>
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
+#include "common/os/disk.hpp"
+#include "common/transport/keys.hpp"
 #include "tests/unit/config/samples.hpp"
 
 namespace lockstep::config {
@@ -73,6 +77,67 @@ TEST_CASE("a file that is not there, or is none, is named") {
   const auto device = load_site("/dev/null");
   REQUIRE_FALSE(device);
   CHECK(device.error().code == ErrorCode::config_unreadable);
+}
+
+TEST_CASE("the directory of a site without keys") {
+  const auto site = load_site(kSamples + "/site-one-machine.yaml");
+  REQUIRE(site);
+  const auto directory = site->directory("scheduler");
+  if (!directory) FAIL(directory.error().text());
+  CHECK(directory->parties.size() == 7);  // two services, four agents, the user
+  CHECK(directory->me().endpoint.ends_with("/run/scheduler"));
+  CHECK(directory->secret_key.empty());
+  const auto* agent = directory->find("north-transfer");
+  REQUIRE(agent != nullptr);
+  CHECK(agent->role == transport::Role::transfer_agent);
+  CHECK(agent->cluster == "north");
+  CHECK(agent->registrar);
+  CHECK_FALSE(agent->bulk.empty());
+  REQUIRE(directory->find("user") != nullptr);
+  CHECK(directory->find("user")->role == transport::Role::user);
+  const auto nobody = site->directory("nobody");
+  REQUIRE_FALSE(nobody);
+  CHECK(nobody.error().code == ErrorCode::not_found);
+}
+
+TEST_CASE("the directory of a site with keys has every public key and one's own secret one") {
+  std::string pattern = "/tmp/lockstep-site-XXXXXX";
+  REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+  const std::filesystem::path home{pattern};
+  struct Cleanup {
+    std::filesystem::path path;
+    ~Cleanup() { std::filesystem::remove_all(path); }
+  } const cleanup{home};
+  std::filesystem::copy(kSamples + "/site-one-machine.yaml", home / "lockstep.yaml");
+  std::ofstream{home / "lockstep.yaml", std::ios::app} << "keys: keys\n";
+  std::filesystem::create_directory(home / "keys");
+
+  const auto site = load_site((home / "lockstep.yaml").string());
+  if (!site) FAIL(site.error().text());
+  const auto missing = site->directory("policy");
+  REQUIRE_FALSE(missing);
+  CHECK(missing.error().code == ErrorCode::key_unreadable);
+
+  const auto disk = os::make_kernel_disk();
+  for (const char* name : {"policy", "scheduler", "north-snapshot", "north-transfer",
+                           "south-snapshot", "south-transfer", "user"}) {
+    REQUIRE(transport::write_key_files(*disk, site->keys, name, transport::make_key_pair()));
+  }
+  const auto directory = site->directory("policy");
+  if (!directory) FAIL(directory.error().text());
+  CHECK(transport::public_key_of(directory->secret_key) == directory->me().public_key);
+  for (const auto& [name, party] : directory->parties) CHECK(transport::is_key(party.public_key));
+
+  std::filesystem::permissions(home / "keys/policy.key", std::filesystem::perms::group_read,
+                               std::filesystem::perm_options::add);
+  const auto readable = site->directory("policy");
+  REQUIRE_FALSE(readable);
+  CHECK(readable.error().code == ErrorCode::key_mode);
+  std::filesystem::remove(home / "keys/scheduler.key");
+  std::filesystem::copy(home / "keys/user.key", home / "keys/scheduler.key");
+  const auto swapped = site->directory("scheduler");
+  REQUIRE_FALSE(swapped);
+  CHECK(swapped.error().code == ErrorCode::key_unreadable);
 }
 
 }  // namespace
