@@ -35,6 +35,8 @@ class SiteReader {
     }
     site_.state = absolute(root.require("state", "where journals, pid files and logs lie"));
     site_.keys = absolute(root.find("keys"));
+    site_.hooks = (base_ / "hooks").string();
+    if (const auto hooks = root.find("hooks")) site_.hooks = absolute(hooks);
     if (const auto insecure = root.find("insecure")) {
       site_.insecure = insecure->boolean().value_or(false);
     }
