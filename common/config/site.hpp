@@ -38,8 +38,9 @@ struct ControlService {
 struct Site {
   std::string file;  // absolute path of lockstep.yaml
   std::string name;
-  std::string state;            // absolute directory: journals, pid files, logs
-  std::string keys;             // absolute directory of key files; empty: no keys (ipc only)
+  std::string state;  // absolute directory: journals, pid files, logs
+  std::string keys;   // absolute directory of key files; empty: no keys (ipc only)
+  std::string hooks;  // absolute directory of hooks (`fence: {hook: NAME}`); default: hooks
   std::string first_promotion;  // UUIDv7: the promotion id of identity epoch 1
   bool insecure = false;
   int max_runs_per_cluster = 2;
