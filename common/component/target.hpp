@@ -89,6 +89,14 @@ class Target {
   // Every version and every staging of the set in the store, for "nothing is left behind".
   virtual Result<std::vector<Version>> list(const DataSet& target) = 0;
 
+  // Where the version's content lies, as an absolute path that a person can look at: a directory for
+  // a tree, a file for a database. It stands in the point's record (docs/point-format.md). Empty
+  // where the content is in no file system of this host.
+  virtual std::string path_of(const Version& version) const {
+    (void)version;
+    return {};
+  }
+
   // A component's own check of a sealed version (SQLite: integrity_check). Digests are checked by
   // the caller through Source.
   virtual Result<void> check_version(const Version& version) = 0;
