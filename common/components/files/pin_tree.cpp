@@ -292,16 +292,19 @@ class ArmedTree final : public component::Armed {
   Result<component::Pinned> second_pass() {
     component::Pinned pinned;
     const UtcNanos begun = clock_.utc();
-    // Mappings: what they wrote before the fence must be clean, so that a write from now on shows.
-    LOCKSTEP_CHECK(sync(place_.root.get()));
-    // What was written last before the fence carries a ctime up to `begun`; the proof wants it more
-    // than a tick before `requested`.
-    const Nanos wait = begun + kTick + milliseconds(1) - clock_.utc();
-    if (wait.count > 0 && clock_.wait_for(wait, stop_) == Clock::Wake::stopped) {
+    // What was written last before the fence carries a ctime up to `begun`; it must lie more than a
+    // tick before what the proof allows.
+    const Nanos wait = kTick + milliseconds(1);
+    if (clock_.wait_for(wait, stop_) == Clock::Wake::stopped) {
       return make_error(ErrorCode::cancelled, "the pin was stopped", set_.place.location);
     }
+    // Mappings: a page that is dirty already is written without a trace in the ctime. The sync
+    // makes all pages clean, so that from its beginning on the first write to each page leaves one:
+    // the proof reaches back to there, not only to `requested`.
+    const std::int64_t settled_before =
+        std::max(begun + milliseconds(1), clock_.utc() - kTick).count;
+    LOCKSTEP_CHECK(sync(place_.root.get()));
     pinned.interval.requested = clock_.utc();
-    const std::int64_t settled_before = (pinned.interval.requested - kTick).count;
 
     LOCKSTEP_TRY(OriginWriter record, OriginWriter::create(disk_, origin_path(hold_)));
     LOCKSTEP_TRY(OriginReader ahead, OriginReader::open(disk_, hold_ + "/ahead"));

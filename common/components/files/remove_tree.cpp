@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/components/files/pin_errors.hpp"
+#include "common/components/files/store.hpp"
 
 namespace lockstep::files {
 
@@ -89,6 +90,11 @@ Result<void> remove_tree(os::Disk& disk, int directory, const std::string& name)
 }
 
 Result<void> remove_subvolume(os::Disk& disk, int directory, const std::string& name) {
+  if (name.find('/') != std::string::npos) {
+    // The call wants the directory and a bare name.
+    LOCKSTEP_TRY(const os::Fd parent, open_for_removal(disk, directory, parent_of(name)));
+    return remove_subvolume(disk, parent.get(), name_of(name));
+  }
   auto destroyed = disk.destroy_subvolume(directory, name);
   if (destroyed || destroyed.error().number == ENOENT) return {};
   const int refused = destroyed.error().number;
