@@ -9,6 +9,7 @@
 
 #include "common/components/files/cursor.hpp"
 #include "common/components/files/extents.hpp"
+#include "common/components/files/kept.hpp"
 #include "common/components/files/metadata.hpp"
 #include "common/components/files/side.hpp"
 
@@ -25,7 +26,6 @@ constexpr std::uint64_t kWorthComparing = std::uint64_t{1} << 20;
 constexpr std::uint64_t kLeaf = 65'536;  // docs/point-format.md: what a digest is taken of
 // What pins that were cloned or copied are called (native.hpp): only they have origins.
 constexpr std::string_view kClonedForm = "tree";
-constexpr std::string_view kSubvolumeForm = "subvolume";
 
 class Reader final : public component::EntryReader {
  public:
@@ -77,11 +77,13 @@ Result<std::unique_ptr<OpenTree>> open_tree(os::Disk& disk, const Version& versi
     return make_error(ErrorCode::version_missing, "the version is not there", where);
   }
   tree->root = std::move(*root);
-  if (tree->native.form == kSubvolumeForm && !tree->native.uuid.empty()) {
-    auto info = disk.subvolume_info(tree->root.get());
-    // Inside a subvolume (the set is not its root) the ioctl tells of the subvolume all the same.
-    if (!info || info->uuid != tree->native.uuid) {
-      return make_error(ErrorCode::version_missing, "another subvolume lies where the version was",
+  if (!tree->native.uuid.empty()) {
+    // Of a set that is not a subvolume's root, the ioctl tells of the subvolume it lies in: the
+    // pin's.
+    LOCKSTEP_TRY(const std::string identity,
+                 identity_of(disk, tree->root.get(), tree->native.form, where));
+    if (identity != tree->native.uuid) {
+      return make_error(ErrorCode::version_missing, "another tree lies where the version was",
                         where);
     }
   }
