@@ -4,7 +4,8 @@
 // A request is at least once on the wire: after `silence` without any reply the same envelope (same
 // id) is sent again; the receiver's stored reply makes the effect converge. Every handler is called
 // exactly once with a final outcome: done's body, the peer's error, `unreachable` (nobody ever
-// answered), `stalled` (silence after accepted) or `deadline`.
+// answered), `stalled` (silence after accepted) or `deadline`. A peer that refuses this process's
+// key ends the request with role-refused; a reply that breaks its schema, with message-schema.
 #pragma once
 
 #include <functional>
@@ -19,9 +20,9 @@
 namespace lockstep::transport {
 
 struct RequestOptions {
-  Nanos silence = seconds(2);       // resend after this long without an answer
-  Nanos stall = seconds(60);        // fail after this long without any answer
-  Nanos deadline = seconds(600);    // fail after this long, whatever comes
+  Nanos silence = seconds(2);     // resend after this long without an answer
+  Nanos stall = seconds(60);      // fail after this long without any answer
+  Nanos deadline = seconds(600);  // fail after this long, whatever comes
 };
 
 struct Reply {
@@ -36,7 +37,8 @@ class Client {
   using OnEnd = std::function<void(Result<message::Body>)>;
 
   virtual ~Client() = default;
-  // `envelope`: id, from, sent_at, deadline are filled in where empty. Returns the id, for cancel().
+  // `envelope`: id, from, sent_at, deadline are filled in where empty. Returns the id, for
+  // cancel().
   virtual std::string request(const std::string& to, message::Envelope envelope,
                               const RequestOptions& options, OnStage on_stage, OnEnd on_end) = 0;
   // The handlers of that request are not called any more.

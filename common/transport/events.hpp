@@ -1,5 +1,6 @@
 // Events: an outbox row in the same transaction as the change it tells of; PUB is the fast path,
-// "events.since" on the ROUTER the replay, the heartbeat carries the last sequence (docs/protocol.md).
+// "events.since" on the ROUTER the replay, the heartbeat carries the last sequence
+// (docs/protocol.md).
 #pragma once
 
 #include <functional>

@@ -33,6 +33,15 @@ std::optional<Role> role_from_name(const std::string& name) {
   return std::nullopt;
 }
 
+const std::set<Role>& all_roles() {
+  static const std::set<Role> all = [] {
+    std::set<Role> out;
+    for (const auto& [role, name] : kRoles) out.insert(role);
+    return out;
+  }();
+  return all;
+}
+
 const Party* Directory::find(const std::string& name) const {
   const auto found = parties.find(name);
   return found == parties.end() ? nullptr : &found->second;

@@ -16,7 +16,9 @@
 namespace lockstep::transport {
 
 // A request under way; a shared handle. A long step answers accepted, any number of progress, then
-// done or failed; a short one done or failed at once. Answers after the last one are ignored.
+// done or failed; a short one done or failed at once. Answers after the last one are ignored. One
+// whose last handle goes without an answer while the reactor runs is answered by `internal`; when
+// the service stops first it is not answered, and the sender asks again.
 class Request {
  public:
   struct Impl;
@@ -43,9 +45,19 @@ class Server {
   virtual ~Server() = default;
   // `roles`: who may send this type (others get role-refused, and a line in the log).
   virtual void on(const std::string& type, std::set<Role> roles, Handler handler) = 0;
+  // Called for every request of a known party that its role may not send.
+  using OnRefusal = std::function<void(const Party& peer, const std::string& type)>;
+  virtual void on_refusal(OnRefusal callback) = 0;
 };
 
-// Binds directory.me().endpoint. Error: transport (the address is taken or malformed).
+// Binds directory.me().endpoint. Errors: transport (the address is taken or malformed, a live
+// process serves it, plain text over the network), key-unreadable (the own key is another than the
+// one the others know).
+//
+// A repeated request (same id, same party) never reaches a handler twice: while it is under way it
+// is answered by `accepted`, and later replies go to whoever asked last; after its end its final
+// reply is sent again, as long as it is among the last few hundred. A handler that outlives that,
+// or a restart, answers from the journal by (run, step, attempt).
 Result<std::unique_ptr<Server>> make_server(Reactor& reactor, const Directory& directory,
                                             const Clock& clock);
 

@@ -1,0 +1,270 @@
+#include "common/transport/sockets.hpp"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <zmq.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <initializer_list>
+
+#include "common/os/fd.hpp"
+#include "common/transport/keys.hpp"
+
+namespace lockstep::transport {
+
+namespace {
+
+// ZMQ_ZAP_ENFORCE_DOMAIN: a draft by name in 4.3.4, but there by number.
+constexpr int kZapEnforceDomain = 93;
+// Inbound on PUB there are subscriptions and the CURVE handshake, whose INITIATE is about 300
+// bytes.
+constexpr int kMaxSubscription = 1024;
+constexpr int kServerLinger = 2000;
+
+struct Option {
+  int name;
+  int value;
+};
+
+Error option_error() {
+  return make_error(ErrorCode::transport,
+                    std::string("cannot set a socket's options: ") + ::zmq_strerror(errno));
+}
+
+Result<void> set_options(void* socket, std::initializer_list<Option> options) {
+  for (const auto& option : options) {
+    if (::zmq_setsockopt(socket, option.name, &option.value, sizeof option.value) != 0) {
+      return option_error();
+    }
+  }
+  return {};
+}
+
+Result<void> set_text(void* socket, int name, const std::string& value) {
+  if (::zmq_setsockopt(socket, name, value.data(), value.size()) != 0) return option_error();
+  return {};
+}
+// libzmq tells a key in Z85 from one in binary by its length, which counts the NUL.
+Result<void> set_key(void* socket, int name, const std::string& key) {
+  if (::zmq_setsockopt(socket, name, key.c_str(), key.size() + 1) != 0) return option_error();
+  return {};
+}
+
+Result<void> set_common(void* socket, int linger, int max_frame) {
+  const std::int64_t limit = max_frame;
+  if (::zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &limit, sizeof limit) != 0) return option_error();
+  return set_options(socket, {{ZMQ_LINGER, linger},
+                              {ZMQ_HANDSHAKE_IVL, 10'000},
+                              {ZMQ_HEARTBEAT_IVL, 2'000},
+                              {ZMQ_HEARTBEAT_TIMEOUT, 6'000},
+                              {ZMQ_HEARTBEAT_TTL, 6'000},
+                              {ZMQ_RECONNECT_IVL, 100},
+                              {ZMQ_RECONNECT_IVL_MAX, 5'000}});
+}
+
+constexpr std::string_view kIpc = "ipc://";
+
+bool is_local(const std::string& endpoint) { return endpoint.starts_with(kIpc); }
+
+Result<void> check_ipc(const std::string& endpoint) {
+  const std::string path = endpoint.substr(kIpc.size());
+  ::sockaddr_un address{};
+  if (path.size() >= sizeof address.sun_path) {
+    return make_error(ErrorCode::transport,
+                      "the socket's path has " + std::to_string(path.size()) +
+                          " bytes; the system allows " +
+                          std::to_string(sizeof address.sun_path - 1),
+                      path, "choose a shorter directory for this endpoint");
+  }
+  std::error_code ignored;  // a status that cannot be had shows as not there; bind tells the reason
+  const auto status = std::filesystem::symlink_status(path, ignored);
+  if (!std::filesystem::exists(status)) return {};
+  if (!std::filesystem::is_socket(status)) {
+    return make_error(ErrorCode::transport,
+                      "something that is no socket lies at the endpoint's path", path,
+                      "move it away or choose another path");
+  }
+  // libzmq removes whatever socket lies there before it binds: that is right for one that a killed
+  // process left, and wrong for one that lives.
+  address.sun_family = AF_UNIX;
+  std::copy(path.begin(), path.end(), address.sun_path);
+  const os::Fd probe{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  const auto* generic = static_cast<const ::sockaddr*>(static_cast<const void*>(&address));
+  if (probe && (::connect(probe.get(), generic, sizeof address) == 0 || errno == EAGAIN)) {
+    return make_error(ErrorCode::transport, "another process serves this endpoint", path,
+                      "stop it first; `lockstep status` shows what runs");
+  }
+  return {};
+}
+
+Result<void> bind(void* socket, const std::string& endpoint, bool has_keys) {
+  LOCKSTEP_CHECK(check_bindable(endpoint));
+  if (::zmq_bind(socket, endpoint.c_str()) != 0) {
+    return make_error(ErrorCode::transport,
+                      std::string("cannot bind an endpoint: ") + ::zmq_strerror(errno), endpoint);
+  }
+  if (is_local(endpoint)) {
+    // Without keys the file's mode is all that tells friend from foe.
+    std::error_code problem;
+    std::filesystem::permissions(endpoint.substr(kIpc.size()),
+                                 std::filesystem::perms(has_keys ? 0666 : 0600), problem);
+    if (problem) {
+      return make_error(ErrorCode::transport,
+                        "cannot set the mode of an endpoint's socket: " + problem.message(),
+                        endpoint);
+    }
+  }
+  return {};
+}
+
+Result<void> connect(void* socket, const std::string& endpoint) {
+  if (is_local(endpoint)) {
+    const std::size_t limit = sizeof(::sockaddr_un::sun_path);
+    if (endpoint.size() - kIpc.size() >= limit) return check_ipc(endpoint);
+  }
+  if (::zmq_connect(socket, endpoint.c_str()) != 0) {
+    return make_error(ErrorCode::transport,
+                      std::string("cannot connect to an endpoint: ") + ::zmq_strerror(errno),
+                      endpoint);
+  }
+  return {};
+}
+
+Result<Socket> open(const std::shared_ptr<Context>& context, int type) {
+  Socket socket(context, type);
+  if (!socket) {
+    return make_error(ErrorCode::transport,
+                      std::string("cannot make a socket: ") + ::zmq_strerror(errno));
+  }
+  return socket;
+}
+
+Result<std::string> endpoint_of(const std::string& endpoint, const Party& party, const char* kind) {
+  if (!endpoint.empty()) return endpoint;
+  return make_error(ErrorCode::transport, "'" + party.name + "' has no " + kind + " endpoint",
+                    party.name, "see this party's entry in lockstep.yaml");
+}
+
+Result<void> secure_towards(void* socket, const Directory& directory, const Party& to) {
+  if (!directory.secret_key.empty() && to.public_key.empty()) {
+    return make_error(ErrorCode::key_unreadable, "the public key of '" + to.name + "' is not known",
+                      to.name);
+  }
+  return secure_client(socket, directory, to.public_key);
+}
+
+}  // namespace
+
+Socket::Socket(std::shared_ptr<Context> context, int type)
+    : context_(std::move(context)), socket_(::zmq_socket(context_->raw(), type)) {}
+
+Socket& Socket::operator=(Socket&& other) noexcept {
+  if (this != &other) {
+    close();
+    context_ = std::move(other.context_);
+    socket_ = std::exchange(other.socket_, nullptr);
+  }
+  return *this;
+}
+
+void Socket::close() {
+  if (socket_ != nullptr) ::zmq_close(std::exchange(socket_, nullptr));
+  context_.reset();
+}
+
+Result<void> check_bindable(const std::string& endpoint) {
+  return is_local(endpoint) ? check_ipc(endpoint) : Result<void>();
+}
+
+Result<void> check_plain_text(const Directory& directory, const std::string& endpoint) {
+  if (!directory.secret_key.empty() || directory.insecure || is_local(endpoint)) return {};
+  return make_error(ErrorCode::transport, "plain text over the network is refused", endpoint,
+                    "make keys with `lockstep keys init`, or state `insecure: true`");
+}
+
+Result<void> secure_server(Context& context, void* socket, const Directory& directory) {
+  if (directory.secret_key.empty()) return {};
+  std::map<std::string, std::string> names;
+  for (const auto& [name, party] : directory.parties) {
+    if (party.public_key.empty()) continue;
+    if (!names.emplace(party.public_key, name).second) {
+      return make_error(ErrorCode::key_unreadable, "two parties have one public key",
+                        names[party.public_key] + " and " + name,
+                        "make a key of its own for each with `lockstep keys init`");
+    }
+  }
+  if (public_key_of(directory.secret_key) != directory.me().public_key) {
+    return make_error(ErrorCode::key_unreadable,
+                      "the secret key does not belong to the public key that the others know",
+                      directory.self);
+  }
+  LOCKSTEP_CHECK(context.allow(directory.self, std::move(names)));
+  LOCKSTEP_CHECK(set_text(socket, ZMQ_ZAP_DOMAIN, directory.self));
+  LOCKSTEP_CHECK(set_key(socket, ZMQ_CURVE_SECRETKEY, directory.secret_key));
+  return set_options(socket, {{kZapEnforceDomain, 1}, {ZMQ_CURVE_SERVER, 1}});
+}
+
+Result<void> secure_client(void* socket, const Directory& directory,
+                           const std::string& server_key) {
+  if (directory.secret_key.empty()) return {};
+  if (!server_key.empty()) {
+    LOCKSTEP_CHECK(set_key(socket, ZMQ_CURVE_SERVERKEY, server_key));
+  }
+  LOCKSTEP_CHECK(set_key(socket, ZMQ_CURVE_PUBLICKEY, public_key_of(directory.secret_key)));
+  return set_key(socket, ZMQ_CURVE_SECRETKEY, directory.secret_key);
+}
+
+Result<Socket> make_router(const std::shared_ptr<Context>& context, const Directory& directory) {
+  LOCKSTEP_TRY(const std::string endpoint,
+               endpoint_of(directory.me().endpoint, directory.me(), "control"));
+  LOCKSTEP_CHECK(check_plain_text(directory, endpoint));
+  LOCKSTEP_TRY(Socket socket, open(context, ZMQ_ROUTER));
+  LOCKSTEP_CHECK(set_common(socket.raw(), kServerLinger, kMaxControlFrame));
+  // An unknown peer is told (EHOSTUNREACH), not dropped in silence; a peer that came back takes
+  // over its routing id at once.
+  LOCKSTEP_CHECK(set_options(socket.raw(), {{ZMQ_ROUTER_MANDATORY, 1}, {ZMQ_ROUTER_HANDOVER, 1}}));
+  LOCKSTEP_CHECK(secure_server(*context, socket.raw(), directory));
+  LOCKSTEP_CHECK(bind(socket.raw(), endpoint, !directory.secret_key.empty()));
+  return socket;
+}
+
+Result<Socket> make_dealer(const std::shared_ptr<Context>& context, const Directory& directory,
+                           const Party& to) {
+  LOCKSTEP_TRY(const std::string endpoint, endpoint_of(to.endpoint, to, "control"));
+  LOCKSTEP_CHECK(check_plain_text(directory, endpoint));
+  LOCKSTEP_TRY(Socket socket, open(context, ZMQ_DEALER));
+  // Linger is not delivery: what is not answered is sent again, so nothing waits at the end.
+  LOCKSTEP_CHECK(set_common(socket.raw(), 0, kMaxControlFrame));
+  LOCKSTEP_CHECK(secure_towards(socket.raw(), directory, to));
+  LOCKSTEP_CHECK(connect(socket.raw(), endpoint));
+  return socket;
+}
+
+Result<Socket> make_publisher(const std::shared_ptr<Context>& context, const Directory& directory) {
+  LOCKSTEP_TRY(const std::string endpoint,
+               endpoint_of(directory.me().events, directory.me(), "events"));
+  LOCKSTEP_CHECK(check_plain_text(directory, endpoint));
+  LOCKSTEP_TRY(Socket socket, open(context, ZMQ_PUB));
+  LOCKSTEP_CHECK(set_common(socket.raw(), 0, kMaxSubscription));
+  LOCKSTEP_CHECK(set_options(socket.raw(), {{ZMQ_SNDHWM, 10'000}}));
+  LOCKSTEP_CHECK(secure_server(*context, socket.raw(), directory));
+  LOCKSTEP_CHECK(bind(socket.raw(), endpoint, !directory.secret_key.empty()));
+  return socket;
+}
+
+Result<Socket> make_subscriber(const std::shared_ptr<Context>& context, const Directory& directory,
+                               const Party& to) {
+  LOCKSTEP_TRY(const std::string endpoint, endpoint_of(to.events, to, "events"));
+  LOCKSTEP_CHECK(check_plain_text(directory, endpoint));
+  LOCKSTEP_TRY(Socket socket, open(context, ZMQ_SUB));
+  LOCKSTEP_CHECK(set_common(socket.raw(), 0, kMaxControlFrame));
+  LOCKSTEP_CHECK(set_options(socket.raw(), {{ZMQ_RCVHWM, 10'000}}));
+  LOCKSTEP_CHECK(set_text(socket.raw(), ZMQ_SUBSCRIBE, ""));
+  LOCKSTEP_CHECK(secure_towards(socket.raw(), directory, to));
+  LOCKSTEP_CHECK(connect(socket.raw(), endpoint));
+  return socket;
+}
+
+}  // namespace lockstep::transport
