@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -60,6 +61,9 @@ struct Context {
   std::string run;                    // UUIDv7 of the run, in text
   int attempt = 1;
   std::stop_token stop;
+  // By when the caller wants the answer, on this host's clock; nothing: no hurry. arm() may use what
+  // time there is to leave less for the fence.
+  std::optional<UtcNanos> deadline = {};
   std::function<void(std::uint64_t entries, std::uint64_t bytes)> progress = {};
 };
 

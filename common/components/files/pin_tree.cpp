@@ -23,6 +23,9 @@ namespace {
 constexpr Nanos kBeforeMoment = milliseconds(700);
 // The first pass runs at least this long, so that there is something to measure.
 constexpr Nanos kLeastAhead = milliseconds(200);
+// Where what is left would outlast the fence, the first pass goes on beyond the moment, until this
+// long before the answer is due: the moment may still be moved, or a little lateness be allowed.
+constexpr Nanos kBeforeDeadline = seconds(1);
 // Assumed where next to nothing was copied ahead: that little will hardly matter.
 constexpr double kAssumedBytesPerSecond = 100e6;
 constexpr std::uint64_t kMeasuredBytes = 1 << 20;
@@ -74,6 +77,7 @@ class ArmedTree final : public component::Armed {
         stop_(request.context.stop),
         set_(request.set),
         moment_(request.moment),
+        deadline_(request.context.deadline),
         exclude_(std::move(request.exclude)),
         place_(std::move(request.place)),
         directory_(std::move(request.directory)),
@@ -92,7 +96,7 @@ class ArmedTree final : public component::Armed {
     reflink_ = can_reflink();
     LOCKSTEP_TRY(const Count count, count_set());
     LOCKSTEP_CHECK(check_space(count));
-    LOCKSTEP_CHECK(first_pass());
+    LOCKSTEP_CHECK(first_pass(count));
     LOCKSTEP_CHECK(sync(tree_.get()));
     const MonoNanos begun = clock_.mono();
     LOCKSTEP_CHECK(sync(place_.root.get()));
@@ -226,53 +230,79 @@ class ArmedTree final : public component::Armed {
     return plan;
   }
 
-  Result<void> first_pass() {
+  Result<void> first_pass(const Count& count) {
     LOCKSTEP_TRY(OriginWriter record, OriginWriter::create(disk_, hold_ + "/ahead"));
     LOCKSTEP_TRY(std::optional<OriginReader> base, open_base());
-    // What mappings had written when the sync at arm began is on disk, and its pages are clean: any
-    // later write shows in the ctime.
-    const UtcNanos now = clock_.utc();
     const MonoNanos begun = clock_.mono();
-    const Nanos span = std::max(kLeastAhead, moment_ - kBeforeMoment - now);
-    const auto enough = [this, begun, span] {
-      return stop_.stop_requested() || clock_.mono() - begun > span;
+    const UtcNanos now = clock_.utc();
+    const Nanos wanted = std::max(kLeastAhead, moment_ - kBeforeMoment - now);
+    const Nanos most = deadline_ ? std::max(wanted, *deadline_ - kBeforeDeadline - now) : wanted;
+    const Mirror* passing = nullptr;
+    const InodeCopier* copying = nullptr;
+    const auto enough = [&] {
+      if (stop_.stop_requested()) return true;
+      const Nanos passed = clock_.mono() - begun;
+      if (passed < wanted) return false;
+      if (passed >= most || passing == nullptr) return true;
+      ahead_ = {passing->counts(), copying->bytes(), copying->spent(), passed};
+      return !set_.fenced_from_outside || left_after(count, ahead_).time <= set_.fence_timeout;
     };
     InodeCopier copier(disk_, clock_, reflink_, enough);
+    // What mappings had written when the sync at arm began is on disk, and its pages are clean: any
+    // later write shows in the ctime.
     MirrorPlan ahead = plan(true, (synced_ - kTick).count);
     ahead.base = base ? &*base : nullptr;
     ahead.record = &record;
     Mirror mirror(disk_, copier, ahead, enough);
+    passing = &mirror;
+    copying = &copier;
     auto walked = walk(disk_, place_.root.get(), exclude_, options(true), mirror);
     if (!walked && (!mirror.stopped() || stop_.stop_requested())) {
       return std::move(walked).error();
     }
     LOCKSTEP_CHECK(record.finish());
-    ahead_ = mirror.counts();
-    ahead_bytes_ = copier.bytes();
-    ahead_copying_ = copier.spent();
-    ahead_time_ = clock_.mono() - begun;
+    ahead_ = {mirror.counts(), copier.bytes(), copier.spent(), clock_.mono() - begun};
     return {};
   }
 
-  Result<void> make_estimate(const Count& count) {
-    const std::uint64_t files = count.files - std::min(count.files, ahead_.done);
-    const std::uint64_t bytes =
-        reflink_ ? 0 : count.changed_bytes - std::min(count.changed_bytes, ahead_bytes_);
-    const double rate =
-        ahead_bytes_ > kMeasuredBytes && ahead_copying_.count > 0
-            ? static_cast<double>(ahead_bytes_) / (static_cast<double>(ahead_copying_.count) / 1e9)
+  // What the first pass did, and what that tells of the rest.
+  struct Ahead {
+    MirrorCounts counts;
+    std::uint64_t bytes = 0;
+    Nanos copying;  // of it: content
+    Nanos time;
+  };
+  struct Left {
+    std::uint64_t files = 0;
+    std::uint64_t bytes = 0;
+    double bytes_per_second = 0;
+    Nanos time;
+  };
+  Left left_after(const Count& count, const Ahead& ahead) const {
+    Left left;
+    left.files = count.files - std::min(count.files, ahead.counts.done);
+    left.bytes = reflink_ ? 0 : count.changed_bytes - std::min(count.changed_bytes, ahead.bytes);
+    left.bytes_per_second =
+        ahead.bytes > kMeasuredBytes && ahead.copying.count > 0
+            ? static_cast<double>(ahead.bytes) * 1e9 / static_cast<double>(ahead.copying.count)
             : kAssumedBytesPerSecond;
     // With reflinks copying content is part of what an entry costs.
-    const Nanos on_entries = reflink_ ? ahead_time_ : ahead_time_ - ahead_copying_;
-    const double entry = ahead_.entries > 0 ? static_cast<double>(on_entries.count) /
-                                                  static_cast<double>(ahead_.entries)
-                                            : 0.0;
+    const Nanos on_entries = reflink_ ? ahead.time : ahead.time - ahead.copying;
+    const double an_entry = ahead.counts.entries > 0 ? static_cast<double>(on_entries.count) /
+                                                           static_cast<double>(ahead.counts.entries)
+                                                     : 0.0;
     // The second pass and the proof each look at everything once more; directories get their
     // metadata in between.
     const Nanos walks{walk_time_.count * 3};
-    const Nanos rest{static_cast<std::int64_t>(static_cast<double>(files) * entry +
-                                               static_cast<double>(bytes) / rate * 1e9)};
-    estimate_.pin = kTick + sync_time_ + walks + rest;
+    const double rest = static_cast<double>(left.files) * an_entry +
+                        static_cast<double>(left.bytes) / left.bytes_per_second * 1e9;
+    left.time = kTick + sync_time_ + walks + Nanos{static_cast<std::int64_t>(rest)};
+    return left;
+  }
+
+  Result<void> make_estimate(const Count& count) {
+    const Left left = left_after(count, ahead_);
+    estimate_.pin = left.time;
     estimate_.needs_fence = true;
     estimate_.one_instant = false;
     estimate_.method = reflink_ ? "reflink-clone" : "copy";
@@ -281,9 +311,9 @@ class ArmedTree final : public component::Armed {
         ErrorCode::fence_too_long,
         "the pin would take about " + to_duration(estimate_.pin) + " under a fence of " +
             to_duration(set_.fence_timeout) + ": of " + std::to_string(count.entries) +
-            " entries " + std::to_string(files) + " and " + std::to_string(bytes) +
-            " bytes are left to " + (reflink_ ? "clone" : "copy") + ", at " +
-            std::to_string(static_cast<std::uint64_t>(rate / 1e6)) + " MB/s",
+            " entries " + std::to_string(left.files) + ", and " + std::to_string(left.bytes) +
+            " bytes, are left to " + (reflink_ ? "clone" : "copy") + ", at " +
+            std::to_string(static_cast<std::uint64_t>(left.bytes_per_second / 1e6)) + " MB/s",
         set_.place.location,
         "put the data on btrfs (or XFS), exclude what need not be kept, raise arm_ahead so that "
         "more is copied before the fence, or raise the fence's timeout");
@@ -343,6 +373,7 @@ class ArmedTree final : public component::Armed {
   std::stop_token stop_;
   component::DataSet set_;
   UtcNanos moment_;
+  std::optional<UtcNanos> deadline_;
   Exclude exclude_;
   PinPlace place_;
   std::string directory_;
@@ -352,9 +383,8 @@ class ArmedTree final : public component::Armed {
   bool reflink_ = false;
   bool pinned_ = false;
   UtcNanos synced_ = clock_.utc();  // just before the sync at arm
-  Nanos walk_time_, sync_time_, ahead_time_, ahead_copying_;
-  std::uint64_t ahead_bytes_ = 0;
-  MirrorCounts ahead_;
+  Nanos walk_time_, sync_time_;
+  Ahead ahead_;
   component::Estimate estimate_;
 };
 
