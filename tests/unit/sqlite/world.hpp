@@ -71,8 +71,10 @@ inline sqlite::Database open_database(const std::string& path) {
 }
 
 // `rows` rows of about 600 bytes, so that a database has a size worth cloning.
-inline void make_ledger(const std::string& path, const std::string& journal, int rows = 2000) {
+inline void make_ledger(const std::string& path, const std::string& journal, int rows = 2000,
+                        int page_size = 4096) {
   auto database = open_database(path);
+  good(database.run("PRAGMA page_size = " + std::to_string(page_size)));
   good(database.text("PRAGMA journal_mode = " + journal));
   good(
       database.run("BEGIN; CREATE TABLE counter(n); INSERT INTO counter VALUES(0);"

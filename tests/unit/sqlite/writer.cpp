@@ -54,7 +54,7 @@ int main(int argc, char** argv) {
                           ", hex(randomblob(300)) FROM counter");
     if (good && round % 50 == 0) {
       good = run(database, "DELETE FROM entry WHERE counter < (SELECT n FROM counter) - 5000") &&
-             run(database, "UPDATE entry SET text = hex(randomblob(200)) WHERE counter % 97 = 0");
+             run(database, "UPDATE entry SET text = hex(randomblob(200)) WHERE counter % 97 = 1");
     }
     if (!good || !run(database, "COMMIT")) break;
     if (pause != 0) ::usleep(pause);
