@@ -30,9 +30,7 @@ Kept::Kept(os::Disk& disk, std::string store, component::SetId id)
 
 std::string Kept::link(const std::string& run) const { return versions_ + "/" + run; }
 
-std::string Kept::tree(const std::string& run, const std::string& form) const {
-  return trees_ + "/" + run + "." + form;
-}
+std::string Kept::tree(const std::string& name) const { return trees_ + "/" + name; }
 
 std::string Kept::staging(const std::string& run, int attempt) const {
   return stagings_ + "/" + run + "." + std::to_string(attempt);
@@ -75,7 +73,6 @@ Version Kept::version(const std::string& run, Native native) const {
   return {id_, "files", run, to_text(native)};
 }
 
-// The tree's name that the link of `run` tells, whether it is there or not.
 Result<std::optional<std::string>> Kept::tree_name_of(const std::string& run) const {
   const std::string path = link(run);
   auto text = disk_.read_link(os::kCwd, path);
@@ -137,7 +134,7 @@ Result<void> Kept::refer(const std::string& run, const std::string& tree_name) {
   const std::string path = link(run);
   auto made = disk_.symlink(std::string(kTrees) + "/" + tree_name, os::kCwd, path);
   if (!made && made.error().number == EEXIST) {
-    // Of an attempt that died between here and its tree.
+    // To a tree that is there no more: else find() would have shown the version made.
     auto gone = disk_.unlink(os::kCwd, path);
     if (!gone) return failed(Side::target, gone.error(), "replace the version's name", path);
     made = disk_.symlink(std::string(kTrees) + "/" + tree_name, os::kCwd, path);
@@ -162,9 +159,15 @@ Result<void> Kept::collect() {
     LOCKSTEP_TRY(std::optional<std::string> name, tree_name_of(run));
     if (name) needed.insert(std::move(*name));
   }
+  LOCKSTEP_TRY(const std::vector<std::string> stagings, names_in(stagings_));
+  const auto claimed = [&stagings](const std::string& name) {
+    return std::any_of(stagings.begin(), stagings.end(), [&name](const std::string& staging) {
+      return name.starts_with(staging + ".");
+    });
+  };
   LOCKSTEP_TRY(const std::vector<std::string> trees, names_in(trees_));
   for (const std::string& name : trees) {
-    if (needed.contains(name)) continue;
+    if (needed.contains(name) || claimed(name)) continue;
     std::string dying = name;
     if (!name.starts_with(kDying)) {
       // Under another name first: a half-removed tree never stands where a whole one did.

@@ -1,13 +1,15 @@
 // Kept: where the versions and stagings of one data set lie on the secondary, and which trees are
 // still needed.
 //
-//   <store>/versions/<service>/<set>/<run>              a symbolic link to .trees/<name>: the
-//   version <store>/versions/<service>/<set>/.trees/<name>      its content: <run>.<form>
-//   <store>/staging/<service>/<set>/<run>.<attempt>/    what is being received:
-//       tree.<form>, tree.part (being prepared), scratch/
+//   <store>/versions/<service>/<set>/<run>           a symbolic link to .trees/<name>: the version
+//   <store>/versions/<service>/<set>/.trees/<name>   content: <run>.<attempt>.<form>
+//   <store>/staging/<service>/<set>/<run>.<attempt>  says that the trees of that name are being
+//                                                    received; holds the scratch files
 //
-// Versions of the same content share a tree: the links are its count of references, so that a tree
-// without one is garbage, whatever died when. A version exists when its link leads to a tree.
+// A version exists when its link leads to a tree, and the link is made last. Versions of the same
+// content share a tree. A tree to which no link leads and that no staging claims is garbage,
+// whatever died when. (Trees do not move between directories: a read-only subvolume cannot, nor can
+// another user's directory that its owner may not write in.)
 //
 // Thread rule: none of its own; target.hpp serialises what changes.
 #pragma once
@@ -36,7 +38,7 @@ class Kept {
   const std::string& versions() const { return versions_; }
   const std::string& stagings() const { return stagings_; }
   std::string link(const std::string& run) const;
-  std::string tree(const std::string& run, const std::string& form) const;
+  std::string tree(const std::string& name) const;
   std::string staging(const std::string& run, int attempt) const;
 
   // Makes the directories.
@@ -49,20 +51,21 @@ class Kept {
   // Whose staging a directory in stagings() is; nothing where it is none of ours.
   static std::optional<std::string> run_of_staging(const std::string& name);
 
-  // Lets `run` be a version with the content of the existing or coming tree `tree_name`. Durable
-  // when it returns.
+  // Lets `run` be a version with the content of the tree `tree_name`. Durable when it returns.
   Result<void> refer(const std::string& run, const std::string& tree_name);
   // Takes the version's name away (durably) and removes trees that no version refers to.
   Result<void> forget(const std::string& run);
-  // Removes what no version refers to, and what an interrupted removal left.
+  // Removes the trees that no version refers to and no staging claims, and what an interrupted
+  // removal left.
   Result<void> collect();
 
   // The names in a directory, or none where it is not there.
   Result<std::vector<std::string>> names_in(const std::string& directory) const;
+  // The tree that the version's name leads to, whether it is there or not.
+  Result<std::optional<std::string>> tree_name_of(const std::string& run) const;
 
  private:
   component::Version version(const std::string& run, Native native) const;
-  Result<std::optional<std::string>> tree_name_of(const std::string& run) const;
 
   os::Disk& disk_;
   component::SetId id_;

@@ -183,11 +183,26 @@ class Restore {
       auto emptied = disk_.remove_directory(parent_.get(), name_);
       if (!emptied) return error(emptied.error(), "make room at");
     }
-    auto placed = disk_.rename(watched->get(), kBuilt, parent_.get(), name_, false);
-    if (!placed) return error(placed.error(), "put in place what is restored to");
+    LOCKSTEP_CHECK(put_in_place(watched->get()));
     auto lasting = disk_.fsync(parent_.get());
     if (!lasting) return error(lasting.error(), "sync the directory of");
     return result;
+  }
+
+  Result<void> put_in_place(int from) {
+    auto placed = disk_.rename(from, kBuilt, parent_.get(), name_, false);
+    if (placed) return {};
+    // A directory that its owner may not write in does not move to another one, but for root.
+    auto built = disk_.open(from, kBuilt, O_RDONLY | O_DIRECTORY);
+    if (placed.error().number != EACCES || !built) {
+      return error(placed.error(), "put in place what is restored to");
+    }
+    auto info = disk_.stat(built->get());
+    if (!info) return error(info.error(), "look at what is restored to");
+    auto opened = disk_.change_mode(built->get(), info->st_mode | S_IRWXU);
+    if (opened) opened = disk_.rename(from, kBuilt, parent_.get(), name_, false);
+    if (opened) opened = disk_.change_mode(built->get(), info->st_mode & 07777);
+    return opened ? Result<void>{} : error(opened.error(), "put in place what is restored to");
   }
 
   // The name that what stands at the destination is given, and keeps.

@@ -23,9 +23,6 @@ using component::Version;
 namespace {
 constexpr const char* kForms[] = {kSubvolume, kReflinkTree, kLinkFarm};
 
-std::string tree_in(const std::string& staging, const std::string& form) {
-  return staging + "/tree." + form;
-}
 std::string scratch_in(const std::string& staging) { return staging + "/scratch"; }
 }  // namespace
 
@@ -38,14 +35,22 @@ Result<std::unique_ptr<FileStaging>> FileStaging::open(os::Disk& disk, Setup set
   if (!opened) return failed(Side::target, opened.error(), "open the staging", path);
   made->staging_ = std::move(*opened);
   LOCKSTEP_CHECK(make_directories(disk, scratch_in(path)));
-  for (const char* form : kForms) {
-    const std::string tree = tree_in(path, form);
-    if (disk.stat_at(os::kCwd, tree)) {
-      LOCKSTEP_CHECK(made->open_tree_at(tree, form));
-      break;
-    }
-  }
+  LOCKSTEP_CHECK(made->find_tree());
   return made;
+}
+
+// The tree that an earlier process of this attempt made.
+Result<void> FileStaging::find_tree() {
+  tag_ = name_of(setup_.path);
+  LOCKSTEP_TRY(const std::optional<std::string> sealed,
+               setup_.kept.tree_name_of(setup_.context.run));
+  // This attempt's tree may be a version's already: that one is never touched again.
+  if (sealed && sealed->starts_with(tag_ + ".")) tag_ += ".again";
+  for (const char* form : kForms) {
+    const std::string tree = setup_.kept.tree(tag_ + "." + form);
+    if (disk_.stat_at(os::kCwd, tree)) return open_tree_at(tree, form);
+  }
+  return {};
 }
 
 Result<void> FileStaging::need_tree() {
@@ -58,11 +63,11 @@ Result<void> FileStaging::need_tree() {
 }
 
 Result<void> FileStaging::make_tree() {
-  const std::string part = setup_.path + "/tree.part";
+  const std::string part = setup_.kept.tree(tag_ + ".part");
   LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, part));  // what a process that died had begun
   LOCKSTEP_TRY(const std::string form, choose_form(part));
   LOCKSTEP_CHECK(fill_tree(form, part));
-  const std::string tree = tree_in(setup_.path, form);
+  const std::string tree = setup_.kept.tree(tag_ + "." + form);
   auto renamed = disk_.rename(os::kCwd, part, os::kCwd, tree);
   if (!renamed) return failed(Side::target, renamed.error(), "name the staging tree", tree);
   return open_tree_at(tree, form);
@@ -71,16 +76,18 @@ Result<void> FileStaging::make_tree() {
 // Makes `part`, empty or (a snapshot) as the base, in the best form that the file system has.
 Result<std::string> FileStaging::choose_form(const std::string& part) {
   const std::string name = name_of(part);
+  auto trees = disk_.open(os::kCwd, parent_of(part), O_RDONLY | O_DIRECTORY);
+  if (!trees) return failed(Side::target, trees.error(), "open", parent_of(part));
   auto kind = disk_.file_system(staging_.get());
   if (!kind) return failed(Side::target, kind.error(), "look at the file system of", setup_.path);
   if (kind->magic == BTRFS_SUPER_MAGIC) {
     if (setup_.base != nullptr && setup_.base->tree().native.form == kSubvolume) {
       const int base = setup_.base->tree().root.get();
-      if (disk_.snapshot_subvolume(staging_.get(), name, base, false)) {
+      if (disk_.snapshot_subvolume(trees->get(), name, base, false)) {
         return std::string(kSubvolume);
       }
     }
-    if (disk_.create_subvolume(staging_.get(), name)) {
+    if (disk_.create_subvolume(trees->get(), name)) {
       if (setup_.base != nullptr) {
         LOCKSTEP_CHECK(fill_tree(kReflinkTree, part));
       }
@@ -88,7 +95,7 @@ Result<std::string> FileStaging::choose_form(const std::string& part) {
     }
     // Not ours to make here (another's directory, a container's rules): a tree does as well.
   }
-  auto made = disk_.make_directory(staging_.get(), name, 0700);
+  auto made = disk_.make_directory(trees->get(), name, 0700);
   if (!made) return failed(Side::target, made.error(), "make the staging tree", part);
   LOCKSTEP_TRY(const bool reflinks, can_reflink());
   return std::string(reflinks ? kReflinkTree : kLinkFarm);
@@ -199,12 +206,11 @@ Result<void> FileStaging::sync() {
 Result<void> FileStaging::checkpoint() { return writer_ ? sync() : Result<void>{}; }
 
 Result<Version> FileStaging::seal() {
-  const std::string& run = setup_.context.run;
   {
     const std::lock_guard lock(*setup_.guard);
-    LOCKSTEP_TRY(std::optional<Version> made, setup_.kept.find(run));
+    LOCKSTEP_TRY(std::optional<Version> made, setup_.kept.find(setup_.context.run));
     if (made) {
-      LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, setup_.path));
+      LOCKSTEP_CHECK(abandon());
       return std::move(*made);
     }
   }
@@ -213,33 +219,27 @@ Result<Version> FileStaging::seal() {
   }
   LOCKSTEP_CHECK(need_tree());
   LOCKSTEP_CHECK(sync());
+  os::failpoint("files-seal-synced");
   if (form_ == kSubvolume) {
     auto sealed = disk_.set_subvolume_read_only(writer_->root(), true);
     if (!sealed) return failed(Side::target, sealed.error(), "make read-only", setup_.path);
   }
-  return publish(run + "." + form_);
+  writer_.reset();
+  return publish(tag_ + "." + form_);
 }
 
-// First the name, then the tree: a tree without a name is garbage at any time, a name without a
-// tree is no version yet.
 Result<Version> FileStaging::publish(const std::string& tree_name) {
   const std::string& run = setup_.context.run;
   const std::lock_guard lock(*setup_.guard);
+  if (!disk_.stat_at(os::kCwd, setup_.kept.tree(tree_name))) {
+    return make_error(ErrorCode::version_missing, "the base that the version stands for is gone",
+                      setup_.kept.tree(tree_name));
+  }
   LOCKSTEP_CHECK(setup_.kept.refer(run, tree_name));
   os::failpoint("files-seal-named");
-  if (writer_) {
-    const std::string from = tree_in(setup_.path, form_);
-    const std::string to = setup_.kept.tree(run, form_);
-    writer_.reset();
-    auto renamed = disk_.rename(os::kCwd, from, os::kCwd, to, false);
-    if (!renamed) return failed(Side::target, renamed.error(), "put in place the version", to);
-    LOCKSTEP_CHECK(sync_directory(disk_, parent_of(to)));
-    LOCKSTEP_CHECK(sync_directory(disk_, setup_.path));
-  }
-  os::failpoint("files-seal-placed");
   LOCKSTEP_TRY(std::optional<Version> made, setup_.kept.find(run));
   if (!made) {
-    return make_error(ErrorCode::version_missing, "the base that the version stands for is gone",
+    return make_error(ErrorCode::internal, "the version that was made is not found",
                       setup_.kept.link(run));
   }
   LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, setup_.path));
@@ -249,7 +249,8 @@ Result<Version> FileStaging::publish(const std::string& tree_name) {
 Result<void> FileStaging::abandon() {
   writer_.reset();
   setup_.base.reset();
-  return remove_tree(disk_, os::kCwd, setup_.path);
+  LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, setup_.path));
+  return setup_.kept.collect();
 }
 
 }  // namespace lockstep::files

@@ -42,6 +42,7 @@ class FileStaging final : public component::Staging {
   // The tree is made at the first change: where there is none, the version stands for the base's.
   Result<void> need_tree();
   Result<void> make_tree();
+  Result<void> find_tree();
   Result<void> fill_tree(const std::string& form, const std::string& part);
   Result<void> open_tree_at(const std::string& path, const std::string& form);
   Result<std::string> choose_form(const std::string& part);
@@ -54,6 +55,7 @@ class FileStaging final : public component::Staging {
   Setup setup_;
   os::Fd staging_;  // opened before the first write: syncfs tells of errors since then
   std::optional<TreeWriter> writer_;
+  std::string tag_;  // what names of its trees begin with
   std::string form_;
   bool skipped_ = false;  // the entry begun is in the base as it is
   bool broken_ = false;   // after an error of syncing nothing is tried again

@@ -197,9 +197,7 @@ Result<void> FileTarget::drop(const Context&, const Version& version) {
   const std::lock_guard lock(*lock_of_set);
   if (directory == kept.versions()) return kept.forget(name_of(native.hold));
   LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, native.hold));
-  // What had been named but not put in place goes with its staging.
-  LOCKSTEP_TRY(const std::optional<Version> sealed, kept.find(version.name));
-  return sealed ? Result<void>{} : kept.forget(version.name);
+  return kept.collect();
 }
 
 }  // namespace lockstep::files
