@@ -166,16 +166,18 @@ Error target_error(int number, std::string_view act, const std::string& where) {
 }
 
 Result<void> sync_names(os::Disk& disk, const std::string& directory) {
-  std::string at = directory;
-  for (;;) {
+  const std::string store = "/" + std::string(files::kStoreName);
+  for (std::string at = directory;; at = files::parent_of(at)) {
+    // Far above there may be what we cannot look into, or a read-only file system.
+    const bool ours = at == directory || (at + "/").find(store + "/") != std::string::npos;
     auto opened = disk.open(os::kCwd, at, O_RDONLY | O_DIRECTORY);
+    if (!opened && !ours && opened.error().number == EACCES) break;
     if (!opened) return target_error(opened.error().number, "open", at);
     if (auto synced = disk.fsync(opened->get()); !synced) {
+      if (!ours && (synced.error().number == EROFS || synced.error().number == EINVAL)) break;
       return target_error(synced.error().number, "sync", at);
     }
-    const bool store = files::name_of(at) == files::kStoreName;
-    at = files::parent_of(at);
-    if (store || at == "/") break;
+    if (at == "/") break;
   }
   return {};
 }

@@ -72,7 +72,8 @@ Result<std::vector<component::Version>> holds_of(os::Disk& disk, const component
 // Removes a hold and the plain files in it. Gone already: success. Errors: permission, io.
 Result<void> remove_hold(os::Disk& disk, const std::string& hold);
 
-// Makes the names in `directory` durable, and the directories above it up to the store.
+// Makes the names in `directory` durable, and those of all directories above it, which may have
+// been made for it. (Directories that are synced already cost next to nothing.)
 Result<void> sync_names(os::Disk& disk, const std::string& directory);
 
 // Gives the file its mode and owner and syncs it. With `owner_if_allowed` one that may not give

@@ -56,7 +56,23 @@ std::vector<Extent> not_shared(const std::vector<MappedExtent>& now,
   return out;
 }
 
+void coarsen(std::vector<Extent>& runs, std::size_t limit, std::uint32_t page_size) {
+  for (std::uint64_t gap = page_size; runs.size() > limit; gap *= 2) {
+    std::size_t last = 0;
+    for (std::size_t i = 1; i < runs.size(); ++i) {
+      if (runs[i].offset - (runs[last].offset + runs[last].length) <= gap) {
+        runs[last].length = runs[i].offset + runs[i].length - runs[last].offset;
+      } else {
+        runs[++last] = runs[i];
+      }
+    }
+    runs.resize(last + 1);
+  }
+}
+
 namespace {
+
+constexpr std::size_t kRuns = std::size_t{1} << 18U;
 
 Error read_error(const os::Errno& error, const std::string& where) {
   return from_errno(ErrorCode::source_read, error.number, "read", where);
@@ -81,6 +97,7 @@ Result<void> compare(os::Disk& disk, int now, int base, Extent run, std::uint32_
       const std::size_t length = std::min<std::size_t>(page_size, wanted - page);
       if (std::memcmp(ours.data() + page, theirs.data() + page, length) != 0) {
         append_run(out, at + page, length);
+        if (out.size() > 2 * kRuns) coarsen(out, kRuns, page_size);
       }
     }
     done += wanted;
@@ -115,6 +132,7 @@ Result<std::vector<Extent>> differing_pages(os::Disk& disk, int now, int base,
     LOCKSTEP_CHECK(compare(disk, now, base, run, page_size, whole.first(kChunk),
                            whole.subspan(kChunk), out, where));
   }
+  coarsen(out, kRuns, page_size);
   return out;
 }
 

@@ -1,6 +1,7 @@
 // Pages: where two files of one database differ.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -19,8 +20,13 @@ std::vector<component::Extent> not_shared(const std::vector<os::MappedExtent>& n
 // Appends [offset, offset + length), one run with the last where they touch.
 void append_run(std::vector<component::Extent>& runs, std::uint64_t offset, std::uint64_t length);
 
+// Joins runs that lie close together until there are at most `limit` (at least 1), beginning with
+// the smallest gaps of a power of two pages. What lies between is sent without need. Pure.
+void coarsen(std::vector<component::Extent>& runs, std::size_t limit, std::uint32_t page_size);
+
 // The pages in which the two files differ, up to the end of the smaller, which is the base's or the
-// new one's. Blocks that both share are not read. Error: source-read.
+// new one's. Blocks that both share are not read. At most 2^18 runs, so that memory does not grow
+// with the database. Error: source-read.
 Result<std::vector<component::Extent>> differing_pages(os::Disk& disk, int now, int base,
                                                        std::uint32_t page_size,
                                                        const std::string& where);

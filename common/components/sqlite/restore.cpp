@@ -50,15 +50,6 @@ bool anything_at(os::Disk& disk, const std::string& path) {
   return false;
 }
 
-Result<void> sync_directory(os::Disk& disk, const std::string& path) {
-  auto opened = disk.open(os::kCwd, path, O_RDONLY | O_DIRECTORY);
-  if (!opened) return target_error(opened.error().number, "open", path);
-  if (auto done = disk.fsync(opened->get()); !done) {
-    return target_error(done.error().number, "sync", path);
-  }
-  return {};
-}
-
 // The version's content in a new file beside `path`, whole and synced.
 Result<std::uint64_t> prepare(os::Disk& disk, const Context& context, const Native& version,
                               const std::string& fresh) {
@@ -115,7 +106,7 @@ Result<RestoreResult> restore_to(os::Disk& disk, const Context& context, const N
   if (auto done = disk.rename(os::kCwd, fresh, os::kCwd, path, false); !done) {
     return target_error(done.error().number, "rename to", path);
   }
-  LOCKSTEP_CHECK(sync_directory(disk, parent));
+  LOCKSTEP_CHECK(sync_names(disk, parent));
   return out;
 }
 
