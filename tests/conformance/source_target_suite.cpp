@@ -1,5 +1,8 @@
 #include "tests/conformance/source_target_suite.hpp"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <array>
 #include <catch2/catch.hpp>
 #include <cstdio>
@@ -456,6 +459,27 @@ void leaves_nothing_behind(SourceTargetSubject subject) {
   CHECK(unread.error().code == ErrorCode::version_missing);
 }
 
+namespace {
+
+// As few descriptors as a process may well have left; as before at its end.
+class FewDescriptors {
+ public:
+  FewDescriptors() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    ::rlimit few = before_;
+    few.rlim_cur = 160;
+    ::setrlimit(RLIMIT_NOFILE, &few);
+  }
+  ~FewDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  FewDescriptors(const FewDescriptors&) = delete;
+  FewDescriptors& operator=(const FewDescriptors&) = delete;
+
+ private:
+  ::rlimit before_{};
+};
+
+}  // namespace
+
 void carries_deep_trees(SourceTargetSubject subject) {
   // 1,300 directories in each other, with a path of 3,900 bytes: more than a process may open.
   shell("cd '" + subject.tree + R"sh(' && /usr/bin/python3 -c '
@@ -465,14 +489,17 @@ for depth in range(1300):
     if depth % 100 == 99: open("file", "w").write(str(depth))
 ')sh");
   const Version pinned = pin(subject, run_id(1));
+  auto few = std::make_unique<FewDescriptors>();
   const Version kept = must(Carrier(carry_of(subject, pinned, run_id(1))).run()).version;
   same_entries(subject, pinned, kept);
+  few.reset();
   shell("cd '" + subject.tree + R"sh(' && /usr/bin/python3 -c '
 import os
 for depth in range(1300): os.chdir("dd")
 open("last", "w").write("new")
 ')sh");
   const Version second_pin = pin(subject, run_id(2));
+  few = std::make_unique<FewDescriptors>();
   Carry carry = carry_of(subject, second_pin, run_id(2));
   carry.base_pin = pinned;
   carry.base_version = kept;

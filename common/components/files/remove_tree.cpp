@@ -21,23 +21,48 @@ Result<os::Fd> open_for_removal(os::Disk& disk, int directory, const std::string
   return store_error(opened.error().number, "open the directory", name);
 }
 
-Result<void> empty_directory(os::Disk& disk, int descriptor, const std::string& shown);
+constexpr int kDeepest = 32;  // levels with open descriptors at a time
 
-Result<void> remove_child(os::Disk& disk, int directory, const os::DirectoryEntry& entry) {
+// One removal: what lies too deep is moved up into its top directory, which is emptied until
+// nothing is left in it; so neither descriptors nor the stack grow with the tree.
+struct Removal {
+  os::Disk& disk;
+  int top = -1;
+  int level = 0;
+  unsigned moved = 0;
+};
+
+Result<void> empty_directory(Removal& removal, int descriptor, const std::string& shown);
+Result<void> remove_directory_tree(Removal& removal, int directory, const std::string& name,
+                                   const struct ::stat& info);
+
+Result<void> move_up(Removal& removal, int directory, const std::string& name) {
+  for (;;) {
+    const std::string up = ".deep-" + std::to_string(++removal.moved);
+    auto moved = removal.disk.rename(directory, name, removal.top, up, false);
+    if (moved) return {};
+    if (moved.error().number != EEXIST) return store_error(moved.error().number, "move", name);
+  }
+}
+
+Result<void> remove_child(Removal& removal, int directory, const os::DirectoryEntry& entry) {
+  os::Disk& disk = removal.disk;
   // Unlinking a directory fails without harm: most entries are none.
   auto unlinked = disk.unlink(directory, entry.name);
   if (unlinked || unlinked.error().number == ENOENT) return {};
   if (unlinked.error().number == EISDIR || unlinked.error().number == EPERM) {
     auto seen = disk.stat_at(directory, entry.name);
     if (!seen && seen.error().number == ENOENT) return {};
-    if (seen && S_ISDIR(seen->st_mode)) return remove_tree(disk, directory, entry.name);
+    if (seen && S_ISDIR(seen->st_mode)) {
+      return remove_directory_tree(removal, directory, entry.name, *seen);
+    }
   }
   return store_error(unlinked.error().number, "remove", entry.name);
 }
 
-Result<void> empty_directory(os::Disk& disk, int descriptor, const std::string& shown) {
+Result<void> empty_directory(Removal& removal, int descriptor, const std::string& shown) {
   while (true) {
-    auto stream = disk.read_directory(descriptor);
+    auto stream = removal.disk.read_directory(descriptor);
     if (!stream) return store_error(stream.error().number, "read the directory", shown);
     std::vector<os::DirectoryEntry> batch;
     while (batch.size() < kBatch) {
@@ -46,11 +71,43 @@ Result<void> empty_directory(os::Disk& disk, int descriptor, const std::string& 
       if (!*next) break;
       batch.push_back(std::move(**next));
     }
+    stream->reset();
     if (batch.empty()) return {};
     for (const os::DirectoryEntry& entry : batch) {
-      LOCKSTEP_CHECK(remove_child(disk, descriptor, entry));
+      LOCKSTEP_CHECK(remove_child(removal, descriptor, entry));
     }
   }
+}
+
+Result<void> remove_directory_tree(Removal& removal, int directory, const std::string& name,
+                                   const struct ::stat& info) {
+  os::Disk& disk = removal.disk;
+  if (info.st_ino == os::kSubvolumeRootInode) {
+    auto opened = disk.open(directory, name, O_RDONLY | O_DIRECTORY);
+    if (opened && disk.subvolume_info(opened->get())) {
+      return remove_subvolume(disk, directory, name);
+    }
+  }
+  // A directory keeps the mode it had in the data set: one that its owner may not write in has to
+  // be opened up first.
+  constexpr mode_t kOwnerAll = S_IRUSR | S_IWUSR | S_IXUSR;
+  if ((info.st_mode & kOwnerAll) != kOwnerAll) {
+    if (auto changed = disk.change_mode_at(directory, name, kOwnerAll); !changed) {
+      return store_error(changed.error().number, "change the mode of", name);
+    }
+  }
+  if (removal.level >= kDeepest) return move_up(removal, directory, name);
+  {
+    LOCKSTEP_TRY(const os::Fd opened, open_for_removal(disk, directory, name));
+    if (removal.top < 0) removal.top = opened.get();
+    ++removal.level;
+    auto emptied = empty_directory(removal, opened.get(), name);
+    --removal.level;
+    LOCKSTEP_CHECK(std::move(emptied));
+  }
+  auto removed = disk.remove_directory(directory, name);
+  if (removed || removed.error().number == ENOENT) return {};
+  return store_error(removed.error().number, "remove the directory", name);
 }
 
 }  // namespace
@@ -66,27 +123,8 @@ Result<void> remove_tree(os::Disk& disk, int directory, const std::string& name)
     if (unlinked || unlinked.error().number == ENOENT) return {};
     return store_error(unlinked.error().number, "remove", name);
   }
-  if (seen->st_ino == os::kSubvolumeRootInode) {
-    auto opened = disk.open(directory, name, O_RDONLY | O_DIRECTORY);
-    if (opened && disk.subvolume_info(opened->get())) {
-      return remove_subvolume(disk, directory, name);
-    }
-  }
-  // A directory keeps the mode it had in the data set: one that its owner may not write in has to
-  // be opened up first.
-  constexpr mode_t kOwnerAll = S_IRUSR | S_IWUSR | S_IXUSR;
-  if ((seen->st_mode & kOwnerAll) != kOwnerAll) {
-    if (auto changed = disk.change_mode_at(directory, name, kOwnerAll); !changed) {
-      return store_error(changed.error().number, "change the mode of", name);
-    }
-  }
-  {
-    LOCKSTEP_TRY(const os::Fd opened, open_for_removal(disk, directory, name));
-    LOCKSTEP_CHECK(empty_directory(disk, opened.get(), name));
-  }
-  auto removed = disk.remove_directory(directory, name);
-  if (removed || removed.error().number == ENOENT) return {};
-  return store_error(removed.error().number, "remove the directory", name);
+  Removal removal{disk};
+  return remove_directory_tree(removal, directory, name, *seen);
 }
 
 Result<void> remove_subvolume(os::Disk& disk, int directory, const std::string& name) {
@@ -116,7 +154,10 @@ Result<void> remove_subvolume(os::Disk& disk, int directory, const std::string& 
     return hopeless(refused);
   }
   if (disk.destroy_subvolume(directory, name)) return {};
-  if (auto emptied = empty_directory(disk, opened.get(), name); !emptied) return hopeless(refused);
+  Removal removal{.disk = disk, .top = opened.get(), .level = 1};
+  if (auto emptied = empty_directory(removal, opened.get(), name); !emptied) {
+    return hopeless(refused);
+  }
   auto removed = disk.remove_directory(directory, name);
   if (!removed && removed.error().number != ENOENT) return hopeless(removed.error().number);
   return {};
