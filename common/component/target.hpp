@@ -32,7 +32,9 @@ class Staging {
   virtual ~Staging() = default;
 
   // Begins an entry; for a regular file, writes follow until finish(). For a directory, finish()
-  // follows at once, and its own metadata is set by leave_directory(). Errors: target-write,
+  // follows at once, and its own metadata is set by leave_directory(). After a restart in the middle
+  // of a file the transfer goes on with it by Action::patch, whatever it was begun with: what the
+  // staging holds of the file stays. Errors: target-write,
   // no-space, stream-hostile (a path that leads out of the staging tree).
   virtual Result<void> begin(const Entry& entry, Action action) = 0;
   // Bytes of the entry begun. `data` may be kept only until the call returns.

@@ -12,11 +12,13 @@
 namespace lockstep::stream {
 
 // What is handed in, so that this part knows nothing of keys and names. `context` is the process's
-// one ZeroMQ context (its ZAP handler must be bound before a server is made). `secure` sets the
-// CURVE options on a socket that is neither bound nor connected yet; empty: plain text.
+// one ZeroMQ context; it must outlive every server, link and channel, and its ZAP handler must be
+// bound before a server is made. The functions set the CURVE options of a socket that is neither
+// bound nor connected yet (transport's secure_server and secure_client); empty: plain text.
 struct Wire {
   void* context = nullptr;
-  std::function<Result<void>(void* socket)> secure;
+  std::function<Result<void>(void* socket)> secure_server;
+  std::function<Result<void>(void* socket, const std::string& server_key)> secure_client;
   Nanos ping = seconds(2);      // said after this long without anything else to say
   Nanos silence = seconds(10);  // a peer that says nothing for this long is lost
 };

@@ -31,10 +31,8 @@ class ByteWriter {
     raw(text.data(), text.size());
   }
   void raw(const void* data, std::size_t size) {
-    if (size == 0) return;
-    const std::size_t at = out_.size();
-    out_.resize(at + size);
-    std::memcpy(out_.data() + at, data, size);
+    const auto* from = static_cast<const std::byte*>(data);
+    out_.insert(out_.end(), from, from + size);
   }
   template <std::size_t N>
   void digest(const std::array<std::uint8_t, N>& value) {

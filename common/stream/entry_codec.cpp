@@ -138,6 +138,23 @@ void thin_holes(std::vector<Extent>& holes) {
   }
 }
 
+void normalise(Entry& entry) {
+  const EntryKind kind = entry.kind;
+  if (kind != EntryKind::regular) {
+    entry.size = 0;
+    entry.holes.clear();
+  }
+  if (kind != EntryKind::char_device && kind != EntryKind::block_device) entry.device = 0;
+  if (kind != EntryKind::symlink && kind != EntryKind::hard_link) entry.link_target.clear();
+  entry.mode = kind == EntryKind::symlink ? 0 : entry.mode & 07777U;
+  if (kind == EntryKind::hard_link) {
+    entry.mode = entry.uid = entry.gid = 0;
+    entry.mtime_ns = 0;
+    entry.xattrs.clear();
+  }
+  thin_holes(entry.holes);
+}
+
 bool same_metadata(const Entry& a, const Entry& b) {
   return a.kind == b.kind && a.mode == b.mode && a.uid == b.uid && a.gid == b.gid &&
          a.mtime_ns == b.mtime_ns && a.size == b.size && a.device == b.device &&

@@ -1,0 +1,168 @@
+#include "common/stream/planner.hpp"
+
+#include "common/stream/entry_codec.hpp"
+#include "common/stream/file_planner.hpp"
+#include "common/stream/manifest_writer.hpp"
+#include "common/stream/sent_names.hpp"
+
+namespace lockstep::stream {
+namespace {
+
+using component::Action;
+using component::EntryKind;
+using At = ManifestReader::At;
+
+class Planner {
+ public:
+  Planner(const PlanJob& job, std::optional<ManifestReader> base, ManifestWriter manifest,
+          PackBuilder& builder)
+      : job_(job),
+        base_(std::move(base)),
+        manifest_(std::move(manifest)),
+        builder_(builder),
+        files_(*job.source, manifest_, builder, job.stop, job.walked) {}
+
+  Result<ManifestSummary> run() {
+    LOCKSTEP_TRY(const auto cursor, job_.source->entries());
+    LOCKSTEP_CHECK(advance_base());
+    while (true) {
+      if (job_.stop.stop_requested())
+        return make_error(ErrorCode::cancelled, "sending was stopped");
+      LOCKSTEP_TRY(auto entry, cursor->next());
+      if (!entry) break;
+      normalise(*entry);
+      LOCKSTEP_CHECK(remove_before(entry->path));
+      LOCKSTEP_TRY(const bool fits, manifest_.leave_until(entry->path));
+      if (!fits)
+        return make_error(ErrorCode::source_read, "the component lists entries out of order",
+                          entry->path);
+      LOCKSTEP_CHECK(plan_entry(*entry));
+      if (job_.walked) job_.walked(manifest_.entries());
+    }
+    while (base_at_entry()) LOCKSTEP_CHECK(remove_base());
+    if (manifest_.entries() == 0)
+      return make_error(ErrorCode::source_read, "the version holds nothing, not even its root");
+    LOCKSTEP_TRY(const ManifestSummary summary, manifest_.finish());
+    LOCKSTEP_CHECK(manifest_.sync());
+    LOCKSTEP_CHECK(builder_.finish());
+    return summary;
+  }
+
+ private:
+  bool base_at_entry() const { return base_ && base_->at() == At::entry; }
+
+  Result<void> advance_base() {
+    if (!base_) return {};
+    do {
+      LOCKSTEP_CHECK(base_->next());
+    } while (base_->at() == At::leave);
+    return {};
+  }
+
+  // Past the entry at hand and all that lies in it.
+  Result<void> skip_base_tree() {
+    const std::string top = base_->entry().path;
+    do {
+      LOCKSTEP_CHECK(advance_base());
+    } while (base_at_entry() && component::path_inside(base_->entry().path, top));
+    return {};
+  }
+
+  Result<void> remove_base() {
+    LOCKSTEP_CHECK(builder_.remove(base_->entry().path));
+    return skip_base_tree();
+  }
+
+  Result<void> remove_before(const std::string& path) {
+    while (base_at_entry() && component::path_less(base_->entry().path, path))
+      LOCKSTEP_CHECK(remove_base());
+    return {};
+  }
+
+  Result<void> plan_entry(const Entry& entry) {
+    const bool match = base_at_entry() && base_->entry().path == entry.path;
+    const bool same_kind = match && base_->entry().kind == entry.kind;
+    if (entry.kind == EntryKind::directory)
+      LOCKSTEP_CHECK(plan_directory(entry, same_kind));
+    else if (entry.kind == EntryKind::regular)
+      LOCKSTEP_CHECK(plan_file(entry, same_kind));
+    else
+      LOCKSTEP_CHECK(plan_other(entry, same_kind));
+    if (!match) return {};
+    // Creating replaces whatever had the path: what lay in a directory that became something else
+    // needs no removal.
+    return same_kind ? advance_base() : skip_base_tree();
+  }
+
+  Result<void> plan_directory(const Entry& entry, bool in_base) {
+    if (!in_base)
+      LOCKSTEP_CHECK(builder_.entry(entry, Action::create));
+    else if (!same_metadata(base_->entry(), entry))
+      LOCKSTEP_CHECK(builder_.entry(entry, Action::metadata));
+    return manifest_.begin(entry);
+  }
+
+  Result<void> plan_file(const Entry& entry, bool in_base) {
+    const bool same_size = in_base && base_->entry().size == entry.size;
+    if (same_size && base_->has_native() && job_.source->unchanged(base_->entry(), entry))
+      return keep_file(entry);
+    std::optional<FilePlanner::Extents> candidates;
+    if (in_base && job_.base && stored_leaves(base_->entry()) > 0 && stored_leaves(entry) > 0) {
+      LOCKSTEP_TRY(candidates, job_.source->changed_extents(entry, *job_.base));
+    }
+    LOCKSTEP_TRY(const bool sent, files_.plan(entry, in_base ? &*base_ : nullptr, candidates));
+    if (sent) sent_.add(entry.path);
+    return {};
+  }
+
+  // The entry as it is now (its native part is new), the digests as they were.
+  Result<void> keep_file(const Entry& entry) {
+    LOCKSTEP_CHECK(manifest_.begin(entry));
+    while (base_->leaves_left() > 0) {
+      LOCKSTEP_TRY(const Digest128 leaf, base_->read_leaf());
+      LOCKSTEP_CHECK(manifest_.leaf(leaf));
+    }
+    LOCKSTEP_TRY(const ManifestReader::Tail tail, base_->tail());
+    LOCKSTEP_CHECK(manifest_.end(tail.content));
+    return {};
+  }
+
+  Result<void> plan_other(const Entry& entry, bool in_base) {
+    bool keep = in_base && same_metadata(base_->entry(), entry);
+    if (entry.kind == EntryKind::hard_link) {
+      // Of a further name only the first name counts; where that was sent its file may be a new
+      // one.
+      keep = in_base && base_->entry().link_target == entry.link_target &&
+             !sent_.may_hold(entry.link_target);
+    }
+    if (!keep) {
+      LOCKSTEP_CHECK(builder_.entry(entry, Action::create));
+      sent_.add(entry.path);
+    }
+    LOCKSTEP_CHECK(manifest_.begin(entry));
+    LOCKSTEP_CHECK(manifest_.end());
+    return {};
+  }
+
+  const PlanJob& job_;
+  std::optional<ManifestReader> base_;
+  ManifestWriter manifest_;
+  PackBuilder& builder_;
+  FilePlanner files_;
+  SentNames sent_;
+};
+
+}  // namespace
+
+Result<ManifestSummary> plan(os::Disk& disk, const PlanJob& job, PackBuilder& builder) {
+  std::optional<ManifestReader> base;
+  if (!job.base_manifest.empty()) {
+    LOCKSTEP_TRY(ManifestReader opened, ManifestReader::open(disk, job.base_manifest));
+    base = std::move(opened);
+  }
+  LOCKSTEP_TRY(ManifestWriter manifest,
+               ManifestWriter::create(disk, job.manifest_part, WithNative::yes));
+  return Planner(job, std::move(base), std::move(manifest), builder).run();
+}
+
+}  // namespace lockstep::stream
