@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <initializer_list>
+#include <thread>
 
 #include "common/os/fd.hpp"
 #include "common/transport/keys.hpp"
@@ -68,14 +70,25 @@ constexpr std::string_view kIpc = "ipc://";
 
 bool is_local(const std::string& endpoint) { return endpoint.starts_with(kIpc); }
 
+constexpr std::size_t kMaxSocketPath = sizeof(::sockaddr_un::sun_path) - 1;
+
+// Requires: the path is short enough.
+bool somebody_listens(const std::string& path) {
+  ::sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::copy(path.begin(), path.end(), address.sun_path);
+  const os::Fd probe{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  const auto* generic = static_cast<const ::sockaddr*>(static_cast<const void*>(&address));
+  // EAGAIN: its queue of connections is full, so there is somebody.
+  return probe && (::connect(probe.get(), generic, sizeof address) == 0 || errno == EAGAIN);
+}
+
 Result<void> check_ipc(const std::string& endpoint) {
   const std::string path = endpoint.substr(kIpc.size());
-  ::sockaddr_un address{};
-  if (path.size() >= sizeof address.sun_path) {
+  if (path.size() > kMaxSocketPath) {
     return make_error(ErrorCode::transport,
                       "the socket's path has " + std::to_string(path.size()) +
-                          " bytes; the system allows " +
-                          std::to_string(sizeof address.sun_path - 1),
+                          " bytes; the system allows " + std::to_string(kMaxSocketPath),
                       path, "choose a shorter directory for this endpoint");
   }
   std::error_code ignored;  // a status that cannot be had shows as not there; bind tells the reason
@@ -87,12 +100,11 @@ Result<void> check_ipc(const std::string& endpoint) {
                       "move it away or choose another path");
   }
   // libzmq removes whatever socket lies there before it binds: that is right for one that a killed
-  // process left, and wrong for one that lives.
-  address.sun_family = AF_UNIX;
-  std::copy(path.begin(), path.end(), address.sun_path);
-  const os::Fd probe{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
-  const auto* generic = static_cast<const ::sockaddr*>(static_cast<const void*>(&address));
-  if (probe && (::connect(probe.get(), generic, sizeof address) == 0 || errno == EAGAIN)) {
+  // process left, and wrong for one that lives. One that is just ending gets a moment.
+  for (int i = 0; i < 25 && somebody_listens(path); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  if (somebody_listens(path)) {
     return make_error(ErrorCode::transport, "another process serves this endpoint", path,
                       "stop it first; `lockstep status` shows what runs");
   }
@@ -120,9 +132,8 @@ Result<void> bind(void* socket, const std::string& endpoint, bool has_keys) {
 }
 
 Result<void> connect(void* socket, const std::string& endpoint) {
-  if (is_local(endpoint)) {
-    const std::size_t limit = sizeof(::sockaddr_un::sun_path);
-    if (endpoint.size() - kIpc.size() >= limit) return check_ipc(endpoint);
+  if (is_local(endpoint) && endpoint.size() - kIpc.size() > kMaxSocketPath) {
+    return check_ipc(endpoint);  // says how long it may be
   }
   if (::zmq_connect(socket, endpoint.c_str()) != 0) {
     return make_error(ErrorCode::transport,
