@@ -105,7 +105,7 @@ struct Sealed {
   bool sealed = false;  // false: refused, for ever
   std::string digest;
   Instant sealed_at = 0;
-  std::string record;
+  std::string why;  // of a refusal
 };
 
 struct Nothing {};

@@ -544,9 +544,11 @@ class Advance {
   void sealed() {
     if (!all_done(Act::seal)) return;
     const StepKey key{Act::seal, 0, state_.plan.registrar};
-    if (!std::get<Sealed>(state_.steps.at(key).facts).sealed) {
+    const Sealed& answer = std::get<Sealed>(state_.steps.at(key).facts);
+    if (!answer.sealed) {
       turn(Phase::failed,
-           {"seal-refused", "the registrar had refused the run", key.agent, "", true});
+           {"seal-refused", answer.why.empty() ? "the registrar had refused the run" : answer.why,
+            key.agent, "", true});
       return;
     }
     enter(Phase::keep);
