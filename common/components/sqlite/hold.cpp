@@ -54,14 +54,22 @@ Result<Native> native_of(const Version& version) {
   return out;
 }
 
+namespace {
+
+// "<run>.<attempt>" is named for its run.
+std::string without_attempt(const std::string& name) { return name.substr(0, name.rfind('.')); }
+
+}  // namespace
+
 Result<void> check_hold(const Native& native, const Version& version) {
-  for (const files::Area area : {files::Area::pins, files::Area::versions, files::Area::staging}) {
-    const std::string end =
-        hold_path("/" + std::string(files::kStoreName), area, version.id, version.name);
-    if (!version.name.empty() && version.name.find('/') == std::string::npos &&
-        native.hold.ends_with(end) && component::path_is_clean(native.hold.substr(1))) {
-      return {};
+  if (!version.name.empty() && version.name.find('/') == std::string::npos &&
+      component::path_is_clean(native.hold.substr(1))) {
+    const std::string store = "/" + std::string(files::kStoreName);
+    for (const files::Area area : {files::Area::pins, files::Area::versions}) {
+      if (native.hold.ends_with(hold_path(store, area, version.id, version.name))) return {};
     }
+    const std::string staging = hold_path(store, files::Area::staging, version.id, version.name);
+    if (without_attempt(native.hold).ends_with(staging)) return {};
   }
   return make_error(ErrorCode::version_missing, "this is not the place of the version named",
                     native.hold);
@@ -117,7 +125,8 @@ Result<std::vector<Version>> holds_of(os::Disk& disk, const component::DataSet& 
       if (!entry) return from_errno(ErrorCode::io, entry.error().number, "list", directory);
       if (!entry->has_value()) break;
       const std::string& name = (*entry)->name;
-      out.push_back(version_in(disk, directory + "/" + name, set.id, name));
+      out.push_back(version_in(disk, directory + "/" + name, set.id,
+                               area == files::Area::staging ? without_attempt(name) : name));
     }
   }
   return out;

@@ -83,6 +83,11 @@ class SqliteTarget final : public component::Target {
     return out;
   }
 
+  std::string path_of(const Version& version) const override {
+    auto native = native_of(version);
+    return native ? native->file : std::string();
+  }
+
   Result<void> check_version(const Version& version) override {
     LOCKSTEP_TRY(const Native native, native_of(version));
     if (!exists(disk_, native.file)) {
@@ -121,7 +126,7 @@ class SqliteTarget final : public component::Target {
   Result<void> remove_stagings(const DataSet& target, const std::string& run) {
     LOCKSTEP_TRY(const std::vector<Version> staged, holds_of(disk_, target, Area::staging));
     for (const Version& version : staged) {
-      if (!version.name.starts_with(run + ".")) continue;
+      if (version.name != run) continue;
       LOCKSTEP_TRY(const Native native, native_of(version));
       LOCKSTEP_CHECK(remove_hold(disk_, native.hold));
     }

@@ -189,8 +189,14 @@ TEST_CASE("a new attempt removes what an earlier one staged") {
   { const auto first = good(world.target().stage(context, {pair.target, {}, false})); }
   context.attempt = 2;
   const auto second = good(world.target().stage(context, {pair.target, {}, false}));
-  CHECK(good(world.target().list(pair.target)).size() == 1);
-  good(second->abandon());
+  const auto listed = good(world.target().list(pair.target));
+  REQUIRE(listed.size() == 1);
+  CHECK(listed.front().name == "run");
+  SECTION("abandoned") { good(second->abandon()); }
+  SECTION("dropped as it was listed") {
+    good(world.target().drop(context, listed.front()));
+    good(world.target().drop(context, listed.front()));
+  }
   CHECK(good(world.target().list(pair.target)).empty());
 }
 
