@@ -3,11 +3,14 @@
 // skipped.
 #include "common/components/files/files.hpp"
 
+#include <grp.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <iostream>
+#include <optional>
+#include <vector>
 
 #include "common/os/disk.hpp"
 #include "common/os/processes.hpp"
@@ -19,8 +22,31 @@ namespace {
 using namespace lockstep;
 namespace fs = std::filesystem;
 
+// The process is an ordinary user for as long as this lives, and root again after it.
+class OrdinaryUser {
+ public:
+  explicit OrdinaryUser(const std::vector<std::string>& own) {
+    for (const std::string& path : own) REQUIRE(::chown(path.c_str(), kNobody, kNobody) == 0);
+    REQUIRE(::setgroups(0, nullptr) == 0);
+    REQUIRE(::setresgid(kNobody, kNobody, 0) == 0);
+    REQUIRE(::setresuid(kNobody, kNobody, 0) == 0);
+  }
+  ~OrdinaryUser() {
+    if (::setresuid(0, 0, 0) != 0 || ::setresgid(0, 0, 0) != 0) std::abort();
+  }
+  OrdinaryUser(const OrdinaryUser&) = delete;
+  OrdinaryUser& operator=(const OrdinaryUser&) = delete;
+
+ private:
+  static constexpr uid_t kNobody = 65534;
+};
+
 struct Bench {
-  explicit Bench(const std::string& kind) {
+  // "btrfs", "xfs", "ext4" on a loop device, "tmp", "shm"; with " as user" by an ordinary user.
+  explicit Bench(const std::string& wanted) {
+    const std::string suffix = " as user";
+    const bool as_user = wanted.ends_with(suffix);
+    const std::string kind = as_user ? wanted.substr(0, wanted.size() - suffix.size()) : wanted;
     std::string top;
     if (kind == "tmp" || kind == "shm") {
       plain.emplace(kind == "tmp" ? "/tmp" : "/dev/shm");
@@ -37,6 +63,11 @@ struct Bench {
     place = top + "/south/invoices";
     room = top + "/room";
     for (const std::string& path : {tree, top + "/south", room}) fs::create_directories(path);
+    if (as_user) {
+      fs::permissions(fs::path(top).parent_path(), fs::perms(0755));
+      user.emplace(
+          std::vector<std::string>{top, top + "/north", tree, top + "/south", room, state.path()});
+    }
     usable = true;
   }
 
@@ -56,6 +87,7 @@ struct Bench {
   std::optional<test::Scratch> plain;
   std::optional<test::LoopMount> mount;
   test::Scratch state;
+  std::optional<OrdinaryUser> user;  // ends before what it was given is taken away
   std::string tree, place, room;
   bool usable = false;
   std::unique_ptr<os::Disk> disk = os::make_kernel_disk();
@@ -68,7 +100,8 @@ struct Bench {
 using Part = void (*)(test::SourceTargetSubject);
 
 void run(Part part) {
-  const std::string kind = GENERATE("btrfs", "xfs", "ext4", "tmp", "shm");
+  const std::string kind = GENERATE("btrfs", "xfs", "ext4", "tmp", "shm", "btrfs as user",
+                                    "xfs as user", "ext4 as user");
   INFO(kind);
   Bench bench(kind);
   if (bench.usable) part(bench.subject());
@@ -90,3 +123,43 @@ TEST_CASE("files: a hostile peer gets nowhere", "[files]") { run(test::refuses_h
 TEST_CASE("files: parts, and in place", "[files]") { run(test::restores_parts_and_in_place); }
 TEST_CASE("files: nothing is left behind", "[files]") { run(test::leaves_nothing_behind); }
 TEST_CASE("files: deep trees", "[files]") { run(test::carries_deep_trees); }
+
+TEST_CASE("files: each file system's own form", "[files]") {
+  struct Row {
+    const char* kind;
+    const char* form;
+  };
+  const Row row = GENERATE(Row{"btrfs", "subvolume"}, Row{"xfs", "reflink-tree"},
+                           Row{"ext4", "link-farm"}, Row{"btrfs as user", "subvolume"});
+  INFO(row.kind);
+  Bench bench(row.kind);
+  if (!bench.usable) return;
+  component::Target& target = *bench.component->target();
+  const auto receive = [&](const std::string& run, std::optional<component::Version> base,
+                           const std::string& name) {
+    component::Context context;
+    context.run = run;
+    auto staging = target.stage(context, {bench.set_at(bench.place), std::move(base), false});
+    if (!staging) FAIL(staging.error().text());
+    component::Entry entry;
+    entry.path = name;
+    entry.mode = 0600;
+    entry.uid = ::geteuid();
+    entry.gid = ::getegid();
+    const std::string content(1 << 20, 'x');
+    entry.size = content.size();
+    REQUIRE((*staging)->begin(entry, component::Action::create));
+    REQUIRE((*staging)->write(0, std::as_bytes(std::span(content))));
+    REQUIRE((*staging)->finish());
+    auto version = (*staging)->seal();
+    if (!version) FAIL(version.error().text());
+    return std::move(*version);
+  };
+  const auto first = receive("01930000-0000-7000-8000-000000000001", std::nullopt, "one");
+  const auto second = receive("01930000-0000-7000-8000-000000000002", first, "two");
+  CHECK(target.path_of(second).ends_with(row.form));
+  CHECK(fs::file_size(target.path_of(second) + "/one") == 1 << 20);
+  CHECK_FALSE(fs::exists(target.path_of(first) + "/two"));
+  CHECK(fs::equivalent(target.path_of(first) + "/one", target.path_of(second) + "/one") ==
+        (std::string(row.form) == "link-farm"));
+}
