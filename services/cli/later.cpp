@@ -1,0 +1,36 @@
+// Commands that this version does not have yet. They say so, instead of being unknown.
+#include "services/cli/registry.hpp"
+
+namespace lockstep::cli {
+
+void add_later(Registry& registry) {
+  struct Later {
+    const char* name;
+    const char* what;
+  };
+  static constexpr Later kLater[] = {
+      {"promote", "Make the secondary cluster the primary"},
+      {"failback", "Give the roles back after a promotion"},
+      {"switchover", "Exchange the roles as planned, without loss"},
+      {"drill", "Bring a point up beside the live data and check it"},
+      {"client", "Which cluster applications are to use"},
+      {"recover", "Rebuild the control device from a cluster"},
+      {"users", "User data of both clusters"},
+      {"inject", "Send scripted messages"},
+      {"doctor", "Check this host"},
+      {"support-bundle", "Collect what a maintainer needs"},
+      {"completion", "Completion for a shell"},
+  };
+  for (const auto& later : kLater) {
+    const std::string name = later.name;
+    CLI::App* command = registry.bare_command(name, std::string{later.what} + " (not built yet)",
+                                              "lockstep " + name);
+    command->group("Not built yet");
+    command->allow_extras();
+    registry.on(command, [name]() -> Result<int> {
+      return make_error(ErrorCode::not_built_yet, "`lockstep " + name + "` is not built yet");
+    });
+  }
+}
+
+}  // namespace lockstep::cli

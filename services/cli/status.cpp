@@ -1,0 +1,95 @@
+// lockstep status.
+#include <fmt/format.h>
+
+#include "services/cli/output.hpp"
+#include "services/cli/registry.hpp"
+#include "services/cli/session.hpp"
+
+namespace lockstep::cli {
+
+namespace {
+
+std::string newest_of(const Body& service) {
+  const auto point = service.find("newest_point");
+  if (point == service.end()) return paint(Colour::warn, "none");
+  return short_instant(field(*point, "moment"));
+}
+
+std::string rpo_of(const Body& service) {
+  const auto rpo = service.value("rpo_ns", std::int64_t{0});
+  if (rpo == 0) return paint(Colour::dim, "not stated");
+  const bool met = service.value("rpo_met", false);
+  return span_text(rpo) + (met ? paint(Colour::good, " met") : paint(Colour::bad, " MISSED"));
+}
+
+std::string state_of(const Body& service) {
+  if (const auto running = service.find("running"); running != service.end()) {
+    return "running: " + field(*running, "state");
+  }
+  if (service.value("paused", false)) return paint(Colour::warn, "paused");
+  return "waiting";
+}
+
+void print_services(const Body& services) {
+  if (services.empty()) {
+    print("\nno service yet: lockstep policy apply FILE");
+    return;
+  }
+  Table table{{"SERVICE", "MODE", "STATE", "NEWEST POINT", "RPO", "NEXT MOMENT"}};
+  for (const auto& service : services) {
+    const auto next = field(service, "next_moment");
+    table.row({field(service, "service"), field(service, "mode"), state_of(service),
+               newest_of(service), rpo_of(service),
+               next.empty() ? paint(Colour::dim, "by hand") : short_instant(next)});
+  }
+  print("\n" + table.text());
+  for (const auto& service : services) {
+    const auto failure = service.find("last_failure");
+    if (failure == service.end()) continue;
+    std::string line =
+        fmt::format("\n{}: last failure at {}, run {}", field(service, "service"),
+                    short_instant(field(*failure, "started_at")), field(*failure, "run"));
+    if (const auto error = failure->find("error"); error != failure->end()) {
+      line += fmt::format("\n  {}: {} [{}]", field(*error, "what"), field(*error, "where"),
+                          field(*error, "code"));
+    }
+    print(paint(Colour::warn, line));
+  }
+}
+
+Result<int> run_status(const Options& options) {
+  LOCKSTEP_TRY(const Session session, Session::open(options));
+  LOCKSTEP_TRY(const Body status, session.call("scheduler", "status", Body::object()));
+  if (options.json) {
+    print_json(status);
+    return 0;
+  }
+  std::string clusters;
+  for (const auto& cluster : status.at("clusters")) {
+    clusters += fmt::format("{}{} ({})", clusters.empty() ? "" : ", ", field(cluster, "name"),
+                            field(cluster, "identity"));
+  }
+  print(fmt::format("site {}: {}; identity epoch {}", paint(Colour::bold, field(status, "site")),
+                    clusters, status.at("epoch").value("number", 0)));
+  Table agents{{"AGENT", "", "SINCE"}};
+  for (const auto& agent : status.at("agents")) {
+    agents.row({field(agent, "name"),
+                agent.value("reachable", false) ? paint(Colour::good, "reachable")
+                                                : paint(Colour::bad, "not reachable"),
+                short_instant(field(agent, "since"))});
+  }
+  print(agents.text());
+  print_services(status.at("services"));
+  return 0;
+}
+
+}  // namespace
+
+void add_status(Registry& registry) {
+  CLI::App* command = registry.command("status", "Clusters, agents and services at a glance",
+                                       "lockstep status -c lockstep.yaml");
+  registry.takes_json(command);
+  registry.on(command, [&registry] { return run_status(registry.options()); });
+}
+
+}  // namespace lockstep::cli

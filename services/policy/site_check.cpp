@@ -1,0 +1,93 @@
+#include "services/policy/site_check.hpp"
+
+#include <algorithm>
+
+#include "common/config/reader.hpp"
+
+namespace lockstep::policy_service {
+
+namespace {
+
+using policy::Finding;
+using transport::Role;
+
+std::vector<std::string> agents_of(const config::Cluster& cluster, Role role) {
+  std::vector<std::string> out;
+  for (const auto& agent : cluster.agents) {
+    if (agent.role == role) out.push_back(agent.name);
+  }
+  return out;
+}
+
+void check_agent(const config::Cluster& cluster, Role role, const std::string& named,
+                 const std::string& where, std::vector<Finding>& findings) {
+  const auto agents = agents_of(cluster, role);
+  const std::string kind = transport::role_name(role);
+  if (named.empty() && role == Role::snapshot_agent && agents.size() > 1) {
+    findings.push_back({false, where,
+                        "the cluster `" + cluster.name + "` has several " + kind +
+                            "s, so the data set must name one",
+                        "agent: " + agents.front()});
+  } else if (!named.empty() && std::find(agents.begin(), agents.end(), named) == agents.end()) {
+    const auto near = config::nearest(named, agents);
+    findings.push_back(
+        {false, where,
+         "the cluster `" + cluster.name + "` has no " + kind + " named `" + named + "`",
+         near ? "did you mean `" + *near + "`?" : ""});
+  }
+}
+
+void check_agents(const policy::Policy& policy, const config::Site& site,
+                  std::vector<Finding>& findings) {
+  const std::string primary = policy.primary.empty() ? layout_of(site).primary : policy.primary;
+  for (const auto& [name, cluster] : site.clusters) {
+    for (std::size_t i = 0; i < policy.data_sets.size(); ++i) {
+      const auto& set = policy.data_sets[i];
+      const std::string at = "data_sets[" + std::to_string(i) + "]";
+      if (name == primary) {
+        check_agent(cluster, Role::snapshot_agent, set.agent, at + ".agent", findings);
+      } else {
+        check_agent(cluster, Role::transfer_agent, set.to.agent, at + ".to.agent", findings);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+policy::Layout layout_of(const config::Site& site) {
+  policy::Layout out;
+  out.one_host = site.clusters_share_host();
+  for (const auto& [name, cluster] : site.clusters) {
+    out.roots.emplace(name, cluster.root);
+    if (cluster.initially_primary) out.primary = name;
+  }
+  return out;
+}
+
+Verdict judge(const policy::Policy& wanted, const std::vector<policy::Policy>& others,
+              const config::Site& site) {
+  Verdict out;
+  out.findings = policy::check(wanted);
+  check_agents(wanted, site, out.findings);
+  out.own = out.findings.size();
+
+  const policy::Layout layout = layout_of(site);
+  const auto before = policy::check_together(others, layout);
+  auto all = others;
+  all.push_back(wanted);
+  for (auto& finding : policy::check_together(all, layout)) {
+    const bool known = std::any_of(before.begin(), before.end(), [&](const Finding& old) {
+      return old.where == finding.where && old.what == finding.what;
+    });
+    if (!known) out.findings.push_back(std::move(finding));
+  }
+  return out;
+}
+
+bool refuses(const std::vector<policy::Finding>& findings) {
+  return std::any_of(findings.begin(), findings.end(),
+                     [](const Finding& finding) { return !finding.warning; });
+}
+
+}  // namespace lockstep::policy_service
