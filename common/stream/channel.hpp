@@ -25,7 +25,6 @@ struct Frame {
 
 // Keeps itself alive by pings on a thread of its own, so that a side that is busy is not taken for
 // dead. Thread rule: send() from any thread, receive() from one at a time.
-
 class Channel {
  public:
   virtual ~Channel() = default;

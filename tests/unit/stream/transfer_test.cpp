@@ -1,0 +1,266 @@
+// Whole transfers of real trees, each compared with an implementation of docs/point-format.md that
+// shares nothing with ours (tests/compare/point.py).
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <iostream>
+#include <random>
+
+#include "common/stream/verify.hpp"
+#include "tests/support/scratch.hpp"
+#include "tests/unit/stream/peers.hpp"
+
+namespace {
+
+using namespace lockstep;
+using namespace lockstep::test;
+namespace fs = std::filesystem;
+using Kind = stream::Opening::Kind;
+
+// btrfs on a loop device, where pins and versions are cheap; else the machine's own /tmp.
+struct Ground {
+  Ground() {
+    if (mount.mounted()) {
+      top = mount.path();
+      return;
+    }
+    plain.emplace();
+    top = plain->path();
+    std::cerr << "no loop device may be mounted: on /tmp instead of btrfs\n";
+  }
+  LoopMount mount{"btrfs", "3G"};
+  std::optional<Scratch> plain;
+  std::string top;
+};
+
+std::string random_bytes(std::size_t size, unsigned seed) {
+  std::mt19937_64 engine(seed);
+  std::string out(size, '\0');
+  for (std::size_t i = 0; i + 8 <= size; i += 8) {
+    const std::uint64_t word = engine();
+    std::memcpy(out.data() + i, &word, 8);
+  }
+  return out;
+}
+
+void write(const std::string& path, const std::string& bytes) {
+  fs::create_directories(fs::path(path).parent_path());
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+void overwrite(const std::string& path, std::uint64_t offset, const std::string& bytes) {
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  file.seekp(static_cast<std::streamoff>(offset));
+  file << bytes;
+}
+
+// A tree with everything that is carried.
+void make_tree(const std::string& root) {
+  write(root + "/empty", "");
+  write(root + "/a/small", "hello");
+  write(root + "/a-b/after a", "order of components");
+  write(root + "/exact", random_bytes(65536, 1));
+  write(root + "/one more", random_bytes(65537, 2));
+  write(root + "/big", random_bytes(5'300'001, 3));
+  write(root + "/\xff\xfe not utf-8", "bytes");
+  for (int i = 0; i < 300; ++i)
+    write(root + "/many/" + std::to_string(i % 7) + "/f" + std::to_string(i),
+          random_bytes(static_cast<std::size_t>(i) * 40, static_cast<unsigned>(i)));
+  write(root + "/links/first", "linked");
+  fs::create_hard_link(root + "/links/first", root + "/links/second");
+  fs::create_hard_link(root + "/links/first", root + "/zz third");
+  fs::create_symlink("../no/where", root + "/links/symbolic");
+  ::mkfifo((root + "/fifo").c_str(), 0640);
+  fs::create_directories(root + "/empty directory");
+  ::chmod((root + "/empty directory").c_str(), 02751);
+  ::setxattr((root + "/a/small").c_str(), "user.note", "v\0w", 3, 0);
+  {
+    std::ofstream sparse(root + "/sparse", std::ios::binary);
+    sparse.seekp(3 << 20);
+    sparse << random_bytes(100'000, 9);
+  }
+  fs::resize_file(root + "/sparse", 9 << 20);
+  const timespec times[2] = {{1, 5}, {-7, 123456789}};
+  ::utimensat(AT_FDCWD, (root + "/a/small").c_str(), times, 0);
+}
+
+std::string python_root(const std::string& path) {
+  const std::string command =
+      std::string("/usr/bin/python3 ") + LOCKSTEP_SOURCE_DIR + "/tests/compare/point.py --root '" +
+      path + "' > /tmp/lockstep-root.$$ && cat /tmp/lockstep-root.$$; rm -f /tmp/lockstep-root.$$";
+  FILE* pipe = ::popen(command.c_str(), "r");
+  char line[256] = {};
+  const bool got = pipe != nullptr && ::fgets(line, sizeof line, pipe) != nullptr;
+  if (pipe != nullptr) ::pclose(pipe);
+  return got ? std::string(line).substr(0, 64) : "";
+}
+
+struct Bench {
+  Bench() : peers(ground.top) {}
+  std::string north(const std::string& path = "") const { return peers.top + "/north/data" + path; }
+
+  // Pins, carries, and compares what arrived by every means.
+  Carried run(const std::string& id, const std::string& base, Kind kind = Kind::push,
+              const std::function<void(stream::SendJob&, stream::ReceiveJob&)>& adjust = {}) {
+    auto pinned = peers.pin(id);
+    if (!pinned) FAIL(pinned.error().text());
+    Carried done = carry(peers, id, base, kind, adjust);
+    if (!done.sent) FAIL(done.sent.error().text());
+    if (!done.received) FAIL(done.received.error().text());
+    CHECK(done.sent->summary.root == done.received->summary.root);
+    check(id, done.received->version, done.sent->summary);
+    return done;
+  }
+
+  void check(const std::string& id, const component::Version& version,
+             const stream::ManifestSummary& summary) {
+    const std::string kept = peers.component->target()->path_of(version);
+    CHECK(python_root(north()) == stream::to_hex(summary.root));
+    CHECK(python_root(kept) == stream::to_hex(summary.root));
+    for (const char* side : {"north", "south"}) {
+      const auto checked = stream::check_manifest(*peers.disk, peers.manifest(side, id));
+      if (!checked) FAIL(checked.error().text());
+      CHECK(checked->root == summary.root);
+      CHECK(checked->entries == summary.entries);
+    }
+    const auto source = peers.component->sources()->open(version);
+    const auto verified =
+        stream::verify_version(*peers.disk, **source, peers.manifest("south", id), {});
+    if (!verified) FAIL(verified.error().text());
+    for (const auto& problem : verified->problems) UNSCOPED_INFO(problem);
+    CHECK(verified->ok());
+  }
+
+  Ground ground;
+  Peers peers;
+};
+
+const std::string kFirst = "01930000-0000-7000-8000-000000000001";
+const std::string kSecond = "01930000-0000-7000-8000-000000000002";
+const std::string kThird = "01930000-0000-7000-8000-000000000003";
+
+}  // namespace
+
+TEST_CASE("a whole tree, then nothing, then every sort of change; by push and by pull") {
+  const Kind kind = GENERATE(Kind::push, Kind::fetch);
+  Bench bench;
+  make_tree(bench.north());
+  const Carried first = bench.run(kFirst, "", kind);
+  CHECK_FALSE(first.sent->incremental);
+  CHECK(first.sent->bytes_resent == 0);
+  CHECK(first.sent->bytes_sent > 5'300'000);
+
+  const Carried same = bench.run(kSecond, kFirst, kind);
+  CHECK(same.sent->incremental);
+  CHECK(same.sent->bytes_sent == 0);
+  CHECK(same.sent->summary.root == first.sent->summary.root);
+
+  const std::string root = bench.north();
+  overwrite(root + "/big", 2'000'000, "changed in the middle");  // a patch
+  overwrite(root + "/links/first", 0, "LINKED");                 // a first name
+  fs::remove(root + "/one more");
+  fs::remove_all(root + "/many/3");
+  fs::rename(root + "/many/4", root + "/renamed");
+  fs::remove(root + "/fifo");
+  write(root + "/fifo/is a directory now", "x");
+  fs::remove_all(root + "/a-b");
+  write(root + "/a-b", "a file now");
+  ::chmod((root + "/exact").c_str(), 0751);  // metadata alone
+  ::chmod((root + "/empty directory").c_str(), 0700);
+  ::setxattr((root + "/a").c_str(), "user.new", "1", 1, 0);
+  write(root + "/many/0/f0", "no longer empty");
+  fs::resize_file(root + "/sparse", (9 << 20) + 12345);
+  const Carried changed = bench.run(kThird, kSecond, kind);
+  CHECK(changed.sent->incremental);
+  CHECK(changed.sent->bytes_sent < 1'000'000);
+}
+
+TEST_CASE("hard links follow their first name") {
+  Bench bench;
+  const std::string root = bench.north();
+  write(root + "/b/x", random_bytes(300'000, 1));
+  fs::create_hard_link(root + "/b/x", root + "/c");
+  fs::create_hard_link(root + "/b/x", root + "/d");
+  bench.run(kFirst, "");
+  SECTION("the first name goes") { fs::remove(root + "/b/x"); }
+  SECTION("an earlier name comes") { fs::create_hard_link(root + "/c", root + "/a"); }
+  SECTION("a later name comes") { fs::create_hard_link(root + "/c", root + "/e"); }
+  SECTION("one name becomes a file of its own") {
+    fs::remove(root + "/c");
+    write(root + "/c", random_bytes(300'000, 1));
+  }
+  SECTION("the file changes in place") { overwrite(root + "/d", 100'000, "!"); }
+  SECTION("the first name is replaced, the others stay together") {
+    fs::remove(root + "/b/x");
+    write(root + "/b/x", "alone");
+  }
+  SECTION("metadata of all changes") { ::chmod((root + "/d").c_str(), 0600); }
+  bench.run(kSecond, kFirst);
+}
+
+TEST_CASE("a large file is patched: only what differs travels") {
+  Bench bench;
+  const std::string path = bench.north("/database");
+  write(path, random_bytes(40 << 20, 1));
+  bench.run(kFirst, "");
+  SECTION("bytes here and there") {
+    for (std::uint64_t at : {0ULL, 65'535ULL, 1'048'570ULL, 20'000'000ULL, (40ULL << 20) - 3})
+      overwrite(path, at, "xyz");
+    CHECK(bench.run(kSecond, kFirst).sent->bytes_sent < 600'000);
+  }
+  SECTION("it grows") {
+    overwrite(path, 40 << 20, random_bytes(100'000, 2));
+    CHECK(bench.run(kSecond, kFirst).sent->bytes_sent < 400'000);
+  }
+  SECTION("it shrinks where a leaf ends") {
+    fs::resize_file(path, 30 << 20);
+    CHECK(bench.run(kSecond, kFirst).sent->bytes_sent < 10'000);
+  }
+  SECTION("it shrinks inside a leaf") {
+    fs::resize_file(path, (30 << 20) + 777);
+    CHECK(bench.run(kSecond, kFirst).sent->bytes_sent < 100'000);
+  }
+  SECTION("part of it becomes a hole") {
+    const std::string command = "fallocate -p -o 4194304 -l 8388608 " + path;
+    REQUIRE(::system(command.c_str()) == 0);
+    CHECK(bench.run(kSecond, kFirst).sent->bytes_sent < 100'000);
+  }
+  SECTION("it is touched, and nothing else") {
+    REQUIRE(::system(("touch " + path).c_str()) == 0);
+    CHECK(bench.run(kSecond, kFirst).sent->bytes_sent < 10'000);
+  }
+  SECTION("it becomes small") {
+    fs::resize_file(path, 100);
+    bench.run(kSecond, kFirst);
+  }
+}
+
+TEST_CASE("bases that differ are not used") {
+  Bench bench;
+  make_tree(bench.north());
+  bench.run(kFirst, "");
+  write(bench.north("/new"), "x");
+  bench.run(kSecond, kFirst);
+  // The sides name different bases: everything is sent, and arrives.
+  write(bench.north("/newer"), "y");
+  const Carried done =
+      bench.run(kThird, kFirst, Kind::push, [&](stream::SendJob&, stream::ReceiveJob& in) {
+        in.base_manifest = bench.peers.manifest("south", kSecond);
+      });
+  CHECK_FALSE(done.sent->incremental);
+}
+
+TEST_CASE("compression is the same to what arrives, and saves where it can") {
+  Bench bench;
+  write(bench.north("/text"), std::string(20 << 20, 'a'));
+  write(bench.north("/noise"), random_bytes(8 << 20, 1));
+  const Carried done = bench.run(
+      kFirst, "", Kind::push,
+      [](stream::SendJob& out, stream::ReceiveJob&) { out.compress = stream::Compress::always; });
+  CHECK(done.sent->bytes_sent < (9 << 20));
+  CHECK(done.sent->bytes_sent > (8 << 20));
+}
