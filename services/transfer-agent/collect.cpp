@@ -1,0 +1,82 @@
+// After a start: what nobody will ask for any more is removed.
+#include <spdlog/spdlog.h>
+
+#include <map>
+
+#include "services/transfer-agent/files.hpp"
+#include "services/transfer-agent/removal.hpp"
+
+namespace lockstep::transfer {
+
+namespace {
+constexpr std::string_view kManifest = ".manifest";
+}  // namespace
+
+// Whether a run's traces of a set belong to something: a point, or a transfer that may go on.
+Result<bool> Remover::known(const component::SetId& id, const std::string& run) {
+  LOCKSTEP_TRY(const bool point, records_.exists({id.service, run}));
+  if (point) return true;
+  LOCKSTEP_TRY(const auto received, book_.find_received(run, id.set));
+  if (received) return true;
+  LOCKSTEP_TRY(const auto sent, book_.find_sent(run, id.set));
+  return sent.has_value();
+}
+
+Result<void> Remover::collect(const component::DataSet& target_set) {
+  auto* component = agent_.components.find(target_set.component);
+  if (component == nullptr || component->target() == nullptr) return {};
+  LOCKSTEP_TRY(const auto versions, component->target()->list(target_set));
+  for (const auto& version : versions) {
+    LOCKSTEP_TRY(const bool wanted, known(target_set.id, version.name));
+    if (wanted) continue;
+    spdlog::warn("removed what run {} left of {}/{}: nothing refers to it", version.name,
+                 target_set.id.service, target_set.id.set);
+    LOCKSTEP_CHECK(drop_version(version));
+  }
+  return {};
+}
+
+Result<void> Remover::collect_manifests() {
+  const std::string top = agent_.root + "/.lockstep/manifests";
+  LOCKSTEP_TRY(const auto services, names_in(agent_.disk, top));
+  for (const auto& service : services) {
+    LOCKSTEP_TRY(const auto sets, names_in(agent_.disk, top + "/" + service));
+    for (const auto& set : sets) {
+      const std::string directory = agent_.manifest_directory(service, set);
+      LOCKSTEP_TRY(const auto files, names_in(agent_.disk, directory));
+      for (const auto& file : files) {
+        const std::string run = file.substr(0, file.find(kManifest));
+        LOCKSTEP_TRY(const bool wanted, known({service, set}, run));
+        if (!wanted) LOCKSTEP_CHECK(remove_durably(agent_.disk, directory + "/" + file));
+      }
+    }
+  }
+  return {};
+}
+
+Result<void> Remover::recover() {
+  LOCKSTEP_TRY(const auto deletions, book_.unfinished("delete"));
+  for (const auto& one : deletions) {
+    const RecordStore::Name name{one.service, one.run};
+    LOCKSTEP_CHECK(records_.remove(name));
+    LOCKSTEP_CHECK(finish_deletion(name, nullptr));
+  }
+  LOCKSTEP_TRY(const auto received, book_.all_received());
+  std::map<component::SetId, component::DataSet> targets;
+  for (const auto& row : received) {
+    LOCKSTEP_TRY(const bool sealed, records_.exists({row.target.id.service, row.run}));
+    LOCKSTEP_TRY(const auto dropped, book_.tombstone(row.run));
+    targets[row.target.id] = row.target;
+    if (sealed || !dropped) continue;
+    LOCKSTEP_CHECK(drop_received(row.run, {}));
+    LOCKSTEP_CHECK(agent_.journal.transact("collect.dropped",
+                                           [&](journal::Transaction& transaction) -> Result<void> {
+                                             Book::forget_received(transaction, row.run);
+                                             return {};
+                                           }));
+  }
+  for (const auto& [id, target_set] : targets) LOCKSTEP_CHECK(collect(target_set));
+  return collect_manifests();
+}
+
+}  // namespace lockstep::transfer

@@ -1,0 +1,51 @@
+// The identity epoch as this agent holds it: a command under an older one is refused, a newer one
+// is kept before anything is done under it.
+//
+// Publishing (a record comes, a record goes) and raising the epoch exclude each other: publish()
+// holds the lock from its check to the end of the publishing.
+#pragma once
+
+#include <functional>
+#include <mutex>
+
+#include "common/journal/journal.hpp"
+#include "common/message/envelope.hpp"
+
+namespace lockstep::transfer {
+
+enum class EpochVerdict {
+  same,
+  newer,
+  older,
+  contradicts,  // the same number by another promotion: one of both was never decided
+};
+EpochVerdict judge_epoch(const message::Epoch& held, const message::Epoch& given);
+
+// Thread rule: any thread.
+class EpochKeeper {
+ public:
+  // What the journal holds, or `first` where it holds none.
+  static Result<std::unique_ptr<EpochKeeper>> load(journal::Journal& journal,
+                                                   const message::Epoch& first);
+
+  message::Epoch current() const;
+
+  // Errors: epoch-old (also where it contradicts), or what the journal said. A newer epoch is kept
+  // when this returns; whoever publishes is waited for.
+  Result<void> admit(const message::Epoch& given);
+
+  // Runs `work` if `under` is still the epoch held, and no raise until it ends. Error: epoch-old,
+  // or the work's.
+  Result<void> publish(const message::Epoch& under, const std::function<Result<void>()>& work);
+
+ private:
+  EpochKeeper(journal::Journal& journal, message::Epoch held)
+      : journal_(journal), held_(std::move(held)) {}
+
+  journal::Journal& journal_;
+  std::mutex publishing_;     // taken first
+  mutable std::mutex guard_;  // of held_
+  message::Epoch held_;
+};
+
+}  // namespace lockstep::transfer

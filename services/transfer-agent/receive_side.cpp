@@ -1,0 +1,114 @@
+#include "services/transfer-agent/receive_side.hpp"
+
+#include "common/stream/receive.hpp"
+#include "services/transfer-agent/files.hpp"
+#include "services/transfer-agent/sets.hpp"
+
+namespace lockstep::transfer {
+
+namespace {
+
+Result<component::Target*> target_of(const Agent& agent, const std::string& kind) {
+  auto* component = agent.components.find(kind);
+  if (component == nullptr || component->target() == nullptr) {
+    return make_error(ErrorCode::not_supported,
+                      "this agent cannot receive data sets into that component", kind);
+  }
+  return component->target();
+}
+
+}  // namespace
+
+Result<std::optional<KeptBase>> find_base(const Agent& agent, Book& book,
+                                          const RecordStore& records, const component::SetId& id,
+                                          const std::string& run) {
+  std::optional<KeptBase> found;
+  LOCKSTEP_TRY(const auto row, book.find_received(run, id.set));
+  if (row && row->version) {
+    found = KeptBase{*row->version, row->manifest};
+  } else if (auto record = records.read({id.service, run})) {
+    for (const auto& set : record->at("sets")) {
+      if (set.at("name") == id.set) found = KeptBase{version_in(*record, set), manifest_in(set)};
+    }
+  }
+  if (found && !agent.disk.stat_at(os::kCwd, found->manifest)) found.reset();
+  return found;
+}
+
+Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStore& records,
+                                const LinkWhenReady& link, const Job& job, std::stop_token stop,
+                                ProgressBoard& board) {
+  LOCKSTEP_TRY(const auto dropped, book.tombstone(job.run));
+  if (dropped)
+    return make_error(ErrorCode::pin_dropped, "the run was dropped: " + *dropped, job.run);
+
+  const auto target_set = data_set_of(job.service(), job.set(), End::to);
+  const component::SetId& id = target_set.id;
+  LOCKSTEP_TRY(auto* const target, target_of(agent, target_set.component));
+  LOCKSTEP_CHECK(target->check(target_set, 0));
+  LOCKSTEP_CHECK(make_directories(agent.disk, agent.manifest_directory(id.service, id.set)));
+
+  LOCKSTEP_TRY(auto row, book.find_received(job.run, id.set));
+  std::optional<KeptBase> base;
+  if (const auto run = base_of(job.set())) {
+    LOCKSTEP_TRY(base, find_base(agent, book, records, id, *run));
+  }
+  Received received;
+  if (row) {
+    received = *row;
+  } else {
+    received.run = job.run;
+    received.target = target_set;
+    received.staging_attempt = job.attempt;
+    received.manifest = agent.manifest_path(id.service, id.set, job.run);
+  }
+  received.base = base ? base_of(job.set()).value_or("") : "";
+  // Before the staging: what a dead process leaves is then found by its row.
+  LOCKSTEP_CHECK(book.put_received(received));
+
+  component::Context context;
+  context.run = job.run;
+  context.stop = stop;
+  JournalResumeLog log(agent.journal, job.run, id.set);
+  stream::ReceiveJob in;
+  in.transfer = job.run;
+  in.epoch = job.epoch.number;
+  in.stage = [&](bool with_base, bool resume) -> Result<std::unique_ptr<component::Staging>> {
+    if (!resume && received.staging_attempt != job.attempt) {
+      // Begun anew: under this attempt's name, so that nothing of an earlier one is mixed in.
+      received.staging_attempt = job.attempt;
+      LOCKSTEP_CHECK(book.put_received(received));
+    }
+    context.attempt = received.staging_attempt;
+    component::StageRequest request{target_set, {}, resume};
+    if (with_base && base) request.base = base->version;
+    return target->stage(context, request);
+  };
+  in.find_sealed = [&] {
+    context.attempt = received.staging_attempt;
+    return target->find(context, target_set);
+  };
+  in.log = &log;
+  in.manifest = received.manifest;
+  if (base) in.base_manifest = base->manifest;
+  in.stall = job.stall();
+  in.deadline = job.deadline;
+  in.stop = stop;
+  in.progress = [&](const stream::Progress& progress) { board.put(id.set, progress); };
+  LOCKSTEP_TRY(auto outcome, stream::receive_set({agent.disk, agent.clock}, link(), in));
+
+  received.version = outcome.version;
+  received.root = stream::to_hex(outcome.summary.root);
+  received.entries = outcome.summary.entries;
+  received.bytes = outcome.summary.bytes;
+  LOCKSTEP_CHECK(book.put_received(received));
+
+  Transferred done{id.set, outcome.summary, outcome.bytes_received, outcome.bytes_again, {}, {}};
+  if (outcome.incremental) done.base = base_of(job.set());
+  if (!outcome.resume_refused.empty()) {
+    done.caveats.push_back("the transfer began again: " + outcome.resume_refused);
+  }
+  return done;
+}
+
+}  // namespace lockstep::transfer

@@ -1,0 +1,30 @@
+// Data sets and versions, from the messages' form to the components' and back (docs/protocol.md,
+// "Data sets in messages"). Requires bodies that their schema let through.
+//
+// Thread rule: pure functions.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "common/component/data_set.hpp"
+#include "common/message/envelope.hpp"
+
+namespace lockstep::transfer {
+
+enum class End { from, to };
+
+component::DataSet data_set_of(const std::string& service, const message::Body& set, End end);
+
+// Of `version` in a message or a record.
+component::Version version_of(const component::SetId& id, const message::Body& version);
+message::Body body_of(const component::Version& version);
+
+// The data set's own keys, for the journal.
+message::Body body_of(const component::DataSet& set);
+component::DataSet data_set_from(const message::Body& kept);
+
+// The run whose version is the base, where the instruction names one.
+std::optional<std::string> base_of(const message::Body& set);
+
+}  // namespace lockstep::transfer
