@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/message/bytes.hpp"
+#include "common/message/log_scope.hpp"
 #include "common/transport/loop.hpp"
 #include "common/transport/wire.hpp"
 
@@ -177,6 +178,7 @@ class Core : public std::enable_shared_from_this<Core> {
     under_way_[impl->key()] = impl;
     const std::string type = impl->envelope.type;
     const Request request(impl);
+    const message::LogScope scope(request.envelope().run, request.envelope().step);
     try {
       handler(request);
     } catch (const std::exception& problem) {
