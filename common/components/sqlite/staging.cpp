@@ -63,6 +63,12 @@ Result<void> DatabaseStaging::begin(const Entry& entry, Action action) {
     }
     LOCKSTEP_CHECK(start_from_base());
   }
+  if (there) {
+    // Begun again after finish(), which may have given it a mode that forbids writing.
+    if (auto done = disk_.change_mode_at(os::kCwd, file(), 0600); !done) {
+      return target_error(done.error().number, "make writable", file());
+    }
+  }
   auto opened = disk_.open(os::kCwd, file(),
                            action == Action::create ? O_RDWR | O_CREAT | O_TRUNC : O_RDWR, 0600);
   if (!opened) return target_error(opened.error().number, "open", file());

@@ -181,6 +181,32 @@ TEST_CASE("a staging may be resumed, and sealed again") {
   CHECK(good(world.target().list(pair.target)).size() == 1);
 }
 
+TEST_CASE("an entry that nobody may write can be sent twice, by an agent without privileges too") {
+  test::Scratch scratch;
+  World world;
+  component::Entry entry;
+  entry.mode = 0400;
+  const uid_t nobody = 65534;
+  entry.uid = ::geteuid() == 0 ? nobody : ::geteuid();
+  entry.gid = ::geteuid() == 0 ? nobody : ::getegid();
+  std::filesystem::permissions(scratch.path(), std::filesystem::perms(0777));
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    if (::geteuid() == 0 && (::setegid(nobody) != 0 || ::seteuid(nobody) != 0)) ::_exit(9);
+    auto staging =
+        world.target().stage(run_named("run"), {set_at(scratch / "south/ledger.db"), {}, false});
+    if (!staging) ::_exit(2);
+    for (int i = 0; i < 2; ++i) {
+      if (!(*staging)->begin(entry, Action::create) || !(*staging)->finish()) ::_exit(3);
+    }
+    ::_exit((*staging)->seal() ? 0 : 4);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  CHECK(WEXITSTATUS(status) == 0);
+}
+
 TEST_CASE("a new attempt removes what an earlier one staged") {
   test::Scratch scratch;
   World world;
