@@ -321,8 +321,8 @@ class SiteReader {
       if (format->choice({"text", "json"}).value_or(0) == 1) site_.log_format = "json";
     }
     if (const auto level = log->find("level")) {
-      static constexpr const char* kLevels[] = {"trace", "debug", "info", "warn", "error"};
-      const auto which = level->choice({"trace", "debug", "info", "warn", "error"});
+      static constexpr const char* kLevels[] = {"trace", "debug", "info", "warning", "error"};
+      const auto which = level->choice({"trace", "debug", "info", "warning", "error"});
       if (which) site_.log_level = kLevels[*which];
     }
     log->finish();

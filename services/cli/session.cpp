@@ -34,7 +34,6 @@ Result<Body> Session::call(const std::string& to, const std::string& type, Body 
                            Patience patience, const transport::Client::OnStage& on_stage) const {
   message::Envelope envelope;
   envelope.type = type;
-  envelope.epoch = {1, site_->first_promotion};
   envelope.body = std::move(body);
   transport::RequestOptions wait;
   if (patience == Patience::probe) {

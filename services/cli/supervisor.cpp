@@ -123,7 +123,7 @@ Result<void> Supervisor::run() {
     LOCKSTEP_TRY(const std::string program, program_of(site_, name));
     Service service;
     service.name = name;
-    service.argv = {program, "-c", site_.file, "--name", name};
+    service.argv = {program, "--config", site_.file, "--name", name};
     services_.push_back(std::move(service));
   }
   for (auto& service : services_) {

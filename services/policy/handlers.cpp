@@ -120,12 +120,13 @@ Result<Body> change(const Surroundings& around, const Request& request, const Ch
   return Body{{"service", service}};
 }
 
-void answer(const Request& request, Result<Body> result) {
+void answer(const Surroundings& around, const Request& request, Result<Body> result) {
   if (result) {
     request.done(std::move(result).value());
-  } else {
-    request.failed(result.error());
+    return;
   }
+  request.failed(result.error());
+  if (result.error().code == ErrorCode::journal_write) around.fail(result.error());
 }
 
 }  // namespace
@@ -134,19 +135,22 @@ void serve(transport::Server& server, Surroundings around) {
   const std::set<Role> users{Role::user};
   const std::set<Role> readers{Role::user, Role::scheduler, Role::health_monitor, Role::gateway};
   server.on("policy.apply", users,
-            [around](Request request) { answer(request, apply(around, request)); });
-  server.on("policy.list", users, [around](Request request) { answer(request, list(around)); });
-  server.on("policy.all", readers, [around](Request request) { answer(request, all(around)); });
+            [around](Request request) { answer(around, request, apply(around, request)); });
+  server.on("policy.list", users,
+            [around](Request request) { answer(around, request, list(around)); });
+  server.on("policy.all", readers,
+            [around](Request request) { answer(around, request, all(around)); });
   server.on("policy.show", users,
-            [around](Request request) { answer(request, show(around, request)); });
+            [around](Request request) { answer(around, request, show(around, request)); });
   server.on("policy.remove", users, [around](Request request) {
-    answer(request, change(around, request, [around](const auto& service, const auto& actor) {
+    answer(around, request,
+           change(around, request, [around](const auto& service, const auto& actor) {
              return around.book.remove(service, actor);
            }));
   });
   for (const bool paused : {true, false}) {
     server.on(paused ? "policy.pause" : "policy.resume", users, [around, paused](Request request) {
-      answer(request, change(around, request, [&](const auto& service, const auto& actor) {
+      answer(around, request, change(around, request, [&](const auto& service, const auto& actor) {
                return around.book.set_paused(service, paused, actor);
              }));
     });

@@ -17,6 +17,7 @@ struct Surroundings {
   Book& book;
   const config::Site& site;
   std::function<void()> changed;
+  std::function<void(const Error&)> fail;  // the journal cannot be written: the process must end
 };
 
 void serve(transport::Server& server, Surroundings surroundings);
