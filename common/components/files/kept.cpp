@@ -152,6 +152,19 @@ Result<void> Kept::forget(const std::string& run) {
   return collect();
 }
 
+// Sealing ends a run: what its stagings hold after it (power was lost before they were gone) is
+// needed by nobody.
+Result<void> Kept::remove_sealed_stagings() {
+  LOCKSTEP_TRY(const std::vector<std::string> names, names_in(stagings_));
+  for (const std::string& name : names) {
+    const auto run = run_of_staging(name);
+    if (!run) continue;
+    LOCKSTEP_TRY(const std::optional<Version> sealed, find(*run));
+    if (sealed) LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, stagings_ + "/" + name));
+  }
+  return {};
+}
+
 Result<void> Kept::collect() {
   LOCKSTEP_TRY(const std::vector<std::string> runs, names_in(versions_));
   std::set<std::string> needed;
@@ -159,6 +172,7 @@ Result<void> Kept::collect() {
     LOCKSTEP_TRY(std::optional<std::string> name, tree_name_of(run));
     if (name) needed.insert(std::move(*name));
   }
+  LOCKSTEP_CHECK(remove_sealed_stagings());
   LOCKSTEP_TRY(const std::vector<std::string> stagings, names_in(stagings_));
   const auto claimed = [&stagings](const std::string& name) {
     return std::any_of(stagings.begin(), stagings.end(), [&name](const std::string& staging) {

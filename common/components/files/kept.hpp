@@ -55,8 +55,8 @@ class Kept {
   Result<void> refer(const std::string& run, const std::string& tree_name);
   // Takes the version's name away (durably) and removes trees that no version refers to.
   Result<void> forget(const std::string& run);
-  // Removes the trees that no version refers to and no staging claims, and what an interrupted
-  // removal left.
+  // Removes the stagings of runs that are sealed, the trees that no version refers to and no
+  // staging claims, and what an interrupted removal left.
   Result<void> collect();
 
   // The names in a directory, or none where it is not there.
@@ -65,6 +65,7 @@ class Kept {
   Result<std::optional<std::string>> tree_name_of(const std::string& run) const;
 
  private:
+  Result<void> remove_sealed_stagings();
   component::Version version(const std::string& run, Native native) const;
 
   os::Disk& disk_;

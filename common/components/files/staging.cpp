@@ -243,6 +243,7 @@ Result<Version> FileStaging::publish(const std::string& tree_name) {
                       setup_.kept.link(run));
   }
   LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, setup_.path));
+  LOCKSTEP_CHECK(sync_directory(disk_, setup_.kept.stagings()));
   return std::move(*made);
 }
 

@@ -1,0 +1,118 @@
+// What one plain file costs: the measure by which the stream is fast (docs/components/files.md).
+#include <atomic>
+
+#include "tests/support/forwarding_disk.hpp"
+#include "tests/unit/files/bench.hpp"
+
+using namespace lockstep;
+using namespace lockstep::test;
+
+namespace {
+
+// Counts the calls that a file's entry costs; each opened descriptor is one more, to close it.
+class CountingDisk final : public ForwardingDisk {
+ public:
+  using ForwardingDisk::ForwardingDisk;
+  template <class T>
+  using Sys = os::Sys<T>;
+
+  Sys<os::Fd> open(int directory, const std::string& path, int flags, mode_t mode) override {
+    calls += 2;
+    return under_.open(directory, path, flags, mode);
+  }
+  Sys<os::Fd> open_beneath(int directory, const std::string& path, int flags,
+                           mode_t mode) override {
+    calls += 2;
+    return under_.open_beneath(directory, path, flags, mode);
+  }
+  Sys<std::size_t> read_at(int fd, std::uint64_t offset, std::span<std::byte> into) override {
+    ++calls;
+    return under_.read_at(fd, offset, into);
+  }
+  Sys<void> write_at(int fd, std::uint64_t offset, std::span<const std::byte> data) override {
+    ++calls;
+    return under_.write_at(fd, offset, data);
+  }
+  Sys<void> truncate(int fd, std::uint64_t size) override {
+    ++calls;
+    return under_.truncate(fd, size);
+  }
+  Sys<std::optional<std::uint64_t>> seek_data(int fd, std::uint64_t from) override {
+    ++calls;
+    return under_.seek_data(fd, from);
+  }
+  Sys<void> unlink(int directory, const std::string& path) override {
+    ++calls;
+    return under_.unlink(directory, path);
+  }
+  Sys<struct ::stat> stat(int fd) override {
+    ++calls;
+    return under_.stat(fd);
+  }
+  Sys<struct ::stat> stat_at(int directory, const std::string& path) override {
+    ++calls;
+    return under_.stat_at(directory, path);
+  }
+  Sys<void> change_mode(int fd, mode_t mode) override {
+    ++calls;
+    return under_.change_mode(fd, mode);
+  }
+  Sys<void> change_owner(int fd, uid_t uid, gid_t gid) override {
+    ++calls;
+    return under_.change_owner(fd, uid, gid);
+  }
+  Sys<void> set_times(int fd, os::Times times) override {
+    ++calls;
+    return under_.set_times(fd, times);
+  }
+  Sys<std::vector<std::string>> list_xattrs(int fd) override {
+    ++calls;
+    return under_.list_xattrs(fd);
+  }
+  Sys<std::vector<std::string>> list_xattrs_at(int directory, const std::string& path) override {
+    ++calls;
+    return under_.list_xattrs_at(directory, path);
+  }
+
+  std::atomic<std::uint64_t> calls = 0;
+};
+
+}  // namespace
+
+TEST_CASE("a plain file costs six calls to read and seven to write") {
+  constexpr int kFiles = 2'000;
+  const auto kernel = os::make_kernel_disk();
+  CountingDisk disk(*kernel);
+  FilesBench bench(disk, "/dev/shm");
+  for (int i = 0; i < kFiles; ++i) bench.write("d/f" + std::to_string(i), "invoice");
+
+  disk.calls = 0;
+  auto source = bench.component->sources()->open(bench.version(kRunOne));
+  REQUIRE(source);
+  auto entries = entries_of(**source);
+  REQUIRE(entries);
+  REQUIRE(entries->size() == kFiles + 2);
+  for (const component::Entry& entry : *entries) {
+    if (entry.kind == component::EntryKind::regular) REQUIRE(content_of(**source, entry));
+  }
+  CHECK(disk.calls <= 6 * kFiles + 50);
+
+  component::Context context;
+  context.run = kRunOne;
+  auto staging = bench.component->target()->stage(context, {bench.target, std::nullopt, false});
+  REQUIRE(staging);
+  disk.calls = 0;
+  const std::string content = "invoice";
+  for (component::Entry& entry : *entries) {
+    entry.mode = entry.kind == component::EntryKind::directory ? 0755 : 0640;
+    if (::geteuid() == 0) entry.uid = 1234;  // the owner differs: one call more
+    REQUIRE((*staging)->begin(entry, component::Action::create));
+    if (entry.kind == component::EntryKind::regular) {
+      REQUIRE((*staging)->write(0, std::as_bytes(std::span(content))));
+    }
+    REQUIRE((*staging)->finish());
+  }
+  CHECK(disk.calls <= 7 * kFiles + 50);
+  CHECK(disk.calls >= 5 * kFiles);  // else it was not counted
+  REQUIRE((*staging)->abandon());
+}
