@@ -3,32 +3,12 @@
 #include <SQLiteCpp/Column.h>
 #include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Statement.h>
-#include <fmt/format.h>
+
+#include "common/service/epoch.hpp"
 
 namespace lockstep::transfer {
 
-namespace {
-
-Error refused(EpochVerdict verdict, const message::Epoch& held, const message::Epoch& given) {
-  if (verdict == EpochVerdict::contradicts) {
-    return make_error(
-        ErrorCode::epoch_old,
-        fmt::format("identity epoch {} is held by promotion {}, the command names promotion {}",
-                    held.number, held.promotion, given.promotion));
-  }
-  return make_error(
-      ErrorCode::epoch_old,
-      fmt::format("the command was given under identity epoch {}, this agent holds {}",
-                  given.number, held.number));
-}
-
-}  // namespace
-
-EpochVerdict judge_epoch(const message::Epoch& held, const message::Epoch& given) {
-  if (given.number < held.number) return EpochVerdict::older;
-  if (given.number > held.number) return EpochVerdict::newer;
-  return given.promotion == held.promotion ? EpochVerdict::same : EpochVerdict::contradicts;
-}
+using service::EpochVerdict;
 
 Result<std::unique_ptr<EpochKeeper>> EpochKeeper::load(journal::Journal& journal,
                                                        const message::Epoch& first) {
@@ -50,15 +30,13 @@ message::Epoch EpochKeeper::current() const {
 }
 
 Result<void> EpochKeeper::admit(const message::Epoch& given) {
-  const auto at_first = judge_epoch(current(), given);
-  if (at_first == EpochVerdict::same) return {};
-  if (at_first != EpochVerdict::newer) return refused(at_first, current(), given);
+  LOCKSTEP_CHECK(service::check_epoch(current(), given));
+  if (service::compare_epochs(current(), given) != EpochVerdict::newer) return {};
 
   const std::scoped_lock publishing(publishing_);
   const message::Epoch held = current();
-  const auto verdict = judge_epoch(held, given);  // another raise may have come first
-  if (verdict == EpochVerdict::same) return {};
-  if (verdict != EpochVerdict::newer) return refused(verdict, held, given);
+  LOCKSTEP_CHECK(service::check_epoch(held, given));  // another raise may have come first
+  if (service::compare_epochs(held, given) != EpochVerdict::newer) return {};
   LOCKSTEP_CHECK(
       journal_.transact("epoch.raise", [&](journal::Transaction& transaction) -> Result<void> {
         SQLite::Statement put(transaction.database(),
@@ -78,9 +56,7 @@ Result<void> EpochKeeper::admit(const message::Epoch& given) {
 Result<void> EpochKeeper::publish(const message::Epoch& under,
                                   const std::function<Result<void>()>& work) {
   const std::scoped_lock publishing(publishing_);
-  const message::Epoch held = current();
-  const auto verdict = judge_epoch(held, under);
-  if (verdict != EpochVerdict::same) return refused(verdict, held, under);
+  LOCKSTEP_CHECK(service::check_epoch(current(), under));
   return work();
 }
 

@@ -6,20 +6,13 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <mutex>
 
 #include "common/journal/journal.hpp"
 #include "common/message/envelope.hpp"
 
 namespace lockstep::transfer {
-
-enum class EpochVerdict {
-  same,
-  newer,
-  older,
-  contradicts,  // the same number by another promotion: one of both was never decided
-};
-EpochVerdict judge_epoch(const message::Epoch& held, const message::Epoch& given);
 
 // Thread rule: any thread.
 class EpochKeeper {
@@ -31,7 +24,8 @@ class EpochKeeper {
   message::Epoch current() const;
 
   // Errors: epoch-old (also where it contradicts), or what the journal said. A newer epoch is kept
-  // when this returns; whoever publishes is waited for.
+  // when this returns; whoever publishes is waited for. A command under no epoch passes: it is
+  // given under the one held.
   Result<void> admit(const message::Epoch& given);
 
   // Runs `work` if `under` is still the epoch held, and no raise until it ends. Error: epoch-old,

@@ -52,7 +52,7 @@ Result<std::vector<RestorePlace>> restore_places(const Body& record, const Body&
   if (in_place && !request.at("replace").get<bool>()) {
     return make_error(ErrorCode::guard,
                       "restoring in place moves what is there aside, which must be asked for",
-                      cluster, "repeat with --replace");
+                      cluster, "repeat with --force");
   }
   if (!in_place && to.front() != '/') {
     return make_error(ErrorCode::usage, "the directory to restore to must be an absolute path", to);

@@ -86,15 +86,26 @@ void Transfers::arrived(std::unique_ptr<stream::Arrival> arrival) {
 
 void Transfers::answer(stream::Arrival& arrival, std::stop_token stop) {
   const stream::Opening& opening = arrival.opening();
-  auto job = job_of(opening, directory_);
-  Result<void> allowed = job ? may_begin(*job) : Result<void>(job.error());
-  if (!allowed) {
-    spdlog::warn("refused the stream of {}/{} of run {} from {}: {}", opening.service, opening.set,
-                 opening.transfer, opening.peer.empty() ? "a peer" : opening.peer,
-                 allowed.error().text());
-    arrival.refuse(allowed.error());
-    return;
+  const std::string slot = opening.transfer +
+                           (opening.kind == stream::Opening::Kind::push ? "/push/" : "/fetch/") +
+                           opening.set;
+  {
+    std::unique_lock lock(guard_);
+    if (!changed_.wait(lock, stop, [&] { return !answering_.contains(slot); })) return;
+    answering_.insert(slot);
   }
+  if (auto done = answer_alone(arrival, stop); !done) {
+    spdlog::warn("the stream of {}/{} of run {} from {} failed: {}", opening.service, opening.set,
+                 opening.transfer, opening.peer.empty() ? "a peer" : opening.peer,
+                 done.error().text());
+  }
+  const std::scoped_lock lock(guard_);
+  answering_.erase(slot);
+  changed_.notify_all();
+}
+
+Result<void> Transfers::answer_alone(stream::Arrival& arrival, std::stop_token stop) {
+  const stream::Opening& opening = arrival.opening();
   const Part part = opening.kind == stream::Opening::Kind::push ? Part::receive : Part::send;
   std::unique_ptr<stream::Link> link;
   const auto accept = [&]() -> stream::Link& {
@@ -102,17 +113,21 @@ void Transfers::answer(stream::Arrival& arrival, std::stop_token stop) {
     return *link;
   };
   ProgressBoard board;  // whoever gave the instruction reports progress
-  auto result = one(accept, *job, part, stop, board);
+  const auto work = [&]() -> Result<Transferred> {
+    LOCKSTEP_TRY(const Job job, job_of(opening, directory_));
+    LOCKSTEP_CHECK(may_begin(job));
+    return one(accept, job, part, stop, board);
+  };
+  auto result = work();
   if (!result) {
     if (!link) arrival.refuse(result.error());
-    spdlog::warn("{} {}/{} of run {} failed: {}", part == Part::send ? "sending" : "receiving",
-                 opening.service, opening.set, opening.transfer, result.error().text());
-    return;
+    return result.error();
   }
   spdlog::info("{} {}/{} of run {}: {} entries, {} bytes, {} on the wire",
                part == Part::send ? "sent" : "received", opening.service, opening.set,
                opening.transfer, result->summary.entries, result->summary.bytes,
                result->bytes_sent);
+  return {};
 }
 
 }  // namespace lockstep::transfer

@@ -3,7 +3,10 @@
 // Thread rule: any thread.
 #pragma once
 
+#include <condition_variable>
 #include <memory>
+#include <mutex>
+#include <set>
 
 #include "common/stream/bulk.hpp"
 #include "services/transfer-agent/agent.hpp"
@@ -42,6 +45,7 @@ class Transfers {
   Result<Transferred> one(const LinkWhenReady& link, const Job& job, Part part,
                           std::stop_token stop, ProgressBoard& board);
   void answer(stream::Arrival& arrival, std::stop_token stop);
+  Result<void> answer_alone(stream::Arrival& arrival, std::stop_token stop);
 
   const Agent& agent_;
   Book& book_;
@@ -50,6 +54,12 @@ class Transfers {
   const transport::Directory& directory_;
   Tasks& tasks_;
   const stream::Wire dialling_;
+
+  // Which arrived streams are being answered, so that a peer that opens one again is not answered
+  // twice at the same time.
+  std::mutex guard_;
+  std::condition_variable_any changed_;
+  std::set<std::string> answering_;
 };
 
 }  // namespace lockstep::transfer

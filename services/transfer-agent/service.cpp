@@ -1,0 +1,184 @@
+#include "services/transfer-agent/service.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include "common/components/files/files.hpp"
+#include "common/components/sqlite/sqlite.hpp"
+#include "common/transport/context.hpp"
+#include "common/transport/sockets.hpp"
+#include "services/transfer-agent/files.hpp"
+#include "services/transfer-agent/points.hpp"
+#include "services/transfer-agent/removal.hpp"
+#include "services/transfer-agent/restore.hpp"
+#include "services/transfer-agent/seal.hpp"
+#include "services/transfer-agent/steps.hpp"
+#include "services/transfer-agent/transfers.hpp"
+
+namespace lockstep::transfer {
+
+using message::Body;
+using message::Envelope;
+using transport::Role;
+
+namespace {
+
+stream::Wire make_wire(const std::shared_ptr<transport::Context>& context,
+                       const transport::Directory& directory) {
+  stream::Wire wire;
+  wire.context = context->raw();
+  wire.secure_server = [context, &directory](void* socket) {
+    return transport::secure_server(*context, socket, directory);
+  };
+  wire.secure_client = [&directory](void* socket, const std::string& server_key) {
+    return transport::secure_client(socket, directory, server_key);
+  };
+  return wire;
+}
+
+// Members are destroyed from the last to the first: the tasks end before what they work with.
+class TransferAgent {
+ public:
+  TransferAgent(service::Surroundings& here, const config::Cluster& cluster,
+                const std::string& state, std::unique_ptr<EpochKeeper> epochs, SigningKey key)
+      : context_(transport::process_context()),
+        agent_{here.name, cluster.name, cluster.root, cluster.lock, here.directory.me().registrar,
+               here.disk, here.clock,   here.journal, components_},
+        epochs_(std::move(epochs)),
+        key_(std::move(key)),
+        book_(here.journal),
+        records_(agent_),
+        sealer_(agent_, book_, records_, *epochs_, key_),
+        transfers_(agent_, book_, records_, *epochs_, here.directory, tasks_,
+                   make_wire(context_, here.directory)),
+        remover_(agent_, book_, records_, *epochs_, tasks_),
+        steps_(
+            here.reactor, here.server, here.journal, tasks_, [&here] { here.events.flush(); },
+            here.fail),
+        surroundings_{here.disk, here.processes, here.clock, state} {
+    components_.add(files::make_files(surroundings_));
+    components_.add(sqlite::make_sqlite(surroundings_));
+    here.epoch = [this] { return epochs_->current(); };
+  }
+
+  ~TransferAgent() {
+    bulk_.reset();  // no stream arrives any more
+    tasks_.shut_down();
+  }
+  TransferAgent(const TransferAgent&) = delete;
+  TransferAgent& operator=(const TransferAgent&) = delete;
+
+  Result<void> recover() {
+    LOCKSTEP_CHECK(sealer_.recover());
+    return remover_.recover();
+  }
+
+  void serve();
+
+  Result<void> listen(const service::Surroundings& here) {
+    const std::string& endpoint = here.directory.me().bulk;
+    LOCKSTEP_CHECK(transport::check_plain_text(here.directory, endpoint));
+    LOCKSTEP_CHECK(transport::check_bindable(endpoint));
+    LOCKSTEP_TRY(bulk_,
+                 stream::make_bulk_server(make_wire(context_, here.directory), endpoint, here.clock,
+                                          [this](std::unique_ptr<stream::Arrival> arrival) {
+                                            transfers_.arrived(std::move(arrival));
+                                          }));
+    return {};
+  }
+
+ private:
+  std::shared_ptr<transport::Context> context_;
+  component::Components components_;
+  Agent agent_;
+  std::unique_ptr<EpochKeeper> epochs_;
+  SigningKey key_;
+  Book book_;
+  RecordStore records_;
+  Tasks tasks_;
+  Sealer sealer_;
+  Transfers transfers_;
+  Remover remover_;
+  Steps steps_;
+  component::Surroundings surroundings_;
+  std::unique_ptr<stream::BulkServer> bulk_;
+};
+
+void TransferAgent::serve() {
+  const std::set<Role> scheduler{Role::scheduler};
+  const std::set<Role> readers{Role::scheduler, Role::user};
+  constexpr Steps::Kind kLong{true, false, false};
+  constexpr Steps::Kind kShort{false, false, false};
+
+  steps_.serve("instruction.push", scheduler, kLong,
+               [this](const Envelope& envelope, std::stop_token stop, ProgressBoard& board) {
+                 return transfers_.carry_out(envelope, Part::send, stop, board);
+               });
+  steps_.serve("instruction.pull", scheduler, kLong,
+               [this](const Envelope& envelope, std::stop_token stop, ProgressBoard& board) {
+                 return transfers_.carry_out(envelope, Part::receive, stop, board);
+               });
+  steps_.serve("transfer.drop", scheduler, {false, true, true},
+               [this](const Envelope& envelope, std::stop_token, ProgressBoard&) {
+                 return remover_.drop_run(envelope);
+               });
+  steps_.serve("transfer.keep", scheduler, {false, true, false},
+               [this](const Envelope& envelope, std::stop_token, ProgressBoard&) {
+                 return remover_.keep_run(envelope);
+               });
+  steps_.serve("point.seal", scheduler, {false, true, false},
+               [this](const Envelope& envelope, std::stop_token, ProgressBoard&) {
+                 return sealer_.seal(envelope);
+               });
+  steps_.serve("point.delete", readers, {false, true, true},
+               [this](const Envelope& envelope, std::stop_token, ProgressBoard&) {
+                 return remover_.delete_point(envelope);
+               });
+  steps_.serve("point.list", readers, kShort,
+               [this](const Envelope& envelope, std::stop_token, ProgressBoard&) {
+                 return list_points(book_, records_, envelope.body);
+               });
+  steps_.serve("point.read", readers, kShort,
+               [this](const Envelope& envelope, std::stop_token, ProgressBoard&) {
+                 return read_point(records_, envelope.body);
+               });
+  steps_.serve("point.entries", readers, kShort,
+               [this](const Envelope& envelope, std::stop_token, ProgressBoard&) {
+                 return list_entries(agent_, records_, envelope.body);
+               });
+  steps_.serve("point.verify", readers, kLong,
+               [this](const Envelope& envelope, std::stop_token stop, ProgressBoard& board) {
+                 return verify_point(agent_, records_, envelope.body, stop, board);
+               });
+  steps_.serve(
+      "point.restore", readers, kLong,
+      [this](const Envelope& envelope, std::stop_token stop, ProgressBoard& board) -> Result<Body> {
+        // In place is a live path: nothing is put there under an old epoch.
+        if (envelope.body.at("in_place").get<bool>()) {
+          LOCKSTEP_CHECK(epochs_->admit(envelope.epoch));
+        }
+        return restore_point(agent_, records_, envelope.body, stop, board);
+      });
+}
+
+}  // namespace
+
+Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
+  const auto& me = here.directory.me();
+  const auto cluster = here.site.clusters.find(me.cluster);
+  if (cluster == here.site.clusters.end()) {
+    return make_error(ErrorCode::config_bad_value, "the agent belongs to no cluster", here.name);
+  }
+  const std::string state = here.site.state + "/" + here.name;
+  LOCKSTEP_CHECK(make_directories(here.disk, state));
+  LOCKSTEP_TRY(auto epochs, EpochKeeper::load(here.journal, service::first_epoch(here.site)));
+  const std::string& keys = here.site.keys.empty() ? state : here.site.keys;
+  LOCKSTEP_TRY(auto key, SigningKey::load_or_make(here.disk, keys, here.name));
+  auto agent = std::make_shared<TransferAgent>(here, cluster->second, state, std::move(epochs),
+                                               std::move(key));
+  LOCKSTEP_CHECK(agent->recover());
+  agent->serve();
+  LOCKSTEP_CHECK(agent->listen(here));
+  return std::shared_ptr<void>(std::move(agent));
+}
+
+}  // namespace lockstep::transfer
