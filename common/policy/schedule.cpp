@@ -16,6 +16,7 @@ using std::chrono::minutes;
 
 // The whole seconds of UtcNanos at both ends of its range, with a year to spare.
 constexpr std::int64_t kLastYear = 2260;
+constexpr UtcNanos kEarliest{-5'000'000'000'000'000'000};  // in 1811
 // 29 February on a given weekday comes every 28 years, or 40 where a century is no leap year.
 constexpr int kSearchDays = 366 * 41;
 
@@ -58,6 +59,8 @@ std::optional<UtcNanos> next_on_day(const Cron& cron, const date::time_zone& zon
 
 Result<std::optional<UtcNanos>> next_cron(const Schedule& schedule, UtcNanos after) {
   LOCKSTEP_TRY(const Cron cron, parse_cron(schedule.cron));
+  // So that looking two days back stays within the range of UtcNanos.
+  after = std::max(after, kEarliest);
   LOCKSTEP_TRY(const date::time_zone* zone, find_zone(schedule.zone));
   const auto since =
       std::chrono::floor<std::chrono::seconds>(std::chrono::nanoseconds{after.count});

@@ -1,5 +1,7 @@
 #include "services/policy/handlers.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include "common/message/bytes.hpp"
 #include "services/policy/site_check.hpp"
 
@@ -72,6 +74,10 @@ Result<Body> apply(const Surroundings& around, const Request& request) {
   } else {
     if (refuses(verdict.findings)) return refusal(verdict, file);
     LOCKSTEP_TRY(applied, around.book.apply(wanted, yaml, file, actor_of(request)));
+    if (applied.changed) {
+      spdlog::info("{}: version {} applied by {}", wanted.service, applied.version,
+                   request.peer().name);
+    }
     around.changed();
   }
   return Body{{"service", wanted.service},
@@ -116,6 +122,7 @@ using Change = std::function<Result<void>(const std::string& service, const Acto
 Result<Body> change(const Surroundings& around, const Request& request, const Change& work) {
   const auto service = request.body().at("service").get<std::string>();
   LOCKSTEP_CHECK(work(service, actor_of(request)));
+  spdlog::info("{}: {} by {}", service, request.envelope().type, request.peer().name);
   around.changed();
   return Body{{"service", service}};
 }

@@ -1,0 +1,285 @@
+#!/usr/bin/python3
+"""The command line with a site of which this host runs the policy service only."""
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+import time
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BIN = os.environ.get("LOCKSTEP_BIN", os.path.join(ROOT, "build/bin"))
+LOCKSTEP = os.path.join(BIN, "lockstep")
+POLICY = """service: {service}
+data_sets:
+  - {{name: docs, component: sqlite, path: {path}}}
+retention: {{last: 3}}
+"""
+
+
+def lockstep(*words, env=None, cwd=None):
+    environment = {key: value for key, value in os.environ.items() if key != "LOCKSTEP_CONFIG"}
+    environment.update(env or {})
+    return subprocess.run([LOCKSTEP, *words], capture_output=True, text=True, timeout=120, check=False,
+                          env=environment, cwd=cwd)
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as handle:
+            return handle.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+class WithoutSite(unittest.TestCase):
+    def test_usage_is_status_2_and_says_what_was_meant(self):
+        for words, said in ((["pionts"], "did you mean `points`?"), ([], "subcommand is required"),
+                            (["points"], "-c FILE"), (["run"], "SERVICE"), (["init", "/tmp/x"], "--local"),
+                            (["points", "-c", "/nowhere/lockstep.yaml"], "/nowhere/lockstep.yaml")):
+            done = lockstep(*words)
+            self.assertEqual(done.returncode, 2, words)
+            self.assertIn(said, done.stderr)
+            self.assertEqual(done.stdout, "")
+
+    def test_help_has_an_example_for_every_command(self):
+        done = lockstep("--help")
+        self.assertEqual(done.returncode, 0)
+        commands = re.findall(r"^  ([a-z][a-z-]+)  ", done.stdout, re.MULTILINE)
+        self.assertGreater(len(commands), 25)
+        for command in commands:
+            inner = lockstep(command, "--help")
+            self.assertEqual(inner.returncode, 0)
+            below = re.findall(r"^  ([a-z]+)  ", inner.stdout.split("Subcommands:")[-1], re.MULTILINE) \
+                if "Subcommands:" in inner.stdout else []
+            for text in [lockstep(command, one, "--help").stdout for one in below] or [inner.stdout]:
+                self.assertIn("Example:\n  lockstep " + command, text)
+
+    def test_what_is_not_built_says_so(self):
+        done = lockstep("promote", "south", "--yes", "--point", "a=b")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("[not-built-yet]", done.stderr)
+        self.assertIn("not built yet", lockstep("--help").stdout)
+
+    def test_an_error_is_json_too_where_json_was_asked_for(self):
+        done = lockstep("points", "--json", "-c", "/nowhere/lockstep.yaml")
+        error = json.loads(done.stdout)["error"]
+        self.assertEqual(sorted(error), ["code", "hint", "number", "what", "where"])
+        self.assertEqual(error["code"], "config-unreadable")
+
+    def test_colours_on_a_terminal_only(self):
+        def on_terminal(env):
+            here, there = pty.openpty()
+            with subprocess.Popen([LOCKSTEP, "promote"], stdout=there, stderr=there, env=env) as process:
+                process.wait()
+            os.close(there)
+            text = os.read(here, 4096).decode()
+            os.close(here)
+            return text
+        plain = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
+        self.assertIn("\x1b[", on_terminal(plain))
+        self.assertNotIn("\x1b[", on_terminal({**plain, "NO_COLOR": "1"}))
+        self.assertNotIn("\x1b[", lockstep("promote").stderr)
+
+
+class WithSite(unittest.TestCase):
+    def setUp(self):
+        self.base = tempfile.mkdtemp(prefix="lockstep-cli-")
+        self.addCleanup(shutil.rmtree, self.base, ignore_errors=True)
+        self.addCleanup(self.cli, "down")
+        self.config = os.path.join(self.base, "lockstep.yaml")
+        self.assertEqual(lockstep("init", self.base, "--local").returncode, 0)
+        self.edit("keys: keys\n", "keys: keys\nhere: [policy]\n")
+
+    def edit(self, old, new):
+        with open(self.config, encoding="utf-8") as handle:
+            text = handle.read()
+        self.assertIn(old, text)
+        with open(self.config, "w", encoding="utf-8") as handle:
+            handle.write(text.replace(old, new))
+
+    def cli(self, *words, ok=None):
+        done = lockstep(*words, env={"LOCKSTEP_CONFIG": self.config}, cwd=self.base)
+        if ok is not None:
+            self.assertEqual(done.returncode, ok, f"{words}\n{done.stdout}{done.stderr}")
+        return done
+
+    def up(self):
+        self.cli("up", "--detach", ok=0)
+
+    def supervisor(self):
+        with open(os.path.join(self.base, "var/lockstep.pid"), encoding="utf-8") as handle:
+            return int(handle.read().split()[0])
+
+    def service(self):
+        with open(f"/proc/{self.supervisor()}/task/{self.supervisor()}/children", encoding="utf-8") as handle:
+            children = handle.read().split()
+        return int(children[0]) if children else 0
+
+    def policy(self, service, path="/srv/docs.db"):
+        name = os.path.join(self.base, service + ".yaml")
+        with open(name, "w", encoding="utf-8") as handle:
+            handle.write(POLICY.format(service=service, path=path))
+        return name
+
+    def test_init_makes_what_it_says_and_nobody_else_may_read_the_secrets(self):
+        keys = os.path.join(self.base, "keys")
+        for name in os.listdir(keys):
+            mode = stat.S_IMODE(os.stat(os.path.join(keys, name)).st_mode)
+            self.assertEqual(mode & 0o077 if name.endswith(".key") else mode & 0o022, 0, name)
+        for name in ("keys", "run", "var"):
+            self.assertEqual(stat.S_IMODE(os.stat(os.path.join(self.base, name)).st_mode), 0o700, name)
+        for name in ("north", "south", "hooks"):
+            self.assertTrue(os.path.isdir(os.path.join(self.base, name)))
+        again = lockstep("init", self.base, "--local")
+        self.assertEqual(again.returncode, 3)
+        self.assertIn("[place-not-empty]", again.stderr)
+
+    def test_init_names_the_clusters_and_refuses_names_that_cannot_be(self):
+        base = os.path.join(self.base, "other")
+        done = lockstep("init", base, "--local", "--clusters", "east,west")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("east (primary) and west (secondary)", done.stdout)
+        for names in ("east", "east,east", "no,yes", "var,x", "East,west", "a,b,c"):
+            self.assertEqual(lockstep("init", base + names, "--local", "--clusters", names).returncode, 2, names)
+            self.assertFalse(os.path.exists(base + names))
+
+    def test_a_path_that_is_too_long_for_sockets_gets_a_private_directory(self):
+        base = os.path.join(self.base, *["a-directory-of-a-long-name"] * 5)
+        self.assertEqual(lockstep("init", base, "--local").returncode, 0)
+        config = os.path.join(base, "lockstep.yaml")
+        with open(config, encoding="utf-8") as handle:
+            text = handle.read()
+        where = os.path.dirname(re.search(r'"ipc://(/[^"]+)/policy"', text).group(1) + "/x")
+        self.addCleanup(shutil.rmtree, where, ignore_errors=True)
+        self.assertEqual(stat.S_IMODE(os.stat(where).st_mode), 0o700)
+        with open(config, "w", encoding="utf-8") as handle:
+            handle.write(text.replace("keys: keys\n", "keys: keys\nhere: [policy]\n"))
+        # As after a reboot: /run is empty.
+        os.rmdir(where)
+        self.assertEqual(lockstep("up", "--detach", "-c", config).returncode, 0)
+        self.assertEqual(lockstep("policy", "list", "-c", config).returncode, 0)
+        self.assertEqual(lockstep("down", "-c", config).returncode, 0)
+        # A directory that others may write to is not used.
+        os.chmod(where, 0o777)
+        refused = lockstep("up", "--detach", "-c", config)
+        self.assertEqual(refused.returncode, 3)
+        self.assertIn(where, refused.stderr)
+
+    def test_up_and_down(self):
+        self.assertIn("nothing was up", self.cli("down", ok=0).stdout)
+        self.assertEqual(self.cli("policy", "list").returncode, 4)
+        self.up()
+        supervisor, service = self.supervisor(), self.service()
+        again = self.cli("up", "--detach")
+        self.assertEqual(again.returncode, 3)
+        self.assertIn(str(supervisor), again.stderr)
+        self.cli("policy", "list", ok=0)
+        self.cli("down", ok=0)
+        self.assertFalse(alive(supervisor))
+        self.assertFalse(alive(service))
+        self.assertFalse(os.path.exists(os.path.join(self.base, "var/lockstep.pid")))
+
+    def test_a_service_that_dies_comes_back_with_what_it_knew(self):
+        self.up()
+        self.cli("policy", "apply", self.policy("orders"), ok=0)
+        first = self.service()
+        os.kill(first, signal.SIGKILL)
+        self.assertTrue(wait_until(lambda: self.service() not in (0, first)
+                                   and self.cli("policy", "list").returncode == 0))
+        self.assertEqual(json.loads(self.cli("policy", "list", "--json").stdout)[0]["service"], "orders")
+
+    def test_services_die_with_a_supervisor_that_is_killed(self):
+        self.up()
+        supervisor, service = self.supervisor(), self.service()
+        os.kill(supervisor, signal.SIGKILL)
+        self.assertTrue(wait_until(lambda: not alive(service)))
+        # Its pid file is stale, and no hindrance.
+        self.up()
+        self.assertNotEqual(self.supervisor(), supervisor)
+
+    def test_up_in_the_foreground_ends_on_a_signal_and_takes_the_services_with_it(self):
+        with subprocess.Popen([LOCKSTEP, "up", "-c", self.config], stderr=subprocess.PIPE, text=True) as process:
+            self.assertEqual(process.stderr.readline(), "up: policy\n")
+            service = self.service()
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(30), 0)
+        self.assertFalse(alive(service))
+
+    def test_a_service_that_cannot_start_is_told_with_the_end_of_its_log(self):
+        os.chmod(os.path.join(self.base, "keys/policy.key"), 0o644)
+        done = self.cli("up", "--detach", "--wait", "3s")
+        self.assertEqual(done.returncode, 4)
+        self.assertIn("policy.key", done.stderr)
+        self.assertIn("[unreachable]", done.stderr)
+        self.assertFalse(os.path.exists(os.path.join(self.base, "var/lockstep.pid")))
+
+    def test_policies(self):
+        self.up()
+        orders = self.policy("orders")
+        self.assertIn("may be applied", self.cli("policy", "check", orders, ok=0).stdout)
+        self.assertEqual(json.loads(self.cli("policy", "list", "--json", ok=0).stdout), [])
+        self.assertIn("version 1 applies", self.cli("policy", "apply", orders, ok=0).stdout)
+        self.assertIn("nothing changed", self.cli("policy", "apply", orders, ok=0).stdout)
+        conflict = self.cli("policy", "apply", self.policy("bills"), ok=3)
+        self.assertIn("`/srv/docs.db` (bills) is also `/srv/docs.db` (orders)", conflict.stderr)
+        self.assertIn("bills.data_sets[0].path", self.cli("policy", "check", self.policy("bills"), ok=2).stderr)
+        broken = self.policy("broken", "relative.db")
+        self.assertIn("broken.yaml:3:43", self.cli("policy", "apply", broken, ok=2).stderr)
+        shown = json.loads(self.cli("policy", "show", "orders", "--json", ok=0).stdout)
+        self.assertEqual(shown["policy"]["data_sets"][0]["place"]["location"], "/srv/docs.db")
+        self.cli("policy", "pause", "orders", ok=0)
+        self.assertTrue(json.loads(self.cli("policy", "list", "--json", ok=0).stdout)[0]["paused"])
+        self.cli("policy", "resume", "orders", ok=0)
+        self.cli("policy", "remove", "orders", ok=0)
+        self.assertEqual(self.cli("policy", "show", "orders").returncode, 1)
+        # Now the place is free.
+        self.cli("policy", "apply", self.policy("bills"), ok=0)
+        told = [json.loads(line) for line in
+                self.cli("events", "--source", "policy", "--json", ok=0).stdout.splitlines()]
+        self.assertEqual([event["type"] for event in told],
+                         ["policy.applied", "policy.paused", "policy.resumed", "policy.removed", "policy.applied"])
+        self.assertEqual([event["sequence"] for event in told], [1, 2, 3, 4, 5])
+        later = self.cli("events", "--source", "policy", "--since", "3", "--json", ok=0).stdout.splitlines()
+        self.assertEqual([json.loads(line)["sequence"] for line in later], [4, 5])
+
+    def test_events_are_followed_as_they_come(self):
+        self.up()
+        with subprocess.Popen([LOCKSTEP, "events", "--follow", "--json", "--source", "policy", "--since", "1h",
+                               "-c", self.config], stdout=subprocess.PIPE, text=True) as process:
+            try:
+                for number in range(1, 6):
+                    self.cli("policy", "apply", self.policy(f"s{number}", f"/srv/{number}.db"), ok=0)
+                    event = json.loads(process.stdout.readline())
+                    self.assertEqual((event["sequence"], event["subject"]), (number, f"s{number}"))
+            finally:
+                process.send_signal(signal.SIGINT)
+                self.assertEqual(process.wait(10), 0)
+
+    def test_the_wrong_key_is_refused(self):
+        self.up()
+        done = self.cli("policy", "apply", self.policy("orders"), "--as", "north-snapshot")
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("[role-refused]", done.stderr)
+        self.assertEqual(json.loads(self.cli("policy", "list", "--json", ok=0).stdout), [])
+        told = [json.loads(line) for line in
+                self.cli("events", "--source", "policy", "--json", ok=0).stdout.splitlines()]
+        self.assertEqual([event["type"] for event in told], ["role.refused"])
+
+
+if __name__ == "__main__":
+    unittest.main()
