@@ -1,0 +1,54 @@
+// lockstep-snapshot-agent --config FILE --name NAME: pins the data sets of its cluster.
+#include <unistd.h>
+
+#include "common/components/files/files.hpp"
+#include "common/components/sqlite/sqlite.hpp"
+#include "common/service/service.hpp"
+#include "services/snapshot-agent/agent.hpp"
+
+namespace {
+
+using namespace lockstep;
+
+// What the agent works with, in the order in which it is taken apart last.
+struct Whole {
+  component::Components components;
+  std::optional<snapshot::Tools> tools;
+  std::shared_ptr<snapshot::Agent> agent;
+};
+
+// The guard lies beside this program.
+Result<std::string> guard_program(os::Disk& disk) {
+  auto self = disk.read_link(os::kCwd, "/proc/self/exe");
+  if (!self)
+    return from_errno(ErrorCode::io, self.error().number, "read the link", "/proc/self/exe");
+  return self->substr(0, self->find_last_of('/') + 1) + "lockstep-fence-guard";
+}
+
+Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
+  const std::string state = here.site.state + "/" + here.name;
+  auto made = here.disk.make_directory(os::kCwd, state, 0700);
+  if (!made && made.error().number != EEXIST) {
+    return from_errno(ErrorCode::io, made.error().number, "make the directory", state);
+  }
+  LOCKSTEP_TRY(const std::string guard, guard_program(here.disk));
+  auto whole = std::make_shared<Whole>();
+  const component::Surroundings surroundings{here.disk, here.processes, here.clock, state};
+  whole->components.add(files::make_files(surroundings));
+  whole->components.add(sqlite::make_sqlite(surroundings));
+  whole->tools.emplace(snapshot::Tools{here.name, state, here.site.hooks, guard, here.disk,
+                                       here.processes, here.clock, here.journal,
+                                       whole->components});
+  LOCKSTEP_TRY(whole->agent,
+               snapshot::Agent::start(*whole->tools, {here.reactor, here.server, here.events,
+                                                      service::first_epoch(here.site), here.fail}));
+  here.epoch = [agent = whole->agent.get()] { return agent->epoch(); };
+  return std::shared_ptr<void>(std::move(whole));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return lockstep::service::run(argc, argv, lockstep::transport::Role::snapshot_agent,
+                                lockstep::snapshot::migrations(), set_up);
+}

@@ -1,0 +1,312 @@
+#include "services/snapshot-agent/steps.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <map>
+
+#include "common/message/bytes.hpp"
+
+namespace lockstep::snapshot {
+
+namespace {
+
+MemberRow row_of(const Occasion& occasion, const OwnSet& set) {
+  return {occasion.run, occasion.service, set.data.id.set, set.body, std::nullopt};
+}
+
+message::Body pin_event(const Occasion& occasion, const std::string& set) {
+  return {{"run", occasion.run}, {"service", occasion.service}, {"set", set}};
+}
+
+Outcome answer(message::Body body, std::function<void(RunState&)> facts = {}) {
+  return {std::move(body), std::move(facts)};
+}
+
+bool is_base(const std::vector<Hold>& holds, const MemberRow& member) {
+  return std::any_of(holds.begin(), holds.end(), [&](const Hold& hold) {
+    return hold.run == member.run && hold.set == member.name && hold.reason == "base";
+  });
+}
+
+std::vector<OwnSet> sets_of(const std::vector<MemberRow>& members) {
+  std::vector<OwnSet> sets;
+  for (const MemberRow& member : members) sets.push_back(read_set(member.service, member.set));
+  return sets;
+}
+
+}  // namespace
+
+message::Body clock_body(const Clock& clock) {
+  const Clock::Quality quality = clock.quality();
+  return {{"boot_id", quality.boot_id},
+          {"synchronised", quality.synchronised},
+          {"error_ns", quality.max_error.count},
+          {"offset_ns", clock.realtime_offset().count}};
+}
+
+Result<Outcome> do_arm(const Tools& tools, Pins& pins, const Occasion& occasion,
+                       const std::vector<OwnSet>& sets, UtcNanos moment, Nanos lease) {
+  // Arming may already leave things in the stores (a tree that is copied ahead).
+  LOCKSTEP_CHECK(
+      tools.journal.transact("arm-intent", [&](journal::Transaction& transaction) -> Result<void> {
+        Book::put_run(transaction, {occasion.run, occasion.service, false, Over::no},
+                      tools.clock.utc());
+        for (const OwnSet& set : sets) Book::put_member(transaction, row_of(occasion, set));
+        return {};
+      }));
+  LOCKSTEP_TRY(const std::vector<ArmedSet> armed,
+               pins.arm(sets, moment, occasion.deadline, occasion.stop));
+  std::map<std::string, SetState> states;
+  message::Body told = message::Body::array();
+  for (std::size_t i = 0; i < armed.size(); ++i) {
+    const component::Estimate& estimate = armed[i].estimate;
+    states[armed[i].name].wants_fence = sets[i].fence.kind != FenceWish::Kind::none;
+    told.push_back({{"name", armed[i].name},
+                    {"estimate",
+                     {{"pin_ns", estimate.pin.count},
+                      {"needs_fence", estimate.needs_fence},
+                      {"own_fence", estimate.has_own_fence},
+                      {"one_instant", estimate.one_instant},
+                      {"method", estimate.method}}}});
+  }
+  message::Body body = {{"clock", clock_body(tools.clock)}, {"sets", std::move(told)}};
+  LOCKSTEP_CHECK(
+      tools.journal.transact("arm-done", [&](journal::Transaction& transaction) -> Result<void> {
+        transaction.store_reply(occasion.key(), {true, body});
+        return {};
+      }));
+  return answer(std::move(body), [states, moment, lease](RunState& state) {
+    state.armed(states, moment.count, lease.count);
+  });
+}
+
+Result<Outcome> do_raise(const Tools& tools, Pins& pins, const Occasion& occasion,
+                         const std::vector<std::string>& names, UtcNanos at) {
+  LOCKSTEP_TRY(const std::vector<RaisedFence> raised, pins.raise(names, at, occasion.stop));
+  message::Body told = message::Body::array();
+  std::vector<std::string> up;
+  for (const RaisedFence& fence : raised) {
+    up.push_back(fence.set);
+    told.push_back(
+        {{"name", fence.set}, {"kind", kind_name(fence.kind)}, {"raised", to_body(fence.raised)}});
+  }
+  message::Body body = {{"clock", clock_body(tools.clock)}, {"sets", std::move(told)}};
+  LOCKSTEP_CHECK(
+      tools.journal.transact("raise-done", [&](journal::Transaction& transaction) -> Result<void> {
+        transaction.store_reply(occasion.key(), {true, body});
+        return {};
+      }));
+  return answer(std::move(body), [up](RunState& state) {
+    for (const std::string& set : up) state.fence_raised(set);
+  });
+}
+
+Result<Outcome> do_pin(const Tools& tools, Pins& pins, const Occasion& occasion,
+                       const std::vector<std::string>& names, UtcNanos at) {
+  // The intent stands since arm: the members are journaled, and find() shows what was made of them.
+  LOCKSTEP_TRY(const std::vector<PinnedSet> pinned, pins.pin(names, at, occasion.stop));
+  LOCKSTEP_TRY(std::vector<MemberRow> members, Book(tools.journal).members_of(occasion.run));
+  message::Body told = message::Body::array();
+  for (const PinnedSet& set : pinned) {
+    message::Body caveats = message::Body::array();
+    for (const std::string& caveat : set.pinned.caveats) {
+      caveats.push_back(message::text_or_bytes(caveat));
+    }
+    told.push_back({{"name", set.name},
+                    {"pinned", to_body(set.pinned.interval)},
+                    {"one_instant", set.pinned.one_instant},
+                    {"durable", set.pinned.durable},
+                    {"method", set.pinned.method},
+                    {"caveats", std::move(caveats)},
+                    {"version", to_body(set.pinned.version)}});
+  }
+  message::Body body = {{"clock", clock_body(tools.clock)}, {"sets", std::move(told)}};
+  const UtcNanos now = tools.clock.utc();
+  LOCKSTEP_CHECK(
+      tools.journal.transact("pin-done", [&](journal::Transaction& transaction) -> Result<void> {
+        for (MemberRow& member : members) {
+          const auto set = std::find_if(pinned.begin(), pinned.end(), [&](const PinnedSet& one) {
+            return one.name == member.name;
+          });
+          if (set == pinned.end()) continue;
+          member.version = set->pinned.version;
+          Book::put_member(transaction, member);
+          Book::put_hold(transaction, member, "run", now);
+          message::Body event = pin_event(occasion, member.name);
+          event["method"] = set->pinned.method;
+          transaction.emit("pin.made", occasion.service, std::move(event));
+        }
+        transaction.store_reply(occasion.key(), {true, body});
+        return {};
+      }));
+  return answer(std::move(body), [names, now](RunState& state) { state.pinned(names, now.count); });
+}
+
+Result<Outcome> do_lower(const Tools& tools, Pins& pins, const Occasion& occasion) {
+  message::Body told = message::Body::array();
+  std::vector<std::string> down;
+  for (const LoweredFence& fence : pins.lower()) {
+    down.push_back(fence.set);
+    told.push_back({{"name", fence.set},
+                    {"lowered", to_body(fence.lowered)},
+                    {"held", fence.held},
+                    {"detail", message::text_or_bytes(fence.detail)}});
+  }
+  message::Body body = {{"clock", clock_body(tools.clock)}, {"sets", std::move(told)}};
+  LOCKSTEP_CHECK(
+      tools.journal.transact("lower-done", [&](journal::Transaction& transaction) -> Result<void> {
+        transaction.store_reply(occasion.key(), {true, body});
+        return {};
+      }));
+  return answer(std::move(body), [down](RunState& state) {
+    for (const std::string& set : down) state.fence_lowered(set);
+  });
+}
+
+Result<Outcome> do_commit(const Tools& tools, Pins& pins, const Occasion& occasion) {
+  LOCKSTEP_TRY(const std::vector<SettledSet> settled, pins.settle(occasion.stop));
+  LOCKSTEP_TRY(std::vector<MemberRow> members, Book(tools.journal).members_of(occasion.run));
+  message::Body told = message::Body::array();
+  for (const SettledSet& set : settled) {
+    told.push_back({{"name", set.name}, {"version", to_body(set.version)}});
+  }
+  message::Body body = {{"state", "committed"}, {"sets", std::move(told)}};
+  LOCKSTEP_CHECK(
+      tools.journal.transact("commit-done", [&](journal::Transaction& transaction) -> Result<void> {
+        for (MemberRow& member : members) {
+          for (const SettledSet& set : settled) {
+            if (set.name != member.name) continue;
+            member.version = set.version;
+            Book::put_member(transaction, member);
+          }
+        }
+        Book::put_run(transaction, {occasion.run, occasion.service, true, Over::no},
+                      tools.clock.utc());
+        transaction.store_reply(occasion.key(), {true, body});
+        return {};
+      }));
+  return answer(std::move(body), [](RunState& state) { state.committed(); });
+}
+
+Result<message::Body> commit_body(const Tools& tools, const std::string& run) {
+  LOCKSTEP_TRY(const std::vector<MemberRow> members, Book(tools.journal).members_of(run));
+  message::Body told = message::Body::array();
+  for (const MemberRow& member : members) {
+    if (member.version) {
+      told.push_back({{"name", member.name}, {"version", to_body(*member.version)}});
+    }
+  }
+  return message::Body{{"state", "committed"}, {"sets", std::move(told)}};
+}
+
+Result<Outcome> do_keep(const Tools& tools, const Occasion& occasion) {
+  Book book(tools.journal);
+  LOCKSTEP_TRY(const std::vector<MemberRow> kept, book.members_of(occasion.run));
+  const UtcNanos now = tools.clock.utc();
+  LOCKSTEP_CHECK(
+      tools.journal.transact("keep-base", [&](journal::Transaction& transaction) -> Result<void> {
+        for (const MemberRow& member : kept) {
+          Book::put_hold(transaction, member, "base", now);
+        }
+        return {};
+      }));
+  // From here on a crash leaves older versions held that a repeated keep drops.
+  LOCKSTEP_TRY(const std::vector<std::string> runs, book.runs_of(occasion.service));
+  message::Body dropped = message::Body::array();
+  for (const std::string& run : runs) {
+    if (run >= occasion.run) continue;
+    LOCKSTEP_TRY(const std::optional<RunRow> row, book.find_run(run));
+    if (!row || !row->committed) continue;  // an open one ends by its own rules
+    LOCKSTEP_TRY(const std::vector<MemberRow> members, book.members_of(run));
+    Pins pins(tools, occasion.service, run);
+    LOCKSTEP_CHECK(pins.drop(sets_of(members)));
+    LOCKSTEP_CHECK(
+        tools.journal.transact("keep-drop", [&](journal::Transaction& transaction) -> Result<void> {
+          for (const MemberRow& member : members) {
+            Book::remove_member(transaction, run, member.name);
+            transaction.emit("pin.dropped", occasion.service,
+                             {{"run", run},
+                              {"service", occasion.service},
+                              {"set", member.name},
+                              {"why", "a newer point is sealed"}});
+          }
+          return {};
+        }));
+    dropped.push_back(run);
+  }
+  message::Body body = {{"dropped", std::move(dropped)}};
+  LOCKSTEP_CHECK(
+      tools.journal.transact("keep-done", [&](journal::Transaction& transaction) -> Result<void> {
+        transaction.store_reply(occasion.key(), {true, body});
+        return {};
+      }));
+  return answer(std::move(body));
+}
+
+Result<Outcome> do_drop(const Tools& tools, Pins& pins, const Occasion& occasion,
+                        const std::vector<OwnSet>& also, Over over, const std::string& why,
+                        const std::optional<Error>& failure) {
+  Book book(tools.journal);
+  LOCKSTEP_TRY(std::vector<MemberRow> members, book.members_of(occasion.run));
+  LOCKSTEP_TRY(const std::vector<Hold> holds, book.holds());
+  std::erase_if(members, [&](const MemberRow& member) { return is_base(holds, member); });
+  std::vector<OwnSet> sets = sets_of(members);
+  for (const OwnSet& set : also) {
+    const bool known =
+        std::any_of(sets.begin(), sets.end(),
+                    [&](const OwnSet& one) { return one.data.id == set.data.id; }) ||
+        std::any_of(holds.begin(), holds.end(), [&](const Hold& hold) {
+          return hold.run == occasion.run && hold.set == set.data.id.set && hold.reason == "base";
+        });
+    if (!known) sets.push_back(set);
+  }
+  LOCKSTEP_TRY(const std::optional<RunRow> before, book.find_run(occasion.run));
+  // The tombstone first: whatever happens to the rest, nothing of this run begins any more.
+  // A base outlives its run.
+  const bool keeps_base = std::any_of(holds.begin(), holds.end(), [&](const Hold& hold) {
+    return hold.run == occasion.run && hold.reason == "base";
+  });
+  const bool ends_now = !keeps_base && (!before || before->over == Over::no);
+  LOCKSTEP_CHECK(
+      tools.journal.transact("drop-intent", [&](journal::Transaction& transaction) -> Result<void> {
+        if (ends_now) {
+          Book::put_run(transaction, {occasion.run, occasion.service, false, over},
+                        tools.clock.utc());
+        }
+        return {};
+      }));
+  auto removed = pins.drop(sets);
+  if (!removed && !failure) return std::move(removed).error();
+  if (!removed) spdlog::error("{}; it will be tried again", removed.error().text());
+  LOCKSTEP_CHECK(
+      tools.journal.transact("drop-done", [&](journal::Transaction& transaction) -> Result<void> {
+        for (const MemberRow& member : members) {
+          if (!removed) break;
+          Book::remove_member(transaction, occasion.run, member.name);
+          if (!member.version) continue;
+          message::Body event = pin_event(occasion, member.name);
+          event["why"] = message::text_or_bytes(why);
+          transaction.emit("pin.dropped", occasion.service, std::move(event));
+        }
+        if (!occasion.step.empty()) {
+          transaction.store_reply(
+              occasion.key(), failure ? journal::StoredReply{false, message::error_body(*failure)}
+                                      : journal::StoredReply{true, message::Body::object()});
+        }
+        return {};
+      }));
+  return answer(message::Body::object(), [over, keeps_base](RunState& state) {
+    if (!keeps_base) state.ended_as(over);
+  });
+}
+
+Result<void> store_failure(const Tools& tools, const Occasion& occasion, const Error& error) {
+  return tools.journal.transact(
+      "step-failed", [&](journal::Transaction& transaction) -> Result<void> {
+        transaction.store_reply(occasion.key(), {false, message::error_body(error)});
+        return {};
+      });
+}
+
+}  // namespace lockstep::snapshot
