@@ -1,0 +1,130 @@
+#include "services/scheduler/handlers.hpp"
+
+#include "common/service/log.hpp"
+#include "services/scheduler/status.hpp"
+
+namespace lockstep::scheduler {
+namespace {
+
+using message::Body;
+using transport::Request;
+using transport::Role;
+
+constexpr Nanos kCatalogPatience = seconds(2);
+
+void answer(const Request& request, const Result<Body>& result) {
+  if (result)
+    request.done(result.value());
+  else
+    request.failed(result.error());
+}
+
+Result<void> start_run(const Parts& parts, const Request& request) {
+  const Body& body = request.body();
+  const std::string service = body.at("service");
+  LOCKSTEP_TRY(const HeldPolicy held, parts.policies.find(service));
+  if (held.paused) {
+    return make_error(ErrorCode::policy_paused, "the policy is paused", service);
+  }
+  std::optional<UtcNanos> at;
+  if (body.contains("at")) {
+    LOCKSTEP_TRY(const UtcNanos moment, parse_rfc3339(body.at("at").get<std::string>()));
+    if (moment <= parts.here.clock.utc()) {
+      return make_error(ErrorCode::run_missed, "the moment lies in the past", to_rfc3339(moment),
+                        "a moment that has passed is never fired; leave --at out to run now");
+    }
+    at = moment;
+  }
+  LOCKSTEP_TRY(const Origin origin, resolve(held.policy, held.version, parts.here.site));
+  if (body.at("dry_run").get<bool>()) {
+    LOCKSTEP_CHECK(plan_for(origin, parts.here.site));
+    if (!at && parts.process.any_open(service))
+      return make_error(ErrorCode::run_busy, "a run of this service is under way", service);
+    request.done({{"run", ""}, {"moment", to_rfc3339(at.value_or(parts.here.clock.utc()))}});
+    return {};
+  }
+  LOCKSTEP_TRY(const std::string run, parts.process.plan(origin, at));
+  LOCKSTEP_TRY(const Body shown, parts.process.show(run));
+  const Body begun = {{"run", run}, {"moment", shown.at("moment")}};
+  if (!body.at("wait").get<bool>()) {
+    request.done(begun);
+    return {};
+  }
+  request.accepted(begun);
+  parts.process.watch(run, request);
+  return {};
+}
+
+// A policy that was applied a moment ago is the one to run by: it is asked for first.
+void on_start(const Parts& parts, const Request& request) {
+  parts.policies.refresh([parts, request](const Result<void>& fresh) {
+    if (!fresh && !parts.policies.known()) {
+      request.failed(fresh.error());
+      return;
+    }
+    const auto started = start_run(parts, request);
+    if (!started) request.failed(started.error());
+  });
+}
+
+void on_catalog(const Parts& parts, const Request& request) {
+  parts.catalog.refresh_all(kCatalogPatience, [parts, request] {
+    const auto points = parts.store.points(request.body().value("service", ""), "");
+    if (!points) {
+      request.failed(points.error());
+      return;
+    }
+    request.done({{"points", points.value()}});
+  });
+}
+
+void on_prune(const Parts& parts, const Request& request) {
+  parts.policies.refresh([parts, request](const Result<void>& fresh) {
+    if (!fresh) {
+      request.failed(fresh.error());
+      return;
+    }
+    parts.pruner.prune(request.body().value("service", ""),
+                       request.body().at("dry_run").get<bool>(),
+                       [request](const Result<Body>& pruned) { answer(request, pruned); });
+  });
+}
+
+}  // namespace
+
+void serve(const Parts& parts) {
+  transport::Server& server = parts.here.server;
+  const std::set<Role> users = {Role::user};
+  const std::set<Role> readers = {Role::user, Role::health_monitor, Role::gateway};
+
+  server.on("run.start", users, [parts](const Request& request) { on_start(parts, request); });
+  server.on("run.list", readers, [parts](const Request& request) {
+    const Body& body = request.body();
+    const auto runs =
+        parts.process.list(body.value("service", ""), body.at("limit").get<std::size_t>());
+    answer(request, runs ? Result<Body>{Body{{"runs", runs.value()}}} : runs);
+  });
+  server.on("run.show", readers, [parts](const Request& request) {
+    const auto run = parts.process.show(request.body().at("run"));
+    answer(request, run ? Result<Body>{Body{{"run", run.value()}}} : run);
+  });
+  const auto change = [](const std::string& run, const Result<run::Phase>& phase) -> Result<Body> {
+    if (!phase) return phase.error();
+    return Body{{"run", run}, {"state", run::phase_name(phase.value())}};
+  };
+  server.on("run.abort", users, [parts, change](const Request& request) {
+    const std::string run = request.body().at("run");
+    answer(request, change(run, parts.process.abort(run)));
+  });
+  server.on("run.resume", users, [parts, change](const Request& request) {
+    const std::string run = request.body().at("run");
+    answer(request, change(run, parts.process.nudge(run)));
+  });
+  server.on("point.catalog", readers,
+            [parts](const Request& request) { on_catalog(parts, request); });
+  server.on("prune", users, [parts](const Request& request) { on_prune(parts, request); });
+  server.on("status", readers,
+            [parts](const Request& request) { answer(request, status_body(parts)); });
+}
+
+}  // namespace lockstep::scheduler

@@ -1,0 +1,61 @@
+// lockstep-scheduler: policies into moments, moments into runs, each run to a terminal state.
+#include "common/service/log.hpp"
+#include "common/service/service.hpp"
+#include "services/scheduler/handlers.hpp"
+#include "services/scheduler/status.hpp"
+
+namespace {
+
+using namespace lockstep;
+using namespace lockstep::scheduler;
+
+struct Scheduler {
+  explicit Scheduler(service::Surroundings& here)
+      : store(here.journal),
+        hooks(here.reactor, here.processes),
+        policies(here),
+        process(here, store, hooks),
+        schedules(here, policies, store, process),
+        catalog(here, store),
+        pruner(here, policies, catalog, store),
+        reachability(here),
+        parts{here, store, policies, process, schedules, catalog, pruner, reachability} {}
+
+  Store store;
+  Hooks hooks;
+  Policies policies;
+  Process process;
+  Schedules schedules;
+  Catalog catalog;
+  Pruner pruner;
+  Reachability reachability;
+  Parts parts;
+};
+
+Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
+  auto scheduler = std::make_shared<Scheduler>(here);
+  Scheduler& all = *scheduler;
+  all.policies.on_change = [&all] { all.schedules.look(); };
+  all.process.on_complete = [&all](const std::string& service) {
+    all.pruner.prune(service, false, [](const Result<message::Body>& pruned) {
+      if (!pruned) service::log_error(pruned.error());
+    });
+  };
+  here.snapshot = [&all] {
+    const auto status = status_body(all.parts);
+    return status ? status.value() : message::Body::object();
+  };
+  serve(all.parts);
+  LOCKSTEP_CHECK(all.process.start());
+  LOCKSTEP_CHECK(all.pruner.resume());
+  all.policies.follow();
+  all.catalog.rebuild();
+  all.reachability.watch();
+  return std::shared_ptr<void>{scheduler};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return service::run(argc, argv, transport::Role::scheduler, store_migrations(), set_up);
+}

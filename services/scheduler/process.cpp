@@ -1,0 +1,438 @@
+#include "services/scheduler/process.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "common/message/uuid.hpp"
+#include "common/service/log.hpp"
+#include "services/scheduler/events_of.hpp"
+#include "services/scheduler/facts_body.hpp"
+#include "services/scheduler/timetable.hpp"
+
+namespace lockstep::scheduler {
+
+using message::Body;
+
+namespace {
+
+// Timers run on the monotonic clock, what is due is told in UTC: look again now and then, so that a
+// clock that was set is noticed.
+constexpr run::Span kLookAgain = 5 * run::kSecond;
+constexpr Nanos kJournalFullPause = seconds(5);
+
+// A margin over what the last run needed.
+run::Span with_margin(run::Span took) { return took + took / 4 + 5 * run::kMillisecond; }
+
+}  // namespace
+
+Process::Process(service::Surroundings& here, Store& store, Hooks& hooks)
+    : here_(here),
+      store_(store),
+      hooks_(hooks),
+      giver_{service::first_epoch(here.site), "lockstep " + here.version} {}
+
+Process::~Process() {
+  if (timer_) here_.reactor.cancel(*timer_);
+  for (auto& [name, held] : runs_)
+    for (auto& [key, id] : held.requests) here_.client.cancel(id);
+}
+
+Result<void> Process::start() {
+  LOCKSTEP_TRY(std::vector<StoredRun> open, store_.open_runs());
+  std::vector<std::string> names;
+  for (StoredRun& stored : open) {
+    names.push_back(stored.state.plan.run);
+    runs_[names.back()].stored = std::move(stored);
+  }
+  for (const std::string& name : names) {
+    spdlog::info("run {} goes on from {}", name,
+                 run::phase_name(runs_.at(name).stored.state.phase));
+    feed(name, run::Restarted{});
+  }
+  take_turns();
+  return {};
+}
+
+Process::Held* Process::find(const std::string& run) {
+  const auto held = runs_.find(run);
+  return held == runs_.end() ? nullptr : &held->second;
+}
+
+bool Process::any_open(const std::string& service) const {
+  return std::any_of(runs_.begin(), runs_.end(), [&](const auto& one) {
+    const run::State& state = one.second.stored.state;
+    return state.plan.service == service && !run::terminal(state.phase) && !run::pending(state);
+  });
+}
+
+const run::State* Process::at_work(const std::string& service) const {
+  for (const auto& [name, held] : runs_) {
+    const run::State& state = held.stored.state;
+    if (state.plan.service == service && !run::terminal(state.phase)) return &state;
+  }
+  return nullptr;
+}
+
+Result<std::string> Process::add(const Origin& origin, run::Plan plan) {
+  auto leads = leads_.find(plan.service);
+  if (leads == leads_.end()) {
+    LOCKSTEP_TRY(const auto last, store_.newest_in(plan.service, run::Phase::complete));
+    if (last) learn(last->state);
+    leads = leads_.try_emplace(plan.service).first;
+  }
+  if (leads->second.arm > 0) plan.arm_lead = leads->second.arm;
+  if (leads->second.raise > 0) plan.raise_lead = leads->second.raise;
+  plan.run = message::make_uuid7(here_.clock.utc());
+
+  Store::Change change;
+  change.runs.push_back({origin, plan});
+  if (!plan.now) change.considered[plan.service] = {plan.scheduled};
+  change.events.push_back(state_event(run::planned(plan)));
+  const auto written = store_.apply("scheduler.plan", change);
+  if (!written) {
+    if (written.error().code == ErrorCode::journal_write) here_.fail(written.error());
+    return written.error();
+  }
+  here_.events.flush();
+  runs_[plan.run].stored = {origin, run::planned(plan), 0};
+  return plan.run;
+}
+
+Result<std::string> Process::plan(const Origin& origin, std::optional<UtcNanos> at) {
+  if (!at && any_open(origin.policy.service)) {
+    return make_error(ErrorCode::run_busy, "a run of this service is under way",
+                      origin.policy.service);
+  }
+  LOCKSTEP_TRY(run::Plan plan, plan_for(origin, here_.site));
+  plan.now = !at;
+  plan.scheduled = at ? at->count : now();
+  plan.begin_at =
+      at ? plan.scheduled - here_.site.arm_ahead.count - (plan.before_hook ? plan.hook_timeout : 0)
+         : now();
+  LOCKSTEP_TRY(const std::string run, add(origin, std::move(plan)));
+  take_turns();
+  return run;
+}
+
+Result<void> Process::plan_scheduled(const Origin& origin, UtcNanos moment) {
+  LOCKSTEP_TRY(run::Plan plan, plan_for(origin, here_.site));
+  plan.scheduled = moment.count;
+  plan.begin_at = now();
+  const auto run = add(origin, std::move(plan));
+  if (!run && run.error().code == ErrorCode::run_busy) {  // a user had planned it by --at
+    Store::Change change;
+    change.considered[origin.policy.service] = moment;
+    return store_.apply("scheduler.considered", change);
+  }
+  if (!run) return run.error();
+  feed(run.value(), run::Tick{});  // one that has passed is missed at once
+  take_turns();
+  return {};
+}
+
+void Process::watch(const std::string& run, const transport::Request& request) {
+  watchers_.add(run, request);
+  if (const Held* held = find(run)) {
+    if (run::terminal(held->stored.state.phase)) watchers_.end(held->stored.state);
+    return;
+  }
+  const auto stored = store_.find_run(run);  // it may have ended at once
+  if (stored && stored.value()) watchers_.end(stored.value()->state);
+}
+
+Result<run::Phase> Process::abort(const std::string& run) {
+  Held* held = find(run);
+  if (held == nullptr || run::terminal(held->stored.state.phase)) {
+    LOCKSTEP_CHECK(show(run));
+    return make_error(ErrorCode::guard, "the run has ended before", run);
+  }
+  if (held->stored.state.phase >= run::Phase::seal) {
+    return make_error(ErrorCode::guard,
+                      "the run can no longer be aborted: its point is being sealed, or it is "
+                      "being dropped already",
+                      run, "see `lockstep run show`; it ends by itself");
+  }
+  feed(run, run::Abort{});
+  held = find(run);
+  return held == nullptr ? run::Phase::aborted : held->stored.state.phase;
+}
+
+Result<run::Phase> Process::nudge(const std::string& run) {
+  Held* held = find(run);
+  if (held == nullptr) {
+    LOCKSTEP_CHECK(show(run));
+    return make_error(ErrorCode::guard, "the run has ended; nothing of it waits", run,
+                      "start another with `lockstep run`");
+  }
+  feed(run, run::Nudge{});
+  take_turns();
+  held = find(run);
+  if (held == nullptr) {
+    LOCKSTEP_TRY(const auto stored, store_.find_run(run));
+    return stored ? stored->state.phase : run::Phase::complete;
+  }
+  return held->stored.state.phase;
+}
+
+Result<Body> Process::show(const std::string& run) {
+  if (const Held* held = find(run)) return run_body(held->stored.state, held->progress);
+  LOCKSTEP_TRY(const auto stored, store_.find_run(run));
+  if (!stored)
+    return make_error(ErrorCode::not_found, "there is no such run", run,
+                      "`lockstep runs` lists them");
+  return run_body(stored->state, {});
+}
+
+Result<Body> Process::list(const std::string& service, std::size_t limit) {
+  LOCKSTEP_TRY(const auto runs, store_.newest_runs(service, limit));
+  Body list = Body::array();
+  for (const StoredRun& stored : runs) list.push_back(run_body(stored.state));
+  return list;
+}
+
+// A step of the logic: its records first, durable; then what they announce.
+void Process::feed(const std::string& run, What what) {
+  Held* held = find(run);
+  if (held == nullptr) return;
+  auto [next, effects] = run::step(held->stored.state, {now(), may_transfer_.contains(run), what});
+  if (!effects.records.empty() && !write(run, what, std::move(next), effects)) return;
+  carry_out(run, effects);
+}
+
+bool Process::write(const std::string& run, const What& what, run::State next,
+                    const run::Effects& effects) {
+  Held& held = *find(run);
+  const run::State& before = held.stored.state;
+  const bool ended = run::terminal(next.phase) && !run::terminal(before.phase);
+  std::optional<run::Plan> successor;
+  if (ended) successor = next_attempt(next);
+
+  Store::Change change;
+  change.records.push_back({&held.stored, next, effects.records});
+  change.events = events_of(before, next, effects, successor.has_value());
+  if (next.phase == run::Phase::keep && before.phase != run::Phase::keep)
+    change.points.emplace_back(held.stored.origin.secondary, point_body(next));
+  if (successor) {
+    change.runs.push_back({held.stored.origin, *successor});
+    change.events.push_back(state_event(run::planned(*successor)));
+  }
+  const std::string failpoint = std::string("scheduler.run.") + run::phase_name(next.phase);
+  const auto written = store_.apply(failpoint.c_str(), change);
+  if (!written) {
+    failed_to_write(written.error(), run, what);
+    return false;
+  }
+  here_.events.flush();
+
+  const run::Phase phase_before = before.phase;
+  held.stored.records += effects.records.size();
+  held.stored.state = std::move(next);
+  const run::State& state = held.stored.state;
+  if (state.phase != phase_before) {
+    spdlog::info("run {} of {}: {}{}", run, state.plan.service, run::phase_name(state.phase),
+                 state.failure ? ": " + error_from_failure(*state.failure).text() : "");
+    watchers_.tell(state, "", nullptr);
+  }
+  if (successor) {
+    runs_[successor->run].stored = {held.stored.origin, run::planned(*successor), 0};
+    watchers_.move(run, successor->run);
+    watchers_.tell(runs_[successor->run].stored.state, "", nullptr);
+  }
+  return true;
+}
+
+// The successor of an ended run, where it deserves one. A missed moment is not caught up by two
+// runs: one that waits for its turn already will do.
+std::optional<run::Plan> Process::next_attempt(const run::State& ended) {
+  if (!run::deserves_successor(ended)) return std::nullopt;
+  if (ended.phase == run::Phase::missed) {
+    const bool one_waits = std::any_of(runs_.begin(), runs_.end(), [&](const auto& one) {
+      const run::State& state = one.second.stored.state;
+      return state.plan.service == ended.plan.service && state.plan.run != ended.plan.run &&
+             state.phase == run::Phase::scheduled;
+    });
+    if (one_waits) return std::nullopt;
+  }
+  return run::successor(ended, message::make_uuid7(here_.clock.utc()), now());
+}
+
+void Process::failed_to_write(const Error& error, const std::string& run, const What& what) {
+  if (error.code != ErrorCode::journal_full) {
+    here_.fail(error);
+    return;
+  }
+  // Nothing was changed: the same input again, once there may be room.
+  service::log_error(error);
+  here_.reactor.after(kJournalFullPause, [this, run, what] { feed(run, what); });
+}
+
+void Process::carry_out(const std::string& run, const run::Effects& effects) {
+  Held* held = find(run);
+  for (const run::StepKey& key : effects.let_go) {
+    const auto request = held->requests.find(key);
+    if (request == held->requests.end()) continue;
+    here_.client.cancel(request->second);
+    held->requests.erase(request);
+  }
+  for (const run::Ask& ask : effects.asks) {
+    if (ask.key.agent.empty())
+      call_hook(run, ask);
+    else
+      ask_agent(run, ask);
+  }
+  if (effects.records.empty()) {
+    if (const auto wake = run::next_wake(held->stored.state)) wake_for(*wake);
+    return;
+  }
+  const run::State& state = held->stored.state;
+  const bool ended = run::terminal(state.phase);
+  const bool just_ended =
+      ended && std::any_of(effects.records.begin(), effects.records.end(), [&](const auto& one) {
+        const auto* entered = std::get_if<run::Entered>(&one.what);
+        return entered != nullptr && run::terminal(entered->phase);
+      });
+  if (const auto wake = run::next_wake(state)) wake_for(*wake);
+  if (just_ended) {
+    learn(state);
+    watchers_.end(state);
+    const std::string service = state.plan.service;
+    const bool complete = state.phase == run::Phase::complete;
+    if (complete) supersede_older(state);
+    if (complete && on_complete) on_complete(service);
+  }
+  held = find(run);
+  if (held != nullptr && run::terminal(held->stored.state.phase) &&
+      !run::has_chores(held->stored.state))
+    runs_.erase(run);
+  take_turns();
+}
+
+void Process::ask_agent(const std::string& run, const run::Ask& ask) {
+  Held& held = *find(run);
+  std::optional<std::string> base;
+  if (ask.key.act == run::Act::transfer) {
+    const auto points = store_.points(held.stored.state.plan.service, held.stored.origin.secondary);
+    if (points && !points.value().empty()) base = points.value().front().at("id");
+  }
+  const Outgoing out = message_for(held.stored.origin, held.stored.state, ask, giver_, base);
+  const auto heard = std::make_shared<bool>(false);
+  held.requests[ask.key] = here_.client.request(
+      out.to, out.envelope, out.options,
+      [this, run, key = ask.key, heard](const transport::Reply& reply) {
+        *heard = true;
+        Held* asking = find(run);
+        if (asking == nullptr || reply.stage != transport::Reply::Stage::progress) return;
+        asking->progress[key] = reply.body;
+        watchers_.tell(asking->stored.state, run::step_name(key),
+                       reply.body.value("sets", Body(nullptr)));
+      },
+      [this, run, key = ask.key, attempt = ask.attempt, heard](const Result<Body>& end) {
+        if (Held* asking = find(run)) asking->requests.erase(key);
+        run::Answer answer{key, attempt, run::Failure{}};
+        const auto nobody = [&](ErrorCode code) {
+          return !*heard && (code == ErrorCode::unreachable || code == ErrorCode::transport ||
+                             code == ErrorCode::stalled || code == ErrorCode::deadline);
+        };
+        if (!end) {
+          answer.outcome = failure_from_error(end.error(), !nobody(end.error().code));
+        } else if (auto facts = facts_from_body(key.act, end.value()); facts) {
+          answer.outcome = std::move(facts).value();
+        } else {
+          answer.outcome = failure_from_error(facts.error(), true);
+        }
+        feed(run, std::move(answer));
+      });
+}
+
+void Process::call_hook(const std::string& run, const run::Ask& ask) {
+  const Held& held = *find(run);
+  const policy::Policy& policy = held.stored.origin.policy;
+  const auto& hook = ask.key.act == run::Act::before ? policy.before : policy.after;
+  if (!hook) return;
+  hooks_.run(*hook, held.stored.state, ask.key.act,
+             [this, run, key = ask.key, attempt = ask.attempt](const Result<void>& end) {
+               run::Answer answer{key, attempt, run::Facts{run::Nothing{}}};
+               if (!end) {
+                 service::log_error(end.error());
+                 answer.outcome = failure_from_error(end.error(), true);
+               }
+               feed(run, std::move(answer));
+             });
+}
+
+// A newer point was kept: the agents let go of older runs' pins with it.
+void Process::supersede_older(const run::State& kept) {
+  std::vector<std::string> older;
+  for (const auto& [name, held] : runs_) {
+    const run::State& state = held.stored.state;
+    if (state.plan.service == kept.plan.service && run::terminal(state.phase) &&
+        state.moment < kept.moment && run::has_chores(state))
+      older.push_back(name);
+  }
+  for (const std::string& name : older) feed(name, run::Superseded{});
+}
+
+void Process::take_turns() {
+  std::vector<Standing> standing;
+  for (const auto& [name, held] : runs_) {
+    if (run::terminal(held.stored.state.phase)) continue;
+    standing.push_back({&held.stored.state,
+                        {held.stored.origin.primary, held.stored.origin.secondary},
+                        held.stored.origin.policy.max_pending});
+  }
+  const Turns turns = scheduler::turns(standing, now(), here_.site.max_runs_per_cluster);
+  if (turns.look_again) wake_for(*turns.look_again);
+  std::set<std::string> granted = turns.may_transfer;
+  std::erase_if(granted, [&](const std::string& name) { return may_transfer_.contains(name); });
+  may_transfer_ = turns.may_transfer;
+  // Each of these may change whose turn it is, and feed() comes back here: one at a time.
+  if (!turns.begin.empty()) {
+    feed(turns.begin.front(), run::Begin{});
+  } else if (!turns.refuse.empty()) {
+    feed(turns.refuse.front().first, run::Refuse{turns.refuse.front().second});
+  } else if (!granted.empty()) {
+    feed(*granted.begin(), run::Tick{});
+  }
+}
+
+void Process::wake_for(run::Instant instant) {
+  if (timer_ && timer_for_ <= instant) return;
+  if (timer_) here_.reactor.cancel(*timer_);
+  timer_for_ = instant;
+  const run::Span delay = std::clamp<run::Span>(instant - now(), 0, kLookAgain);
+  timer_ = here_.reactor.after({delay}, [this] { woken(); });
+}
+
+void Process::woken() {
+  timer_.reset();
+  std::vector<std::string> due;
+  for (const auto& [name, held] : runs_) {
+    const auto wake = run::next_wake(held.stored.state);
+    if (wake && *wake <= now()) due.push_back(name);
+  }
+  for (const std::string& name : due) feed(name, run::Tick{});
+  take_turns();
+  // What is due and did not move waits for its turn to transfer; it is looked at again shortly.
+  for (const auto& [name, held] : runs_) {
+    if (const auto wake = run::next_wake(held.stored.state))
+      wake_for(std::max(*wake, now() + run::kSecond / 2));
+  }
+}
+
+void Process::learn(const run::State& ended) {
+  if (ended.phase != run::Phase::complete) return;
+  Leads leads;
+  for (const auto& [key, step] : ended.steps) {
+    if (key.act == run::Act::arm) leads.arm = std::max(leads.arm, step.ended_at - step.asked_at);
+    if (const auto* raised = std::get_if<run::Raised>(&step.facts)) {
+      for (const auto& set : raised->sets)
+        leads.raise = std::max(leads.raise, set.raised.acknowledged - set.raised.requested);
+    }
+  }
+  leads.arm = with_margin(leads.arm);
+  if (leads.raise > 0) leads.raise = with_margin(leads.raise);
+  leads_[ended.plan.service] = leads;
+}
+
+}  // namespace lockstep::scheduler

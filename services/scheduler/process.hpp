@@ -1,0 +1,100 @@
+// Process: the edge of the run logic. It hands inputs in, journals what comes out, and only then
+// asks agents, calls hooks and answers those who wait. It decides nothing itself.
+//
+// Thread rule: the reactor's thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "common/service/service.hpp"
+#include "services/scheduler/hooks.hpp"
+#include "services/scheduler/messages.hpp"
+#include "services/scheduler/run/step.hpp"
+#include "services/scheduler/store.hpp"
+#include "services/scheduler/views.hpp"
+#include "services/scheduler/watchers.hpp"
+
+namespace lockstep::scheduler {
+
+class Process {
+ public:
+  Process(service::Surroundings& here, Store& store, Hooks& hooks);
+  ~Process();
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  // Called when a run has become complete, after its watchers were answered.
+  std::function<void(const std::string& service)> on_complete;
+
+  // Loads what is not over and goes on with it.
+  Result<void> start();
+
+  // Plans a run and begins it as soon as its turn has come. `at`: its moment; none: the earliest.
+  // Returns its id. Errors: run-busy where that moment was planned before, or `at` is none and a
+  // run of the service is at work or waits for its turn; policy-invalid.
+  Result<std::string> plan(const Origin& origin, std::optional<UtcNanos> at);
+  // A moment of the schedule: planned, or (`missed`) noted as missed and caught up where the policy
+  // says so. A moment that was planned before is left as it is.
+  Result<void> plan_scheduled(const Origin& origin, UtcNanos moment);
+  bool any_open(const std::string& service) const;  // a run of it is at work or waits for its turn
+
+  // The request is answered when the run (or its last attempt) has ended.
+  void watch(const std::string& run, const transport::Request& request);
+
+  // Errors: not-found; guard where the run is over, or its seal is in doubt.
+  Result<run::Phase> abort(const std::string& run);
+  Result<run::Phase> nudge(const std::string& run);
+
+  // As it is now, from memory or from the journal. Error: not-found.
+  Result<message::Body> show(const std::string& run);
+  // Newest first.
+  Result<message::Body> list(const std::string& service, std::size_t limit);
+  // The one at work, of a service; null: none.
+  const run::State* at_work(const std::string& service) const;
+
+ private:
+  using What = decltype(run::Input::what);
+  struct Held {
+    StoredRun stored;
+    Progress progress;
+    std::map<run::StepKey, std::string> requests;  // ids, to be cancelled
+  };
+
+  Held* find(const std::string& run);
+  void feed(const std::string& run, What what);
+  bool write(const std::string& run, const What& what, run::State next,
+             const run::Effects& effects);
+  void carry_out(const std::string& run, const run::Effects& effects);
+  void ask_agent(const std::string& run, const run::Ask& ask);
+  void call_hook(const std::string& run, const run::Ask& ask);
+  void supersede_older(const run::State& kept);
+  void take_turns();
+  void wake_for(run::Instant instant);
+  void woken();
+  void learn(const run::State& ended);
+  Result<std::string> add(const Origin& origin, run::Plan plan);
+  std::optional<run::Plan> next_attempt(const run::State& ended);
+  void failed_to_write(const Error& error, const std::string& run, const What& what);
+  run::Instant now() const { return here_.clock.utc().count; }
+
+  service::Surroundings& here_;
+  Store& store_;
+  Hooks& hooks_;
+  Giver giver_;
+  Watchers watchers_;
+  std::map<std::string, Held> runs_;
+  std::set<std::string> may_transfer_;
+  struct Leads {
+    run::Span arm = 0;
+    run::Span raise = 0;
+  };
+  std::map<std::string, Leads> leads_;  // service: learned from its last good run
+  std::optional<transport::Reactor::TimerId> timer_;
+  run::Instant timer_for_ = 0;
+};
+
+}  // namespace lockstep::scheduler

@@ -1,0 +1,45 @@
+// Pruning: deletes whole points that no rule of the policy's retention keeps. A job of its own,
+// never part of a run: intended in the journal, asked of the secondary's registrar, recorded.
+//
+// Thread rule: the reactor's thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/service/service.hpp"
+#include "services/scheduler/catalog.hpp"
+#include "services/scheduler/policies.hpp"
+#include "services/scheduler/store.hpp"
+
+namespace lockstep::scheduler {
+
+class Pruner {
+ public:
+  // With the body of prune.done.
+  using Then = std::function<void(Result<message::Body>)>;
+
+  Pruner(service::Surroundings& here, const Policies& policies, Catalog& catalog, Store& store)
+      : here_(here), policies_(policies), catalog_(catalog), store_(store) {}
+
+  // Goes on with what was intended before the process ended.
+  Result<void> resume();
+  // The catalog is asked for anew first: nothing is deleted by hearsay. `service` empty: all that
+  // have a policy. Errors: policy-unknown, unreachable.
+  void prune(const std::string& service, bool dry_run, Then then);
+
+ private:
+  struct Job;
+  Result<void> sort(Job& job) const;
+  void carry_out(std::shared_ptr<Job> job);
+  void remove(const Pruning& pruning, std::function<void(Result<void>)> then);
+
+  service::Surroundings& here_;
+  const Policies& policies_;
+  Catalog& catalog_;
+  Store& store_;
+};
+
+}  // namespace lockstep::scheduler
