@@ -228,7 +228,8 @@ Result<void> InodeCopier::copy_directory_metadata(const Node& node, int from, in
   // A directory may have inherited what the set's has not (a default ACL around the store).
   if (auto names = disk_.list_xattrs(to)) {
     for (const std::string& name : *names) {
-      if (is_carried_xattr(name) && !disk_.get_xattr(from, name)) (void)disk_.remove_xattr(to, name);
+      if (is_carried_xattr(name) && !disk_.get_xattr(from, name))
+        (void)disk_.remove_xattr(to, name);
     }
   }
   LOCKSTEP_CHECK(copy_xattrs(from, to, shown));
