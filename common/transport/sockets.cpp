@@ -111,17 +111,18 @@ Result<void> check_ipc(const std::string& endpoint) {
   return {};
 }
 
-Result<void> bind(void* socket, const std::string& endpoint, bool has_keys) {
+Result<void> bind(Socket& socket, const std::string& endpoint, bool has_keys) {
   LOCKSTEP_CHECK(check_bindable(endpoint));
-  if (::zmq_bind(socket, endpoint.c_str()) != 0) {
+  if (::zmq_bind(socket.raw(), endpoint.c_str()) != 0) {
     return make_error(ErrorCode::transport,
                       std::string("cannot bind an endpoint: ") + ::zmq_strerror(errno), endpoint);
   }
   if (is_local(endpoint)) {
+    const std::string path = endpoint.substr(kIpc.size());
+    socket.owns(path);
     // Without keys the file's mode is all that tells friend from foe.
     std::error_code problem;
-    std::filesystem::permissions(endpoint.substr(kIpc.size()),
-                                 std::filesystem::perms(has_keys ? 0666 : 0600), problem);
+    std::filesystem::permissions(path, std::filesystem::perms(has_keys ? 0666 : 0600), problem);
     if (problem) {
       return make_error(ErrorCode::transport,
                         "cannot set the mode of an endpoint's socket: " + problem.message(),
@@ -176,11 +177,18 @@ Socket& Socket::operator=(Socket&& other) noexcept {
     close();
     context_ = std::move(other.context_);
     socket_ = std::exchange(other.socket_, nullptr);
+    bound_path_ = std::exchange(other.bound_path_, {});
   }
   return *this;
 }
 
 void Socket::close() {
+  if (!bound_path_.empty()) {
+    // While this socket still listens, so that no other process has taken the path. A file that
+    // cannot be removed is one that a killed process might have left: the next start deals with it.
+    std::error_code ignored;
+    std::filesystem::remove(std::exchange(bound_path_, {}), ignored);
+  }
   if (socket_ != nullptr) ::zmq_close(std::exchange(socket_, nullptr));
   context_.reset();
 }
@@ -237,7 +245,7 @@ Result<Socket> make_router(const std::shared_ptr<Context>& context, const Direct
   // over its routing id at once.
   LOCKSTEP_CHECK(set_options(socket.raw(), {{ZMQ_ROUTER_MANDATORY, 1}, {ZMQ_ROUTER_HANDOVER, 1}}));
   LOCKSTEP_CHECK(secure_server(*context, socket.raw(), directory));
-  LOCKSTEP_CHECK(bind(socket.raw(), endpoint, !directory.secret_key.empty()));
+  LOCKSTEP_CHECK(bind(socket, endpoint, !directory.secret_key.empty()));
   return socket;
 }
 
@@ -261,7 +269,7 @@ Result<Socket> make_publisher(const std::shared_ptr<Context>& context, const Dir
   LOCKSTEP_CHECK(set_common(socket.raw(), 0, kMaxSubscription));
   LOCKSTEP_CHECK(set_options(socket.raw(), {{ZMQ_SNDHWM, 10'000}}));
   LOCKSTEP_CHECK(secure_server(*context, socket.raw(), directory));
-  LOCKSTEP_CHECK(bind(socket.raw(), endpoint, !directory.secret_key.empty()));
+  LOCKSTEP_CHECK(bind(socket, endpoint, !directory.secret_key.empty()));
   return socket;
 }
 

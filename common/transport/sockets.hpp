@@ -24,17 +24,22 @@ class Socket {
   // `type`: ZMQ_ROUTER, ... Check for null: descriptors may have run out.
   Socket(std::shared_ptr<Context> context, int type);
   Socket(Socket&& other) noexcept
-      : context_(std::move(other.context_)), socket_(std::exchange(other.socket_, nullptr)) {}
+      : context_(std::move(other.context_)),
+        socket_(std::exchange(other.socket_, nullptr)),
+        bound_path_(std::exchange(other.bound_path_, {})) {}
   Socket& operator=(Socket&& other) noexcept;
   ~Socket() { close(); }
 
   void* raw() const { return socket_; }
   explicit operator bool() const { return socket_ != nullptr; }
   void close();
+  // The socket file of its ipc endpoint, which goes with it: libzmq leaves it.
+  void owns(std::string bound_path) { bound_path_ = std::move(bound_path); }
 
  private:
   std::shared_ptr<Context> context_;
   void* socket_ = nullptr;
+  std::string bound_path_;
 };
 
 // A control message's frame and what CURVE adds to it.

@@ -28,9 +28,10 @@ TEST_CASE(
     REQUIRE_FALSE(second.has_value());
     CHECK(second.error().code == ErrorCode::transport);
     CHECK(second.error().what == "another process serves this endpoint");
+    CHECK(fs::exists(path));
   }
+  CHECK_FALSE(fs::exists(path));
   // What a killed process leaves: a socket file that nobody listens on.
-  fs::remove(path);
   {
     const os::Fd left{::socket(AF_UNIX, SOCK_STREAM, 0)};
     ::sockaddr_un address{};
