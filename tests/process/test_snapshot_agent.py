@@ -275,7 +275,7 @@ class SnapshotAgent(unittest.TestCase):
         unknown.refused("pin-dropped", unknown.arm)
 
     def test_a_drop_stops_the_step_under_way(self):
-        self.hook("slow", "[ \"$1\" = pause ] && sleep 20")
+        self.hook("slow", "if [ \"$1\" = pause ]; then sleep 20; fi")
         run = Run(self, [self.invoices(kind="hook", hook="slow", timeout=30)])
         run.arm()
         failures = []
