@@ -36,6 +36,7 @@ class Staging {
   // of a file the transfer goes on with it by Action::patch, whatever it was begun with: what the
   // staging holds of the file stays. Errors: target-write,
   // no-space, stream-hostile (a path that leads out of the staging tree).
+  // A hard_link is begun again whenever its first name was: that may have become another file.
   virtual Result<void> begin(const Entry& entry, Action action) = 0;
   // Bytes of the entry begun. `data` may be kept only until the call returns.
   virtual Result<void> write(std::uint64_t offset, std::span<const std::byte> data) = 0;
@@ -50,7 +51,8 @@ class Staging {
   virtual Result<void> remove(const std::string& path) = 0;
 
   // Every change inside `directory` has been made: set its own metadata (last, for each change in
-  // it moved its times). Called deepest first.
+  // it moved its times). Called deepest first, for every directory that was begun, or in which
+  // anything was begun or removed.
   virtual Result<void> leave_directory(const Entry& directory) = 0;
 
   // What has been applied so far survives a power loss when this returns (syncfs(2)). After an error
@@ -105,7 +107,8 @@ class Target {
 
   // Gives the version back at `place`: a new place, or, with `replace`, in place of what is there
   // (what is there is moved aside to a name that is returned and never deleted). `path` limits a
-  // tree to one entry and what it holds; empty means all. Errors: place-not-empty, no-space.
+  // tree to one entry and what it holds, which appears as `path` below the place (directories above
+  // it that are missing are made); empty means all. Errors: place-not-empty, not-found, no-space.
   struct RestoreResult {
     std::uint64_t entries = 0;
     std::uint64_t bytes = 0;
