@@ -4,16 +4,20 @@
 #include "common/components/files/files.hpp"
 
 #include <grp.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <optional>
 #include <vector>
 
+#include "common/components/files/native.hpp"
 #include "common/os/disk.hpp"
 #include "common/os/processes.hpp"
+#include "tests/conformance/carry.hpp"
 #include "tests/conformance/source_target_suite.hpp"
 #include "tests/support/scratch.hpp"
 
@@ -162,4 +166,48 @@ TEST_CASE("files: each file system's own form", "[files]") {
   CHECK_FALSE(fs::exists(target.path_of(first) + "/two"));
   CHECK(fs::equivalent(target.path_of(first) + "/one", target.path_of(second) + "/one") ==
         (std::string(row.form) == "link-farm"));
+}
+
+TEST_CASE("files: what the policy leaves out is not listed, and a mount inside is named",
+          "[files]") {
+  Bench bench("ext4");
+  if (!bench.usable) return;
+  for (const char* path : {"keep", "cache/deep", "a/cache"}) {
+    fs::create_directories(bench.tree + "/" + path);
+    std::ofstream(bench.tree + "/" + path + "/file") << path;
+    std::ofstream(bench.tree + "/" + path + "/scrap.tmp") << path;
+  }
+  fs::create_hard_link(bench.tree + "/cache/deep/file", bench.tree + "/keep/link");
+  component::DataSet set = bench.set_at(bench.tree);
+  set.exclude = {"*.tmp", "/cache/"};
+  component::Context context;
+  context.run = "01930000-0000-7000-8000-000000000001";
+  auto armed = bench.component->snapshots()->arm(context, set, bench.clock->utc());
+  if (!armed) FAIL(armed.error().text());
+  REQUIRE((*armed)->pin());
+  auto version = (*armed)->settle(context);
+  REQUIRE(version);
+  auto source = bench.component->sources()->open(*version);
+  REQUIRE(source);
+  auto entries = test::entries_of(**source);
+  if (!entries) FAIL(entries.error().text());
+  std::string listed;
+  for (const component::Entry& entry : *entries) listed += entry.path + "\n";
+  CHECK(listed == "\na\na/cache\na/cache/file\nkeep\nkeep/file\nkeep/link\n");
+  INFO("the first name that is listed owns: that of the inode was left out");
+  CHECK(entries->back().kind == component::EntryKind::regular);
+
+  INFO("a mount below the tree");
+  component::Version plain = *version;
+  plain.native = files::to_text(
+      {.tree = bench.tree, .hold = bench.tree, .form = "plain", .uuid = {}, .exclude = {}});
+  fs::create_directories(bench.tree + "/keep/mounted");
+  REQUIRE(::mount("none", (bench.tree + "/keep/mounted").c_str(), "tmpfs", 0, nullptr) == 0);
+  auto over = bench.component->sources()->open(plain);
+  REQUIRE(over);
+  auto refused = test::entries_of(**over);
+  REQUIRE(::umount((bench.tree + "/keep/mounted").c_str()) == 0);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::nested_mount);
+  CHECK(refused.error().where == bench.tree + "/keep/mounted");
 }

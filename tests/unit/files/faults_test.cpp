@@ -20,7 +20,44 @@ class UnsyncableDisk final : public ForwardingDisk {
   int fail = 0;
 };
 
+// Every third file has all the names its file system allows.
+class CrowdedDisk final : public ForwardingDisk {
+ public:
+  using ForwardingDisk::ForwardingDisk;
+  os::Sys<void> link(int from_directory, const std::string& from, int to_directory,
+                     const std::string& to) override {
+    if (++asked % 3 == 0) {
+      ++refused;
+      return os::Errno{EMLINK};
+    }
+    return under_.link(from_directory, from, to_directory, to);
+  }
+  int asked = 0;
+  int refused = 0;
+};
+
 }  // namespace
+
+TEST_CASE("a file that cannot have one more name is copied into the farm") {
+  const auto kernel = os::make_kernel_disk();
+  CrowdedDisk disk(*kernel);
+  FilesBench bench(disk);
+  for (int i = 0; i < 20; ++i) bench.write("d/" + std::to_string(i), std::to_string(i * i));
+  auto first = Carrier(bench.carry(kRunOne)).run();
+  REQUIRE(first);
+  component::Context context;
+  context.run = kRunTwo;
+  auto staging = bench.component->target()->stage(context, {bench.target, first->version, false});
+  REQUIRE(staging);
+  REQUIRE((*staging)->remove("d/7"));
+  auto second = (*staging)->seal();
+  if (!second) FAIL(second.error().text());
+  REQUIRE(second->native.find("link-farm") != std::string::npos);
+  CHECK(disk.refused > 3);
+  auto expected = FilesBench::contents(bench.tree());
+  expected.erase("d/7");
+  CHECK(FilesBench::contents(bench.component->target()->path_of(*second)) == expected);
+}
 
 TEST_CASE("after a sync that failed the staging is given up, even where the next would succeed") {
   const auto kernel = os::make_kernel_disk();
