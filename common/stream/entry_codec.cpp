@@ -18,7 +18,7 @@ const char* check_fields(const Entry& entry) {
   const bool device = entry.kind == EntryKind::char_device || entry.kind == EntryKind::block_device;
   if (entry.kind < EntryKind::directory || entry.kind > EntryKind::block_device) return "kind";
   if (!component::path_is_clean(entry.path)) return "path";
-  if (entry.mode > 07777) return "mode";
+  if (entry.mode > 07777 || (entry.kind == EntryKind::symlink && entry.mode != 0)) return "mode";
   if (!regular && (entry.size != 0 || !entry.holes.empty())) return "size of what has none";
   if (!device && entry.device != 0) return "device of what is none";
   if (linkish == entry.link_target.empty()) return "link target";
@@ -28,7 +28,9 @@ const char* check_fields(const Entry& entry) {
     if (!component::path_is_clean(entry.link_target)) return "hard link's first name";
     if (!component::path_less(entry.link_target, entry.path))
       return "hard link before its first name";
-    if (!entry.xattrs.empty()) return "xattrs of a hard link";
+    if (!entry.xattrs.empty() || entry.mode != 0 || entry.uid != 0 || entry.gid != 0 ||
+        entry.mtime_ns != 0)
+      return "metadata of a hard link";
   }
   // A size that no offset can reach would overflow the arithmetic of leaves.
   if (entry.size > static_cast<std::uint64_t>(INT64_MAX)) return "size";
