@@ -68,6 +68,7 @@ std::string point_story(const Body& record) {
 
 // The run's steps from the scheduler, the point's certificate from a registrar: whichever there is.
 Result<int> explain(const Options& options, const std::string& id) {
+  LOCKSTEP_CHECK(check_id(id));
   LOCKSTEP_TRY(const Session session, Session::open(options));
   auto run = session.call("scheduler", "run.show", {{"run", id}});
   auto point = session.call_registrar("point.read", {{"id", id}});

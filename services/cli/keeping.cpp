@@ -17,6 +17,7 @@ struct Prune {
 };
 
 Result<int> prune(const Options& options, const Prune& wish) {
+  if (!wish.service.empty()) LOCKSTEP_CHECK(check_name(wish.service));
   LOCKSTEP_TRY(const Session session, Session::open(options));
   Body body{{"dry_run", wish.dry_run}};
   if (!wish.service.empty()) body["service"] = wish.service;

@@ -173,7 +173,7 @@ Progress::Progress(std::string what, bool quiet)
 void Progress::show(const message::Body& body) {
   if (quiet_ && !terminal_) return;
   std::string stage = field(body, "state");
-  if (const auto step = field(body, "step"); !step.empty()) stage += " " + step;
+  if (const auto step = field(body, "step"); !step.empty() && step != stage) stage += " " + step;
   std::uint64_t bytes = 0, expected = 0, entries = 0;
   bool all_expected = true;
   const auto sets = body.find("sets");

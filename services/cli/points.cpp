@@ -18,6 +18,7 @@ struct Listing {
 };
 
 Result<Body> fetch(const Session& session, const Listing& listing) {
+  if (!listing.service.empty()) LOCKSTEP_CHECK(check_name(listing.service));
   Body body = Body::object();
   if (!listing.service.empty()) body["service"] = listing.service;
   if (listing.from.empty()) return session.call("scheduler", "point.catalog", std::move(body));
@@ -55,6 +56,7 @@ Result<int> list_points(const Options& options, const Listing& listing) {
 }
 
 Result<int> show_point(const Options& options, const std::string& id) {
+  LOCKSTEP_CHECK(check_id(id));
   LOCKSTEP_TRY(const Session session, Session::open(options));
   LOCKSTEP_TRY(const Body done, session.call_registrar("point.read", {{"id", id}}));
   const auto& record = done.at("record");
@@ -143,6 +145,7 @@ Result<std::string> only_set(const Session& session, const Ls& ls) {
 }
 
 Result<int> list_entries(const Options& options, const Ls& ls) {
+  LOCKSTEP_CHECK(check_id(ls.id));
   LOCKSTEP_TRY(const Session session, Session::open(options));
   LOCKSTEP_TRY(const std::string set, only_set(session, ls));
   bool first = true;
@@ -164,6 +167,7 @@ struct Delete {
 };
 
 Result<int> delete_point(const Options& options, const Delete& wish) {
+  LOCKSTEP_CHECK(check_id(wish.id));
   LOCKSTEP_TRY(const Session session, Session::open(options));
   LOCKSTEP_TRY(const Body read, session.call_registrar("point.read", {{"id", wish.id}}));
   LOCKSTEP_TRY(const Body done,

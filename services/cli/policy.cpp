@@ -74,6 +74,7 @@ Result<int> list(const Options& options) {
 }
 
 Result<int> show(const Options& options, const std::string& service) {
+  LOCKSTEP_CHECK(check_name(service));
   LOCKSTEP_TRY(const Session session, Session::open(options));
   LOCKSTEP_TRY(const Body done, session.call("policy", "policy.show", {{"service", service}}));
   if (options.json) {
@@ -90,6 +91,7 @@ Result<int> show(const Options& options, const std::string& service) {
 
 Result<int> simple(const Options& options, const std::string& type, const std::string& service,
                    const std::string& said) {
+  LOCKSTEP_CHECK(check_name(service));
   LOCKSTEP_TRY(const Session session, Session::open(options));
   LOCKSTEP_TRY(const Body done, session.call("policy", type, {{"service", service}}));
   if (options.json) {

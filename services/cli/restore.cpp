@@ -20,6 +20,7 @@ struct Verify {
 };
 
 Result<int> verify(const Options& options, const Verify& wish) {
+  LOCKSTEP_CHECK(check_id(wish.id));
   LOCKSTEP_TRY(const Session session, Session::open(options));
   Progress progress{"verifying", options.json};
   auto answer = session.call_registrar(
@@ -59,6 +60,7 @@ struct Restore {
 };
 
 Result<int> restore(const Options& options, const Restore& wish) {
+  LOCKSTEP_CHECK(check_id(wish.id));
   if (wish.in_place == !wish.to.empty()) {
     return make_error(ErrorCode::usage, "say where: --to DIR, or --in-place");
   }

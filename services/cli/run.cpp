@@ -64,6 +64,7 @@ struct Run {
 };
 
 Result<int> show_run(const Options& options, const std::string& run) {
+  LOCKSTEP_CHECK(check_id(run));
   LOCKSTEP_TRY(const Session session, Session::open(options));
   LOCKSTEP_TRY(const Body done, session.call("scheduler", "run.show", {{"run", run}}));
   if (options.json) {
@@ -75,6 +76,7 @@ Result<int> show_run(const Options& options, const std::string& run) {
 }
 
 Result<int> start_run(const Options& options, const Run& run) {
+  LOCKSTEP_CHECK(check_name(run.service));
   const std::string& service = run.service;
   Body body{{"service", service}, {"wait", run.wait && !run.dry_run}, {"dry_run", run.dry_run}};
   if (!run.at.empty()) {
@@ -144,6 +146,7 @@ struct Listing {
 };
 
 Result<int> list_runs(const Options& options, const Listing& listing) {
+  if (!listing.service.empty()) LOCKSTEP_CHECK(check_name(listing.service));
   LOCKSTEP_TRY(const Session session, Session::open(options));
   Body body{{"limit", listing.limit}};
   if (!listing.service.empty()) body["service"] = listing.service;
@@ -166,6 +169,7 @@ Result<int> list_runs(const Options& options, const Listing& listing) {
 }
 
 Result<int> steer(const Options& options, const std::string& type, const std::string& run) {
+  LOCKSTEP_CHECK(check_id(run));
   LOCKSTEP_TRY(const Session session, Session::open(options));
   LOCKSTEP_TRY(const Body done, session.call("scheduler", type, {{"run", run}}));
   if (options.json) {

@@ -3,6 +3,9 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "common/config/reader.hpp"
+#include "common/message/uuid.hpp"
+
 namespace lockstep::cli {
 
 Result<std::string> config_file(const Options& options) {
@@ -11,6 +14,18 @@ Result<std::string> config_file(const Options& options) {
   if (named != nullptr && *named != '\0') return std::string{named};
   return make_error(ErrorCode::usage, "no configuration file is named", {},
                     "add -c FILE, or set LOCKSTEP_CONFIG; `lockstep init DIR --local` makes one");
+}
+
+Result<void> check_id(const std::string& id) {
+  if (message::is_uuid(id)) return {};
+  return make_error(ErrorCode::usage, "not the id of a run or a point", id,
+                    "`lockstep runs` and `lockstep points` list them");
+}
+
+Result<void> check_name(const std::string& name) {
+  if (config::is_name(name)) return {};
+  return make_error(ErrorCode::usage, "not the name of a service", name,
+                    "small letters, digits and `-`; `lockstep policy list` shows them");
 }
 
 Result<Session> Session::open(const Options& options) {

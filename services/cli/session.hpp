@@ -53,6 +53,10 @@ class Session {
   std::unique_ptr<transport::Caller> caller_;
 };
 
+// Errors: usage, for what cannot be an id or a name, before a service is asked.
+Result<void> check_id(const std::string& id);
+Result<void> check_name(const std::string& name);
+
 // The file that -c or LOCKSTEP_CONFIG names. Error: usage.
 Result<std::string> config_file(const Options& options);
 

@@ -270,6 +270,11 @@ class WithSite(unittest.TestCase):
                 process.send_signal(signal.SIGINT)
                 self.assertEqual(process.wait(10), 0)
 
+    def test_what_cannot_be_an_id_or_a_name_is_usage(self):
+        for words in (["point", "show", "x"], ["verify", "1"], ["restore", "x", "--to", "y"], ["run", "Orders"],
+                      ["run", "show", "x"], ["explain", "x"], ["points", "a/b"], ["policy", "show", "-x"]):
+            self.assertEqual(self.cli(*words).returncode, 2, words)
+
     def test_the_wrong_key_is_refused(self):
         self.up()
         done = self.cli("policy", "apply", self.policy("orders"), "--as", "north-snapshot")

@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <random>
 
 #include "common/policy/policy.hpp"
 #include "tests/unit/config/samples.hpp"
@@ -101,6 +102,45 @@ TEST_CASE("every invalid sample is refused at the place and for the reason that 
     REQUIRE_FALSE(policy);
     test::check_first_finding(one, policy.error());
   }
+}
+
+TEST_CASE("no damage to a document ends in anything but a policy or a placed error") {
+  std::mt19937 random{20261121};
+  const std::string bytes = "{}[]:,\"'#*&!|>%@-? \n\t0aZ~\\\x80\xff";
+  const auto roll = [&random](std::size_t below) {
+    return std::uniform_int_distribution<std::size_t>{0, below - 1}(random);
+  };
+  int good = 0;
+  for (const auto& one : test::samples(kSamples, "policy-")) {
+    for (int round = 0; round < 800; ++round) {
+      std::string text = one.text;
+      for (std::size_t changes = 1 + roll(4); changes > 0; --changes) {
+        const std::size_t at = roll(text.size());
+        switch (roll(4)) {
+          case 0:
+            text[at] = bytes[roll(bytes.size())];
+            break;
+          case 1:
+            text.insert(at, 1, bytes[roll(bytes.size())]);
+            break;
+          case 2:
+            text.erase(at, 1 + roll(8));
+            break;
+          default:
+            text.insert(at, one.text.substr(roll(one.text.size()), roll(40)));
+        }
+      }
+      const auto policy = parse(text, "f");
+      if (policy) {
+        ++good;
+        (void)check(*policy);
+        REQUIRE(from_body(to_body(*policy)));
+      } else if (!policy.error().where.starts_with("f:")) {
+        FAIL(policy.error().text() << "\n" << text);
+      }
+    }
+  }
+  CHECK(good > 0);
 }
 
 }  // namespace
