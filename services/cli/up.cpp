@@ -68,6 +68,17 @@ Result<void> prepare(os::Disk& disk, const config::Site& site) {
   return {};
 }
 
+// With the user's key, or, on a host that has none, with the key of a service that runs here: any
+// party may ask `ping`.
+Result<Session> open_for_ping(const Options& options, const config::Site& site) {
+  auto session = Session::open(options);
+  if (session || site.here.empty() || !options.as.empty()) return session;
+  Options own = options;
+  own.as = site.here.front();
+  auto other = Session::open(own);
+  return other ? std::move(other) : std::move(session);
+}
+
 // Asks `service` until it answers; false when `keep_trying` says so first.
 bool wait_for_answer(const Session& session, const std::string& service,
                      const std::function<bool()>& keep_trying) {
@@ -88,8 +99,9 @@ std::string last_lines(os::Disk& disk, const std::string& path) {
 
 Result<int> run_detached(const Options& options, const Up& up) {
   LOCKSTEP_TRY(const Nanos wait, parse_duration(up.wait));
-  LOCKSTEP_TRY(const Session session, Session::open(options));
-  const auto& site = session.site();
+  LOCKSTEP_TRY(const std::string file, config_file(options));
+  LOCKSTEP_TRY(const auto site, config::load_site(file));
+  LOCKSTEP_TRY(const Session session, open_for_ping(options, site));
   const auto disk = os::make_kernel_disk();
   LOCKSTEP_CHECK(prepare(*disk, site));
   if (const auto pid = running_supervisor(*disk, pid_path(site))) {
@@ -146,10 +158,10 @@ Result<int> run_in_foreground(const Options& options) {
   const auto processes = os::make_system_processes();
   const auto clock = make_system_clock();
   Supervisor supervisor{site, *processes, *clock};
-  // Says when all answer; only where this host has a user's key.
+  // Says when all answer.
   std::atomic<bool> going = true;
   std::thread announcer;
-  if (auto session = Session::open(options)) {
+  if (auto session = open_for_ping(options, site)) {
     announcer =
         std::thread([session = std::make_shared<Session>(std::move(session).value()), &going] {
           for (const auto& service : session->site().here) {

@@ -228,6 +228,11 @@ class WithSite(unittest.TestCase):
         self.assertIn("[unreachable]", done.stderr)
         self.assertFalse(os.path.exists(os.path.join(self.base, "var/lockstep.pid")))
 
+    def test_a_host_without_a_users_key_can_be_brought_up(self):
+        os.unlink(os.path.join(self.base, "keys/user.key"))
+        self.up()
+        self.assertEqual(self.cli("policy", "list").returncode, 2)
+
     def test_policies(self):
         self.up()
         orders = self.policy("orders")
