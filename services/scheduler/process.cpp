@@ -75,14 +75,9 @@ const run::State* Process::at_work(const std::string& service) const {
 }
 
 Result<std::string> Process::add(const Origin& origin, run::Plan plan) {
-  auto leads = leads_.find(plan.service);
-  if (leads == leads_.end()) {
-    LOCKSTEP_TRY(const auto last, store_.newest_in(plan.service, run::Phase::complete));
-    if (last) learn(last->state);
-    leads = leads_.try_emplace(plan.service).first;
-  }
-  if (leads->second.arm > 0) plan.arm_lead = leads->second.arm;
-  if (leads->second.raise > 0) plan.raise_lead = leads->second.raise;
+  LOCKSTEP_TRY(const Leads known, leads(plan.service));
+  if (known.arm > 0) plan.arm_lead = known.arm;
+  if (known.raise > 0) plan.raise_lead = known.raise;
   plan.run = message::make_uuid7(here_.clock.utc());
 
   Store::Change change;
@@ -418,6 +413,21 @@ void Process::woken() {
     if (const auto wake = run::next_wake(held.stored.state))
       wake_for(std::max(*wake, now() + run::kSecond / 2));
   }
+}
+
+Result<Process::Leads> Process::leads(const std::string& service) {
+  const auto known = leads_.find(service);
+  if (known != leads_.end()) return known->second;
+  LOCKSTEP_TRY(const auto last, store_.newest_in(service, run::Phase::complete));
+  if (last) learn(last->state);
+  return leads_[service];
+}
+
+Nanos Process::ahead(const policy::Policy& policy) {
+  Nanos ahead = here_.site.arm_ahead;
+  if (const auto known = leads(policy.service)) ahead = std::max(ahead, Nanos{known.value().arm});
+  if (policy.before) ahead = ahead + policy.before->timeout;
+  return ahead;
 }
 
 void Process::learn(const run::State& ended) {

@@ -53,11 +53,18 @@ class Process {
   Result<message::Body> show(const std::string& run);
   // Newest first.
   Result<message::Body> list(const std::string& service, std::size_t limit);
+  // How long before its moment a run of the service begins: arm_ahead of the site, or what arming
+  // took last time, and the hook's time.
+  Nanos ahead(const policy::Policy& policy);
   // The one at work, of a service; null: none.
   const run::State* at_work(const std::string& service) const;
 
  private:
   using What = decltype(run::Input::what);
+  struct Leads {
+    run::Span arm = 0;
+    run::Span raise = 0;
+  };
   struct Held {
     StoredRun stored;
     Progress progress;
@@ -75,6 +82,7 @@ class Process {
   void take_turns();
   void wake_for(run::Instant instant);
   void woken();
+  Result<Leads> leads(const std::string& service);
   void learn(const run::State& ended);
   Result<std::string> add(const Origin& origin, run::Plan plan);
   std::optional<run::Plan> next_attempt(const run::State& ended);
@@ -88,10 +96,6 @@ class Process {
   Watchers watchers_;
   std::map<std::string, Held> runs_;
   std::set<std::string> may_transfer_;
-  struct Leads {
-    run::Span arm = 0;
-    run::Span raise = 0;
-  };
   std::map<std::string, Leads> leads_;  // service: learned from its last good run
   std::optional<transport::Reactor::TimerId> timer_;
   run::Instant timer_for_ = 0;

@@ -50,9 +50,8 @@ Result<std::optional<UtcNanos>> Schedules::look_at(const HeldPolicy& held) {
       LOCKSTEP_CHECK(store_.apply("scheduler.considered", change));
     return std::optional<UtcNanos>{now + kAtLeastEvery};
   }
-  Nanos ahead = here_.site.arm_ahead;
-  if (policy.before) ahead = ahead + policy.before->timeout;
-  LOCKSTEP_TRY(const Due found, due(fires(policy.schedule), *considered, now, ahead));
+  LOCKSTEP_TRY(const Due found,
+               due(fires(policy.schedule), *considered, now, process_.ahead(policy)));
   if (found.what == Due::What::nothing) return found.look_again;
   LOCKSTEP_TRY(const Origin origin, resolve(policy, held.version, here_.site));
   LOCKSTEP_CHECK(process_.plan_scheduled(origin, found.moment));

@@ -11,6 +11,7 @@ constexpr int kArmings = 5;  // with `now`: how often arming may outlast its gue
 constexpr Span kSilence = 10 * kSecond;
 constexpr Span kPatientSilence = 60 * kSecond;
 constexpr Span kLateAtMost = 100 * kMillisecond;  // with `now`: rather this late than armed again
+constexpr Span kMoveMoment = 20 * kMillisecond;
 constexpr Span kRetryCap = 30 * kSecond;
 constexpr Span kChoreCap = 300 * kSecond;
 
@@ -468,8 +469,11 @@ class Advance {
                            state_.plan.service, "", true});
       return;
     }
+    // Agents that are armed have only a moment to move: that takes a message there and back. One
+    // that took its time again gets more of it.
     const Span took = now_ - asked;
-    record(MomentFixed{now_ + std::max(took + took / 2, state_.plan.arm_lead) + lead(state_.plan)});
+    const Span guess = armings == 1 ? kMoveMoment : took + took / 2 + kMoveMoment;
+    record(MomentFixed{now_ + guess + lead(state_.plan)});
     for (const std::string& agent : agents_of(state_.plan)) ask({Act::arm, 0, agent});
   }
 
@@ -607,7 +611,10 @@ bool deserves_successor(const State& state) {
     const Committed* facts = entry == nullptr ? nullptr : std::get_if<Committed>(&entry->facts);
     return facts != nullptr && facts->committed;
   });
-  return !committed && state.failure && worth_another_run(*state.failure);
+  if (committed || !state.failure) return false;
+  // Arming had only until the moment; without one it may take the time it needs.
+  if (state.failure->code == "fence-too-long") return !state.plan.now;
+  return worth_another_run(*state.failure);
 }
 
 Plan successor(const State& ended, std::string run, Instant now) {
