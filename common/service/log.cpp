@@ -49,6 +49,21 @@ class JsonLine final : public spdlog::formatter {
   std::string service_;
 };
 
+// What a peer sent may stand in a line, and must not look like two.
+std::string one_line(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\n') {
+      out += "\\n";
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      out += '?';
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
 class TextLine final : public spdlog::formatter {
  public:
   explicit TextLine(std::string service) : service_(std::move(service)) {}
@@ -58,7 +73,7 @@ class TextLine final : public spdlog::formatter {
         time_of(line) + " " + text_of(spdlog::level::to_string_view(line.level)) + " " + service_;
     const std::string& run = message::LogScope::run();
     if (!run.empty()) text += " [" + run + " " + message::LogScope::step() + "]";
-    append(out, text + ": " + text_of(line.payload) + "\n");
+    append(out, text + ": " + one_line(text_of(line.payload)) + "\n");
   }
   std::unique_ptr<spdlog::formatter> clone() const override {
     return std::make_unique<TextLine>(service_);

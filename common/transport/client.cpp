@@ -154,13 +154,13 @@ class DealerClient final : public Client {
                       "'" + pending.to + "' did not answer in " + span + trouble, where);
   }
 
-  // On a fresh socket where nothing at all came from that peer (Lazy Pirate): the old one may hang
-  // in a connection that is none any more. All that is under way there goes again, since its
-  // replies would come to the old socket.
+  // First on the same socket; where that brings nothing from the peer either, on a fresh one (Lazy
+  // Pirate): the old one may hang in a connection that is none any more. All that is under way
+  // there goes again then, since its replies would come to the old socket.
   void send_again(Pending& pending, MonoNanos now) {
     const auto found = links_.find(pending.to);
-    const bool fresh =
-        found == links_.end() || now - found->second->last_heard() >= pending.options.silence;
+    const Nanos patience = pending.options.silence + pending.options.silence;
+    const bool fresh = found == links_.end() || now - found->second->last_heard() >= patience;
     if (!fresh) {
       pending.last_sent = now;
       found->second->send(pending.bytes);

@@ -5,7 +5,10 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <vector>
+
+#include "common/transport/wire.hpp"
 
 namespace lockstep::transport {
 
@@ -85,6 +88,7 @@ std::string ZapHandler::find(const std::string& domain, const std::string& key) 
 
 // Frames: version, request id, domain, address, identity, mechanism, credentials.
 void ZapHandler::serve(void* socket) {
+  Throttle throttle;
   for (;;) {
     const std::vector<std::string> request = receive(socket);
     if (request.empty()) break;
@@ -95,7 +99,8 @@ void ZapHandler::serve(void* socket) {
       key = to_z85(request[6]);
       name = find(request[2], key);
     }
-    if (name.empty()) {
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    if (name.empty() && throttle.pass({std::chrono::nanoseconds(now).count()})) {
       spdlog::warn("refused a connection from {}: its key {} is not one of this site",
                    request.size() > 3 ? request[3] : "?", key.empty() ? "(none)" : key);
     }
