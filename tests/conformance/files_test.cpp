@@ -211,3 +211,47 @@ TEST_CASE("files: what the policy leaves out is not listed, and a mount inside i
   CHECK(refused.error().code == ErrorCode::nested_mount);
   CHECK(refused.error().where == bench.tree + "/keep/mounted");
 }
+
+TEST_CASE("files: a restore fills an empty file system that was mounted at its place", "[files]") {
+  const std::string kind = GENERATE("btrfs", "xfs", "tmpfs");
+  INFO(kind);
+  Bench bench("tmp");
+  std::optional<test::LoopMount> disk;
+  const std::string place = bench.room + "/new-disk";
+  fs::create_directories(place);
+  if (kind == "tmpfs") {
+    if (::mount("none", place.c_str(), "tmpfs", 0, nullptr) != 0) return;
+  } else {
+    disk.emplace(kind, "400M");
+    if (!disk->mounted()) return;
+    REQUIRE(::mount(disk->path().c_str(), place.c_str(), nullptr, MS_BIND, nullptr) == 0);
+  }
+  struct Unmount {
+    std::string place;
+    ~Unmount() { ::umount2(place.c_str(), MNT_DETACH); }
+  } unmount{place};
+  std::ofstream(bench.tree + "/file") << "content";
+  fs::create_directory(bench.tree + "/directory");
+  fs::permissions(bench.tree, fs::perms(0751));
+  const component::Version plain{
+      {"orders", "invoices"},
+      "files",
+      "01930000-0000-7000-8000-000000000001",
+      files::to_text(
+          {.tree = bench.tree, .hold = bench.tree, .form = "plain", .uuid = {}, .exclude = {}})};
+  component::Context context;
+  context.run = plain.name;
+  auto restored = bench.component->target()->restore(context, plain, {place, {}}, "", false);
+  if (!restored) FAIL(restored.error().text());
+  CHECK(restored->entries == 3);
+  CHECK(fs::file_size(place + "/file") == 7);
+  CHECK(fs::is_directory(place + "/directory"));
+  CHECK(fs::status(place).permissions() == fs::perms(0751));
+  auto again = bench.component->target()->restore(context, plain, {place, {}}, "", false);
+  REQUIRE_FALSE(again);
+  CHECK(again.error().code == ErrorCode::place_not_empty);
+  auto over = bench.component->target()->restore(context, plain, {place, {}}, "", true);
+  REQUIRE_FALSE(over);
+  CHECK(over.error().hint.find("mounted") != std::string::npos);
+  CHECK(fs::file_size(place + "/file") == 7);
+}

@@ -44,7 +44,8 @@ class Restore {
     aside_ = ".lockstep-restore-" + context_.run + "-" +
              std::to_string(std::hash<std::string>{}(request_.location + "/" + request_.path));
     LOCKSTEP_CHECK(remove_tree(disk_, parent_.get(), aside_));
-    auto outcome = build_and_place();
+    const bool whole_mount = mounted_ && !request_.replace && request_.path.empty();
+    auto outcome = whole_mount ? fill_mount() : build_and_place();
     auto cleaned = remove_tree(disk_, parent_.get(), aside_);
     if (!outcome) {
       undo_directories();
@@ -155,11 +156,42 @@ class Restore {
     if (!S_ISDIR(seen->st_mode)) return taken();
     auto opened = disk_.open(parent_.get(), name_, O_RDONLY | O_DIRECTORY);
     if (!opened) return error(opened.error(), "open");
+    auto around = disk_.file_system_id(parent_.get());
+    auto inside = disk_.file_system_id(opened->get());
+    mounted_ = around && inside && *around != *inside;
     auto stream = disk_.read_directory(opened->get());
     if (!stream) return error(stream.error(), "read");
     auto first = (*stream)->next();
     if (!first) return error(first.error(), "read");
     return first->has_value() ? Result<void>(taken()) : Result<void>{};
+  }
+
+  // An empty file system that was mounted for this: nothing can be renamed over its top, so it is
+  // filled where it is.
+  Result<component::Target::RestoreResult> fill_mount() {
+    auto root = disk_.open(parent_.get(), name_, O_RDONLY | O_DIRECTORY);
+    if (!root) return error(root.error(), "open");
+    auto watched = disk_.open(root->get(), ".", O_RDONLY | O_DIRECTORY);  // before the first write
+    if (!watched) return error(watched.error(), "open");
+    WriterOptions options;
+    options.where = destination();
+    TreeWriter writer(disk_, std::move(*root), std::move(options));
+    auto copied = copy_tree(source_, "", writer, "", context_);
+    if (copied) {
+      auto synced = disk_.syncfs(watched->get());
+      if (synced) return component::Target::RestoreResult{copied->entries, copied->bytes, {}};
+      copied = error(synced.error(), "sync what is restored to");
+    }
+    // It was empty before. What cannot be taken away again is no reason to hide the first error.
+    auto stream = disk_.read_directory(watched->get());
+    std::vector<std::string> names;
+    while (stream) {
+      auto next = (*stream)->next();
+      if (!next || !next->has_value()) break;
+      names.push_back(std::move((*next)->name));
+    }
+    for (const std::string& name : names) (void)remove_tree(disk_, watched->get(), name);
+    return std::move(copied).error();
   }
 
   Result<component::Target::RestoreResult> build_and_place() {
@@ -214,7 +246,13 @@ class Restore {
       const std::string aside = name_.substr(0, kLongestName - ending.size()) + ending;
       auto moved = disk_.rename(parent_.get(), name_, parent_.get(), aside, false);
       if (moved) return full_path(parent_of(destination()), aside);
-      if (moved.error().number != EEXIST) return error(moved.error(), "move aside what is at");
+      if (moved.error().number == EEXIST) continue;
+      Error refused = error(moved.error(), "move aside what is at");
+      if (moved.error().number == EBUSY) {
+        refused.hint =
+            "a file system is mounted there: restore to another place, or to it once empty";
+      }
+      return refused;
     }
   }
 
@@ -258,6 +296,7 @@ class Restore {
   std::string name_;
   std::string aside_;
   bool present_ = false;
+  bool mounted_ = false;             // another file system's top stands at the destination
   std::vector<MadeDirectory> made_;  // outermost first
 };
 
