@@ -84,7 +84,4 @@ class TreeWriter {
   std::optional<Open> open_;
 };
 
-// The content of `from` into the empty file `to`: as a reflink, else run by run, holes kept.
-os::Sys<void> copy_content(os::Disk& disk, int from, int to, std::uint64_t size);
-
 }  // namespace lockstep::files
