@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "common/os/failpoint.hpp"
-
 namespace lockstep::transfer {
 
 namespace {
@@ -62,7 +60,6 @@ Result<void> write_durably(os::Disk& disk, const std::string& path, std::string_
                            const std::function<Result<void>()>& last_check) {
   const std::string part = path + ".part";
   auto written = write_part(disk, part, content);
-  os::failpoint("record.part.written");
   if (written && last_check) written = last_check();
   if (!written) {
     auto removed = disk.unlink(os::kCwd, part);
@@ -73,7 +70,6 @@ Result<void> write_durably(os::Disk& disk, const std::string& path, std::string_
   if (auto moved = disk.rename(os::kCwd, part, os::kCwd, path); !moved) {
     return write_error(moved.error(), "rename the file into its place", path);
   }
-  os::failpoint("record.renamed");
   return sync_directory(disk, parent_of(path));
 }
 

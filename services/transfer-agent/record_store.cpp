@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "common/message/bytes.hpp"
+#include "common/os/failpoint.hpp"
 #include "services/transfer-agent/files.hpp"
 #include "services/transfer-agent/record.hpp"
 
@@ -93,12 +94,14 @@ Result<std::vector<Body>> RecordStore::all(const std::string& service,
   return records;
 }
 
-Result<void> RecordStore::write(const Body& record,
-                                const std::function<Result<void>()>& last_check) const {
+Result<void> RecordStore::write(const Body& record) const {
   const std::string service = record.at("service").get<std::string>();
   LOCKSTEP_CHECK(make_directories(agent_.disk, agent_.record_directory(service)));
   return write_durably(agent_.disk, agent_.record_path(service, record.at("id").get<std::string>()),
-                       canonical(record), last_check);
+                       canonical(record), []() -> Result<void> {
+                         os::failpoint("seal.part_written");
+                         return {};
+                       });
 }
 
 Result<void> RecordStore::remove(const Name& name) const {

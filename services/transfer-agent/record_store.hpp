@@ -36,9 +36,8 @@ class RecordStore {
   Result<std::vector<message::Body>> all(const std::string& service,
                                          std::vector<Error>* unreadable) const;
 
-  // Requires EpochKeeper::publish. `last_check`: see write_durably.
-  Result<void> write(const message::Body& record,
-                     const std::function<Result<void>()>& last_check) const;
+  // Both require EpochKeeper::publish.
+  Result<void> write(const message::Body& record) const;
   Result<void> remove(const Name& name) const;
   // What a crash left of a record that was being written.
   Result<void> remove_part(const Name& name) const;

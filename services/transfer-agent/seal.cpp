@@ -136,7 +136,7 @@ Result<Body> Sealer::publish(const message::Envelope& envelope, const Body& reco
                                            return {};
                                          }));
   os::failpoint("seal.before_record");
-  LOCKSTEP_CHECK(records_.write(record, {}));
+  LOCKSTEP_CHECK(records_.write(record));
   os::failpoint("seal.after_record");
   const auto key = reply_key(envelope);
   LOCKSTEP_CHECK(finish(record, &key));

@@ -1,0 +1,94 @@
+// Records on disk: written whole or not at all, whatever fails; read back with care.
+#include "services/transfer-agent/record.hpp"
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "services/transfer-agent/files.hpp"
+#include "services/transfer-agent/record_store.hpp"
+#include "tests/support/faulty_disk.hpp"
+#include "tests/support/lossy_disk.hpp"
+#include "tests/support/scratch.hpp"
+
+using namespace lockstep;
+using namespace lockstep::transfer;
+using message::Body;
+
+TEST_CASE("the point digest is what docs/point-format.md says, in any order of the sets") {
+  const Body a{{"name", "a"}, {"root", std::string(64, '1')}};
+  const Body b{{"name", "b"}, {"root", std::string(64, '2')}};
+  // From a computation apart: sha256(b"lockstep.point.1\0" + b"\1\0\0\0a" + b"\x11"*32 + ...).
+  const char* expected = "80b82e4af3ad05367cd88516debed7f4b448ca5ad89d90f0e51fab824a08b78c";
+  CHECK(*point_digest(Body::array({a, b})) == expected);
+  CHECK(*point_digest(Body::array({b, a})) == expected);
+  CHECK_FALSE(point_digest(Body::array({{{"name", "a"}, {"root", "12"}}})));
+}
+
+TEST_CASE("a file written durably is old or new after any loss of power, never else") {
+  const std::string old_text = "old";
+  const std::string new_text(10'000, 'n');
+  std::set<std::string> seen;
+  for (std::uint64_t calls = 0; calls < 6; ++calls) {
+    for (std::uint64_t seed = 0; seed < 12; ++seed) {
+      const test::Scratch scratch;
+      const test::Scratch grave;
+      const auto kernel = os::make_kernel_disk();
+      test::LossyDisk disk(*kernel, grave.path());
+      REQUIRE(write_durably(disk, scratch / "f", old_text, {}));
+      disk.power_off_after(calls);
+      const bool said_done = write_durably(disk, scratch / "f", new_text, {}).has_value();
+      disk.lose_power(seed);
+      disk.power_on();
+      const auto found = read_file(disk, scratch / "f", 1 << 20);
+      REQUIRE(found);
+      CHECK((*found == old_text || *found == new_text));
+      if (said_done) CHECK(*found == new_text);
+      seen.insert(*found);
+    }
+  }
+  CHECK(seen.size() == 2);
+}
+
+TEST_CASE("a full disk and a refused last check leave the old file and nothing else") {
+  const test::Scratch scratch;
+  const auto kernel = os::make_kernel_disk();
+  test::FaultyDisk disk(*kernel);
+  REQUIRE(write_durably(disk, scratch / "f", "old", {}));
+  disk.full_after(100);
+  CHECK(write_durably(disk, scratch / "f", std::string(1000, 'n'), {}).error().code ==
+        ErrorCode::no_space);
+  disk.free_space();
+  const auto refused = write_durably(disk, scratch / "f", "new", []() -> Result<void> {
+    return make_error(ErrorCode::epoch_old, "as the test wants it");
+  });
+  CHECK(refused.error().code == ErrorCode::epoch_old);
+  CHECK(*read_file(disk, scratch / "f", 1000) == "old");
+  CHECK(names_in(disk, scratch.path())->size() == 1);
+}
+
+TEST_CASE("records that cannot be read are told apart from those that are not there") {
+  const test::Scratch scratch;
+  const auto disk = os::make_kernel_disk();
+  const auto clock = make_system_clock();
+  journal::OpenOptions options;
+  options.path = scratch / "j.db";
+  auto journal = journal::open(options, *clock);
+  REQUIRE(journal);
+  const component::Components components;
+  const Agent agent{"south-transfer", "south",   scratch / "root", {0}, true, *disk,
+                    *clock,           **journal, components};
+  const RecordStore store(agent);
+  CHECK(store.names("")->empty());
+  CHECK(store.read({"orders", "x"}).error().code == ErrorCode::point_missing);
+  CHECK_FALSE(*store.exists({"orders", "x"}));
+  std::filesystem::create_directories(agent.record_directory("orders"));
+  std::ofstream(agent.record_path("orders", "x")) << "{ not JSON";
+  std::ofstream(agent.record_path("orders", "y")) << "{}";
+  CHECK(store.read({"orders", "x"}).error().code == ErrorCode::point_damaged);
+  CHECK(store.read({"orders", "y"}).error().code == ErrorCode::point_damaged);
+  std::vector<Error> unreadable;
+  CHECK(store.all("", &unreadable)->empty());
+  CHECK(unreadable.size() == 2);
+}
