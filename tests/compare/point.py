@@ -124,8 +124,12 @@ def check_certificate(certificate, problems):
                         "acknowledged": acknowledged, "counts_to": counts_to,
                         "one_instant": one["one_instant"], "fence": one["fence"],
                         "refers_to": one["refers_to"], "boot": one["clock"]["boot_id"]})
-    if len({m["boot"] for m in members}) > 1 and any(m["e"] == 0 for m in members):
-        problems.append("clock: members of several boots, and one claims no error")
+    if len({m["boot"] for m in members}) > 1:
+        if any(m["e"] == 0 for m in members):
+            problems.append("clock: members of several boots, and one claims no error")
+    elif members[0]["boot"]:
+        for member in members:   # they share one clock: whatever its error is, it is the same
+            member["e"] = 0
     skew = max(m["counts_to"] + m["e"] for m in members) - min(m["requested"] - m["e"] for m in members)
     if skew != certificate["skew_ns"]:
         problems.append(f"skew: the intervals give {skew} ns, the certificate says {certificate['skew_ns']}")
