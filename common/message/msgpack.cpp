@@ -49,7 +49,9 @@ class Builder : public msgpack::null_visitor {
   bool end_map_key() {
     in_key_ = false;
     const Frame& top = frames_.back();
-    if (top.container.contains(top.key)) return fail("the key '" + top.key + "' stands twice");
+    if (top.container.contains(top.key)) {
+      return fail("the key '" + top.key.substr(0, 100) + "' stands twice");
+    }
     return true;
   }
   bool end_map() { return close(); }

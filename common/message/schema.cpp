@@ -99,6 +99,13 @@ const valijson::Schema& parsed(const EmbeddedSchema& embedded) {
   return *slot;
 }
 
+// Keys of a message may be as long as the message; what is told of them is not.
+std::string clipped(std::string text) {
+  constexpr std::size_t kLongest = 300;
+  if (text.size() <= kLongest) return text;
+  return show(text.substr(0, kLongest)) + "...";
+}
+
 std::string pointer_part(std::string part) {
   std::string out = "/";
   for (const char c : part) {
@@ -131,7 +138,7 @@ std::string pointer(const valijson::ValidationResults::Error& error) {
   if (names_key && close != std::string::npos && begin <= close) {
     out += pointer_part(error.description.substr(begin, close - begin));
   }
-  return out.empty() ? "/" : out;
+  return out.empty() ? "/" : clipped(std::move(out));
 }
 
 // The deepest problem is the one that says which field; those above it follow from it.
@@ -146,7 +153,8 @@ Error explain(std::string_view name, const valijson::ValidationResults& results)
   }
   std::string what = deepest->description;
   if (what.ends_with('.')) what.pop_back();
-  return make_error(ErrorCode::message_schema, std::string(name) + ": " + what, pointer(*deepest));
+  return make_error(ErrorCode::message_schema, std::string(name) + ": " + clipped(std::move(what)),
+                    pointer(*deepest));
 }
 
 }  // namespace

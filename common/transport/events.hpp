@@ -37,7 +37,7 @@ Result<std::unique_ptr<EventPublisher>> make_event_publisher(
 // replays on every gap (ZeroMQ guide, Clone pattern). Every event comes once and in order. Where
 // events have left the kept range, or the service's journal was made anew (another incarnation),
 // `on_gap` comes first, with the service's state or null, and then the events there are.
-// Thread rule: the reactor's thread.
+// Thread rule: the reactor's thread; not to be destroyed from inside its handlers.
 class EventFollower {
  public:
   virtual ~EventFollower() = default;

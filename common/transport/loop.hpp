@@ -19,7 +19,7 @@ class Loop : public Reactor {
   virtual WatchId watch(void* socket, Task ready) = 0;
   virtual void unwatch(WatchId watch) = 0;
   virtual bool watched(WatchId watch) const = 0;
-  // Between the start of run() and its end.
+  // Between the start of run() and its end. Any thread.
   virtual bool running() const = 0;
   virtual const std::shared_ptr<Context>& context() const = 0;
 };

@@ -213,7 +213,7 @@ class ZmqLoop final : public Loop {
   os::Fd signal_;
   std::unique_ptr<SignalWatch> signals_;
   std::atomic<bool> stop_{false};
-  bool running_ = false;
+  std::atomic<bool> running_{false};
 
   std::mutex mutex_;
   std::vector<Task> posted_;

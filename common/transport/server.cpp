@@ -84,7 +84,24 @@ class Core : public std::enable_shared_from_this<Core> {
     handlers_[type] = Registration{std::move(roles), std::move(handler)};
   }
   void on_refusal(Server::OnRefusal callback) { on_refusal_ = std::move(callback); }
-  bool running() const { return loop_.running(); }
+
+  // The last handle of a request went without an answer, on whatever thread.
+  void abandoned(Envelope envelope, Party peer, std::string route) {
+    if (!loop_.running()) return;
+    loop_.post([core = weak_from_this(), envelope = std::move(envelope), peer = std::move(peer),
+                route = std::move(route)] {
+      const auto alive = core.lock();
+      if (!alive) return;
+      spdlog::error("a request was dropped without an answer: {}", envelope.type);
+      Request::Impl request;
+      request.envelope = envelope;
+      request.peer = peer;
+      request.route = route;
+      alive->say_failed(request,
+                        make_error(ErrorCode::internal, "the request was dropped without an answer",
+                                   envelope.type));
+    });
+  }
 
   void say_stage(const Request::Impl& request, const char* stage, const Body& body) {
     const auto bytes = encode_reply(request.envelope, request.envelope.type + "." + stage, body);
@@ -299,11 +316,8 @@ class RouterServer final : public Server {
 
 Request::Impl::~Impl() {
   if (ended) return;
-  const auto alive = core.lock();
-  if (!alive || !alive->running()) return;
-  spdlog::error("a request was dropped without an answer: {}", envelope.type);
-  alive->say_failed(*this, make_error(ErrorCode::internal,
-                                      "the request was dropped without an answer", envelope.type));
+  if (const auto alive = core.lock())
+    alive->abandoned(std::move(envelope), std::move(peer), std::move(route));
 }
 
 const Envelope& Request::envelope() const { return impl_->envelope; }

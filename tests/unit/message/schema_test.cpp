@@ -72,3 +72,10 @@ TEST_CASE("schemas are checked from several threads") {
   for (auto& thread : threads) thread.join();
   CHECK(good == std::vector<int>(4, 200));
 }
+
+TEST_CASE("an error about a key of a megabyte is short") {
+  const auto result = check_schema("empty", {{std::string(1000000, 'k'), 1}});
+  REQUIRE_FALSE(result.has_value());
+  CHECK(result.error().what.size() < 1000);
+  CHECK(result.error().where.size() < 1000);
+}

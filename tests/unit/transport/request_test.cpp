@@ -224,6 +224,18 @@ TEST_CASE("a handler that throws or forgets to answer is an internal error") {
   CHECK(pair.ask("status").error().code == ErrorCode::internal);
 }
 
+TEST_CASE("a request that another thread lets go of is answered by the reactor's") {
+  Pair pair(false);
+  std::vector<std::thread> threads;
+  pair.server->on("snapshot.holds", {Role::user}, [&](const Request& request) {
+    threads.emplace_back([kept = std::make_unique<Request>(request)]() mutable { kept.reset(); });
+  });
+  for (int i = 0; i < 20; ++i) {
+    CHECK(pair.ask("snapshot.holds").error().code == ErrorCode::internal);
+  }
+  for (auto& thread : threads) thread.join();
+}
+
 TEST_CASE("a repeated request runs once, and replies go to whoever asked last") {
   Pair pair(false);
   int calls = 0;
