@@ -111,6 +111,7 @@ class LossyDisk final : public ForwardingDisk {
   Sys<Spot> spot(int directory, const std::string& path);
   Sys<std::string> bury(const Spot& spot);
   void remember(Change change);
+  Sys<std::vector<std::byte>> content_of(int fd);
   Sys<void> remember_data(int fd);
   void remember_metadata(int fd);
   void remember_metadata_at(int directory, const std::string& path);

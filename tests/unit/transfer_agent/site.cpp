@@ -111,7 +111,7 @@ std::string noise(std::size_t size, unsigned seed) {
 }
 
 TransferSite::TransferSite(const std::string& lock) {
-  mount.emplace("btrfs", "1G");
+  mount.emplace("btrfs", "1G", "commit=2");
   if (mount->mounted()) {
     top = mount->path();
   } else {

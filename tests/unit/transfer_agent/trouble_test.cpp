@@ -55,9 +55,11 @@ TEST_CASE("the target's disk is full: no-space, nothing partial is left, and the
   write_file(site.top + "/filler", noise(400 << 20, 4));
   const std::string run = site.new_run();
   site.pin(run, "files");
+  const auto began = site.clock->mono();
   const auto result = site.transfer(run, {"files"});
   REQUIRE_FALSE(result);
   CHECK(result.error().code == ErrorCode::no_space);
+  CHECK((site.clock->mono() - began) < seconds(30));
   fs::remove(site.top + "/filler");
   REQUIRE(site.drop("south-transfer", run, {"files"}));
   CHECK(site.traces("south", run).empty());
