@@ -8,6 +8,12 @@ namespace {
 constexpr Nanos kEvery = seconds(5);
 constexpr Nanos kPatience = seconds(4);
 
+// Whoever answers at all, if only by an error, is there.
+bool silence(ErrorCode code) {
+  return code == ErrorCode::unreachable || code == ErrorCode::transport ||
+         code == ErrorCode::stalled || code == ErrorCode::deadline;
+}
+
 }  // namespace
 
 Reachability::Reachability(service::Surroundings& here) : here_(here) {
@@ -35,8 +41,7 @@ void Reachability::ask(const std::string& agent) {
                        [this, agent](const Result<message::Body>& end) {
                          Seen& seen = agents_.at(agent);
                          seen.asked = false;
-                         // Whoever answers at all is there.
-                         const bool there = end || end.error().code != ErrorCode::unreachable;
+                         const bool there = end || !silence(end.error().code);
                          if (there == seen.reachable) return;
                          seen.reachable = there;
                          seen.since = here_.clock.utc();
