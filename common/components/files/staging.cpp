@@ -67,6 +67,11 @@ Result<void> FileStaging::make_tree() {
   LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, part));  // what a process that died had begun
   LOCKSTEP_TRY(const std::string form, choose_form(part));
   LOCKSTEP_CHECK(fill_tree(form, part));
+  // A tree with this name is whole, whatever the power does: it is what a resumed transfer goes on
+  // with, from as early as its first entry. (Snapshots are so by themselves.)
+  const bool snapshot =
+      form == kSubvolume && setup_.base != nullptr && setup_.base->tree().native.form == kSubvolume;
+  if (setup_.base != nullptr && !snapshot) LOCKSTEP_CHECK(sync());
   const std::string tree = setup_.kept.tree(tag_ + "." + form);
   auto renamed = disk_.rename(os::kCwd, part, os::kCwd, tree);
   if (!renamed) return failed(Side::target, renamed.error(), "name the staging tree", tree);
@@ -137,6 +142,9 @@ Result<void> FileStaging::open_tree_at(const std::string& path, const std::strin
   options.where = path;
   options.shares_inodes = form == kLinkFarm;
   options.scratch = scratch_in(setup_.path);
+  if (options.shares_inodes && setup_.base != nullptr) {
+    options.base = setup_.base->tree().directories.get();
+  }
   form_ = form;
   writer_.emplace(disk_, std::move(*root), std::move(options));
   return {};

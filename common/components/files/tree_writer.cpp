@@ -113,7 +113,7 @@ Result<void> TreeWriter::begin(const Entry& entry, Action action) {
       return begin_directory(*parent_, name);
     case EntryKind::regular:
       return action == Action::create ? begin_new_file(*parent_, name)
-                                      : begin_old_file(*parent_, name);
+                                      : begin_old_file(*parent_, name, action);
     case EntryKind::hard_link:
       return make_link(*parent_, name);
     default:
@@ -160,7 +160,7 @@ Result<void> TreeWriter::begin_new_file(Directory& parent, const std::string& na
   }
 }
 
-Result<void> TreeWriter::begin_old_file(Directory& parent, const std::string& name) {
+Result<void> TreeWriter::begin_old_file(Directory& parent, const std::string& name, Action action) {
   auto info = disk_.stat_at(parent.fd.get(), name);
   if (!info) return error(info.error(), "find in the base");
   if (!S_ISREG(info->st_mode)) {
@@ -170,8 +170,15 @@ Result<void> TreeWriter::begin_old_file(Directory& parent, const std::string& na
   }
   Open open;
   open.before = {info->st_uid, info->st_gid, info->st_mode & 07777, false};
-  if (options_.shares_inodes && info->st_nlink > 1) {
-    LOCKSTEP_TRY(open.fd, copy_apart(parent, name, *info));
+  const bool shared = options_.shares_inodes && info->st_nlink > 1;
+  std::shared_ptr<Directory> base;
+  if (!shared && action == Action::metadata && options_.base != nullptr) {
+    // A copy that an earlier process made, and whose content a loss of power may have taken.
+    if (auto found = options_.base->get(directory_of(entry_.path))) base = std::move(*found);
+  }
+  if (shared || base != nullptr) {
+    const int from = shared ? parent.fd.get() : base->fd.get();
+    LOCKSTEP_TRY(open.fd, copy_apart(parent, name, from, action));
     auto copied = disk_.stat(open.fd.get());
     if (!copied) return error(copied.error(), "look at the copy of");
     open.before = {copied->st_uid, copied->st_gid, copied->st_mode & 07777, true};
@@ -193,17 +200,26 @@ Result<void> TreeWriter::begin_old_file(Directory& parent, const std::string& na
 }
 
 Result<os::Fd> TreeWriter::copy_apart(Directory& parent, const std::string& name,
-                                      const struct ::stat& info) {
+                                      int from_directory, Action action) {
   const std::string aside = options_.scratch + "/copy";
   auto gone = disk_.unlink(os::kCwd, aside);
   if (!gone && gone.error().number != ENOENT) return error(gone.error(), "make room to copy");
-  auto from = disk_.open(parent.fd.get(), name, O_RDONLY | O_NONBLOCK);
+  auto from = disk_.open(from_directory, name, O_RDONLY | O_NONBLOCK);
   if (!from) return error(from.error(), "open");
+  auto info = disk_.stat(from->get());
+  if (!info) return error(info.error(), "look at");
+  if (!S_ISREG(info->st_mode)) return error({EINVAL}, "copy what is no regular file");
   auto to = disk_.open(os::kCwd, aside, O_RDWR | O_CREAT | O_EXCL, kNewFile);
   if (!to) return error(to.error(), "make a copy of");
   auto copied =
-      copy_content(disk_, from->get(), to->get(), static_cast<std::uint64_t>(info.st_size));
+      copy_content(disk_, from->get(), to->get(), static_cast<std::uint64_t>(info->st_size));
   if (!copied) return error(copied.error(), "copy");
+  if (action == Action::patch) {
+    // The name must not last longer than the content: a patch that is resumed after a loss of power
+    // keeps what it finds here. (Where only metadata changes the base's content is taken again.)
+    auto synced = disk_.fdatasync(to->get());
+    if (!synced) return error(synced.error(), "sync the copy of");
+  }
   auto placed = disk_.rename(os::kCwd, aside, parent.fd.get(), name);
   if (!placed) return error(placed.error(), "put the copy in place of");
   return std::move(*to);

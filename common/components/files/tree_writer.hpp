@@ -31,6 +31,8 @@ struct WriterOptions {
   // is copied, in `scratch` (on the same file system), before anything of it changes.
   bool shares_inodes = false;
   std::string scratch;
+  // The base's directories, in a farm that has one; outlives the writer.
+  Directories* base = nullptr;
 };
 
 class TreeWriter {
@@ -68,8 +70,9 @@ class TreeWriter {
   Result<void> open_up(Directory& directory, std::string_view path);
   Result<void> begin_directory(Directory& parent, const std::string& name);
   Result<void> begin_new_file(Directory& parent, const std::string& name);
-  Result<void> begin_old_file(Directory& parent, const std::string& name);
-  Result<os::Fd> copy_apart(Directory& parent, const std::string& name, const struct ::stat& info);
+  Result<void> begin_old_file(Directory& parent, const std::string& name, component::Action action);
+  Result<os::Fd> copy_apart(Directory& parent, const std::string& name, int from_directory,
+                            component::Action action);
   Result<void> make_link(Directory& parent, const std::string& name);
   Result<void> make_other(Directory& parent, const std::string& name);
   Result<void> clear(Directory& parent, const std::string& name, std::string_view path);
