@@ -19,8 +19,10 @@ struct Wire {
   void* context = nullptr;
   std::function<Result<void>(void* socket)> secure_server;
   std::function<Result<void>(void* socket, const std::string& server_key)> secure_client;
-  Nanos ping = seconds(2);      // said after this long without anything else to say
-  Nanos silence = seconds(10);  // a peer that says nothing for this long is lost
+  Nanos ping = seconds(2);  // said after this long without anything else to say
+  // A peer that says nothing for this long is lost. Whole frames count: on a slow line one pack of
+  // a MiB takes its time, so that this is also the slowest line that works (35 KB/s).
+  Nanos silence = seconds(30);
 };
 
 // A peer's opening, for the service to answer. Exactly one of both is called, from any thread,
@@ -31,7 +33,7 @@ class Arrival {
   virtual const Opening& opening() const = 0;
   // The link to this peer for this transfer. Later openings of the same transfer, set and kind, by
   // the same peer, go to this link (its running channel ends with stream-peer-lost) as long as it
-  // lives.
+  // lives, whatever their attempt and body.
   virtual std::unique_ptr<Link> accept() = 0;
   // The peer's Link::open returns this error.
   virtual void refuse(const Error& error) = 0;

@@ -13,6 +13,8 @@ namespace {
 constexpr int kSendQueue = 4;
 constexpr int kReceiveQueue = 64;
 constexpr int kLinger = 1000;
+// Only against connections that are half open: a pack on a slow line must not look like silence.
+constexpr int kHeartbeatTimeout = 60000;
 constexpr std::int64_t kMaxFrame = static_cast<std::int64_t>(kPackLimit) + 4096;
 
 Error failed(const std::string& act, const std::string& endpoint) {
@@ -32,7 +34,7 @@ Result<BulkSocket> BulkSocket::make(const Wire& wire, bool router) {
   bool good = set(ZMQ_LINGER, kLinger) && set(ZMQ_SNDHWM, kSendQueue) &&
               set(ZMQ_RCVHWM, kReceiveQueue) && set(ZMQ_HANDSHAKE_IVL, 10000) &&
               set(ZMQ_RECONNECT_IVL, 100) && set(ZMQ_RECONNECT_IVL_MAX, 5000) &&
-              set(ZMQ_HEARTBEAT_IVL, 2000) && set(ZMQ_HEARTBEAT_TIMEOUT, 6000) &&
+              set(ZMQ_HEARTBEAT_IVL, 10000) && set(ZMQ_HEARTBEAT_TIMEOUT, kHeartbeatTimeout) &&
               zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &kMaxFrame, sizeof kMaxFrame) == 0;
   good = good && (router ? set(ZMQ_ROUTER_MANDATORY, 1) : set(ZMQ_IMMEDIATE, 1));
   if (!good) return failed("set up a bulk socket", {});

@@ -68,7 +68,31 @@ Digest128 zero_leaf_digest(std::uint64_t length) {
 }
 
 struct Sha256::State {
-  EVP_MD_CTX* context = EVP_MD_CTX_new();
+  // Contexts are made for millions of entries: a thread keeps those that it ended.
+  struct Spare {
+    std::vector<EVP_MD_CTX*> contexts;
+    ~Spare() {
+      for (EVP_MD_CTX* one : contexts) EVP_MD_CTX_free(one);
+    }
+    EVP_MD_CTX* take() {
+      if (contexts.empty()) return EVP_MD_CTX_new();
+      EVP_MD_CTX* const one = contexts.back();
+      contexts.pop_back();
+      return one;
+    }
+    void give(EVP_MD_CTX* one) {
+      if (contexts.size() < 16)
+        contexts.push_back(one);
+      else
+        EVP_MD_CTX_free(one);
+    }
+  };
+  static Spare& spare() {
+    static thread_local Spare kept;
+    return kept;
+  }
+
+  EVP_MD_CTX* context = spare().take();
   State() {
     // Both fail only when memory is gone or OpenSSL is broken; there is nothing to go on with.
     static const EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
@@ -76,7 +100,7 @@ struct Sha256::State {
   }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
-  ~State() { EVP_MD_CTX_free(context); }
+  ~State() { spare().give(context); }
 };
 
 Sha256::Sha256() : state_(std::make_unique<State>()) {}

@@ -299,7 +299,8 @@ class Sender {
 
   // A walk that finds nothing to send must not look like a stall to the receiver.
   Result<void> tell_of_work(MonoNanos at) {
-    if (!production_ || production_->steps() == steps_) return {};
+    const bool paced = pace_.wait(at).count > 0;
+    if (!production_ || (production_->steps() == steps_ && !paced)) return {};
     steps_ = production_->steps();
     progress_.entries = production_->walked();
     moved_ = at;
