@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "common/message/bytes.hpp"
 #include "services/transfer-agent/files.hpp"
 #include "services/transfer-agent/removal.hpp"
 
@@ -10,6 +11,20 @@ namespace lockstep::transfer {
 
 namespace {
 constexpr std::string_view kManifest = ".manifest";
+
+// The targets that a point's certificate names in `cluster`: known also when the journal is new.
+void add_targets(const message::Body& record, const std::string& cluster,
+                 std::map<component::SetId, component::DataSet>& targets) {
+  for (const auto& set : record.at("certificate").at("sets")) {
+    const auto& to = set.at("to");
+    if (to.at("cluster") != cluster) continue;
+    component::DataSet target;
+    target.id = {record.at("service").get<std::string>(), set.at("name").get<std::string>()};
+    target.component = to.at("component").get<std::string>();
+    target.place.location = message::unshow(to.at("location").get<std::string>());
+    targets.emplace(target.id, std::move(target));
+  }
+}
 }  // namespace
 
 // Whether a run's traces of a set belong to something: a point, or a transfer that may go on.
@@ -75,6 +90,8 @@ Result<void> Remover::recover() {
                                              return {};
                                            }));
   }
+  LOCKSTEP_TRY(const auto points, records_.all("", nullptr));
+  for (const auto& record : points) add_targets(record, agent_.cluster, targets);
   for (const auto& [id, target_set] : targets) LOCKSTEP_CHECK(collect(target_set));
   return collect_manifests();
 }

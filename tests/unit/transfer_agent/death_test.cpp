@@ -144,3 +144,32 @@ TEST_CASE("a drop that died after its tombstone is finished at the next start") 
   CHECK(site.traces("south", run).empty());
   CHECK(must(site.seal(run, transferred)).at("state") == "refused");
 }
+
+TEST_CASE("an agent whose journal is lost keeps its points and clears away the rest") {
+  TransferSite site;
+  site.start("north-transfer");
+  site.start("south-transfer");
+  const std::string point = site.make_point({"files"});
+  write_file(site.north("/files/large"), noise(48 << 20, 7));
+  site.bandwidth = 8 << 20;
+  const std::string run = site.new_run();
+  site.pin(run, "files");
+  auto transferred = std::async(std::launch::async, [&] { return site.transfer(run, {"files"}); });
+  wait_for_bytes(site, 8 << 20);
+  site.kill("south-transfer");
+  must(site.drop("north-transfer", run, {"files"}));
+  CHECK_FALSE(transferred.get());
+  CHECK_FALSE(site.traces("south", run).empty());
+  for (const char* end : {"", "-wal"})
+    fs::remove(site.state / ("south-transfer.db" + std::string(end)));
+
+  site.start("south-transfer");
+  CHECK(site.traces("south", run).empty());
+  CHECK(site.independent_problems(point).empty());
+  site.bandwidth = 0;
+  fs::remove(site.north("/files/large"));
+  const std::string next = site.make_point({"files"}, point);
+  const Body record = Body::parse(test::read_text(site.record_path(next)));
+  CHECK(record.at("lineage").at("base") ==
+        point);  // found by the record, though no row tells of it
+}
