@@ -25,7 +25,8 @@ std::string set_story(const Body& set) {
       paint(Colour::bold, field(set, "name")), field(from, "component"), field(set, "agent"),
       field(from, "cluster"), field(from, "location"), field(to, "cluster"), field(to, "location"),
       interval_text(set.at("pinned")), field(set, "method"),
-      set.value("one_instant", false) ? ", one instant" : ", one instant because a fence stood",
+      set.value("one_instant", false) ? ", one instant"
+                                      : ", proven unchanged since before it was requested",
       set.value("durable", false) ? "" : ", copied out by the agent");
   if (const auto fence = set.find("fence"); fence != set.end() && fence->is_object()) {
     out += fmt::format(

@@ -2,8 +2,9 @@
 // it, then update both, then delete both, without a pause. It knows nothing of Lockstep: it is what
 // Lockstep backs up. check.py finds every causal violation in a copy.
 //
-//   ledger-writer run --files DIR --db FILE --control SOCKET [--threads N] [--add-only] [--seconds
-//   S] ledger-writer pause|resume --control SOCKET      (what the fence's hook calls)
+//   ledger-writer run --files DIR --db FILE --control SOCKET
+//                     [--threads N] [--add-only] [--rate R] [--seconds S]
+//   ledger-writer pause|resume --control SOCKET      (what the fence's hook calls)
 //
 // What a thread does, and what a copy of one moment may therefore show of it (at most one operation
 // under way for each thread):
@@ -50,6 +51,7 @@ struct Options {
   std::string command, files, db, control;
   int threads = 4;
   int seconds = 0;
+  int rate = 0;  // operations a second of each thread; 0: without a pause
   bool add_only = false;
 };
 
@@ -97,6 +99,9 @@ class Worker {
         remove();
       }
       ++operations;
+      if (options_.rate > 0) {
+        std::this_thread::sleep_for(std::chrono::microseconds(1'000'000 / options_.rate));
+      }
     }
   }
 
@@ -286,6 +291,8 @@ int main(int argc, char** argv) {
       options.threads = std::atoi(value().c_str());
     else if (word == "--seconds")
       options.seconds = std::atoi(value().c_str());
+    else if (word == "--rate")
+      options.rate = std::atoi(value().c_str());
     else if (word == "--add-only")
       options.add_only = true;
     else
@@ -297,7 +304,7 @@ int main(int argc, char** argv) {
   if (options.command == "pause" || options.command == "resume") return ask(options);
   std::fprintf(stderr,
                "usage: ledger-writer run --files DIR --db FILE --control SOCKET [--threads N] "
-               "[--add-only] [--seconds S]\n"
+               "[--add-only] [--rate R] [--seconds S]\n"
                "       ledger-writer pause|resume --control SOCKET\n");
   return 2;
 }

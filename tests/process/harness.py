@@ -63,7 +63,7 @@ class Ledger:
         os.makedirs(home, exist_ok=True)
         site.hook("orders-pause", f"exec '{WRITER}' \"$1\" --control '{self.control}'\n")
         self.command = [WRITER, "run", "--files", self.files, "--db", self.db, "--control", self.control,
-                        "--threads", str(threads)] + (["--add-only"] if add_only else [])
+                        "--threads", str(threads)] + (["--add-only", "--rate", "200"] if add_only else [])
         self.process = None
 
     def start(self):

@@ -39,10 +39,10 @@ bool one_boot(const std::vector<Evidence>& all) {
   return first != nullptr;
 }
 
-// For the skew a pin that is one instant only because a fence stood counts at `requested`.
+// For the skew a pin that took its time, and proved that nothing had changed since before
+// `requested` (under a fence or in a quiet tree), counts at `requested`.
 Instant shown_until(const Evidence& member) {
-  return member.pin.one_instant || !member.raised ? member.pin.pinned.acknowledged
-                                                  : member.pin.pinned.requested;
+  return member.pin.one_instant ? member.pin.pinned.acknowledged : member.pin.pinned.requested;
 }
 
 Verdict complete(const std::vector<Evidence>& all) {
