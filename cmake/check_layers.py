@@ -31,7 +31,7 @@ MAY = {
     "common/service": SERVICE,
     "common/stream": STREAM,
     "services/scheduler/run": set(),
-    "services/scheduler": SERVICE | {"common/policy", "common/component"},
+    "services/scheduler": SERVICE | {"common/policy", "common/component", "services/scheduler/run"},
     "services/policy": SERVICE | {"common/policy", "common/component"},
     "services/cli": SERVICE | {"common/policy", "common/component"},
     "services/snapshot-agent": AGENT,
