@@ -19,6 +19,7 @@ namespace {
 // Timers run on the monotonic clock, what is due is told in UTC: look again now and then, so that a
 // clock that was set is noticed.
 constexpr run::Span kLookAgain = 5 * run::kSecond;
+constexpr std::size_t kRunsKept = 10'000;
 constexpr Nanos kJournalFullPause = seconds(5);
 
 // A margin over what the last run needed.
@@ -39,6 +40,7 @@ Process::~Process() {
 }
 
 Result<void> Process::start() {
+  LOCKSTEP_CHECK(store_.forget_old_runs(kRunsKept));
   LOCKSTEP_TRY(std::vector<StoredRun> open, store_.open_runs());
   std::vector<std::string> names;
   for (StoredRun& stored : open) {

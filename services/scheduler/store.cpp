@@ -198,6 +198,20 @@ Result<std::optional<StoredRun>> Store::newest_in(const std::string& service, ru
   return std::optional<StoredRun>{std::move(runs.front())};
 }
 
+Result<void> Store::forget_old_runs(std::size_t keep) {
+  return journal_.transact("scheduler.forget",
+                           [&](journal::Transaction& transaction) -> Result<void> {
+                             const std::string old =
+                                 "(SELECT run FROM runs WHERE chores = 0"
+                                 " AND state IN ('complete', 'failed', 'aborted', 'missed')"
+                                 " ORDER BY run DESC LIMIT -1 OFFSET " +
+                                 std::to_string(keep) + ")";
+                             transaction.database().exec("DELETE FROM records WHERE run IN " + old);
+                             transaction.database().exec("DELETE FROM runs WHERE run IN " + old);
+                             return {};
+                           });
+}
+
 Result<std::optional<UtcNanos>> Store::considered(const std::string& service) {
   std::optional<UtcNanos> instant;
   LOCKSTEP_CHECK(journal_.read([&](SQLite::Database& database) -> Result<void> {

@@ -70,6 +70,9 @@ class Store {
   // The newest run of the service in that state.
   Result<std::optional<StoredRun>> newest_in(const std::string& service, run::Phase phase);
 
+  // Forgets what is over and not among the newest `keep` runs.
+  Result<void> forget_old_runs(std::size_t keep);
+
   Result<std::optional<UtcNanos>> considered(const std::string& service);
 
   // The catalog. `points` becomes what is known of the cluster.

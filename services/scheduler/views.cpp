@@ -10,7 +10,9 @@ Body run_error(const run::State& state) {
   if (state.failure) return message::error_body(error_from_failure(*state.failure));
   // On the way, and something does not answer: what the run waits for.
   for (const auto& [key, step] : state.steps) {
-    if (step.status == run::StepState::Status::waiting)
+    const bool open = step.status == run::StepState::Status::waiting ||
+                      step.status == run::StepState::Status::asked;
+    if (open && step.failures > 0 && !run::terminal(state.phase))
       return message::error_body(error_from_failure(step.failure));
   }
   return nullptr;

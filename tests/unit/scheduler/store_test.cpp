@@ -143,6 +143,34 @@ TEST_CASE("one run for a service, scheduled instant and attempt") {
   CHECK_FALSE(store.considered("orders").value());  // nothing of the transaction stands
 }
 
+TEST_CASE("old runs are forgotten, those that are not over never") {
+  const Place place;
+  const auto clock = make_system_clock();
+  const auto journal = open_journal(place, *clock);
+  Store store(*journal);
+  for (int i = 1; i <= 4; ++i) {
+    run::Plan one = plan("0193a000-0000-7000-8000-00000000000" + std::to_string(i));
+    one.scheduled = i;
+    Store::Change change;
+    change.runs.push_back({origin(), one});
+    REQUIRE(store.apply("test", change));
+    if (i == 1) continue;  // the oldest is still under way
+    StoredRun before{origin(), run::planned(one), 0};
+    run::State after = before.state;
+    const run::Record ended{5, run::Entered{run::Phase::failed}};
+    run::fold(after, ended);
+    Store::Change more;
+    more.records.push_back({&before, after, {ended}});
+    REQUIRE(store.apply("test", more));
+  }
+  REQUIRE(store.forget_old_runs(1));
+  const auto left = store.newest_runs("orders", 10);
+  REQUIRE(left);
+  REQUIRE(left.value().size() == 2);
+  CHECK(left.value()[0].state.plan.scheduled == 4);
+  CHECK(left.value()[1].state.plan.scheduled == 1);
+}
+
 TEST_CASE("the catalog is what a cluster's registrar told last; a pruning outlives a crash") {
   const Place place;
   const auto clock = make_system_clock();
