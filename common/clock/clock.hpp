@@ -20,9 +20,9 @@ class Clock {
   virtual MonoNanos mono() const = 0;
 
   enum class Wake {
-    reached,    // the instant has come (or had passed)
-    stepped,    // CLOCK_REALTIME was set meanwhile: look again (timerfd_create(2), CANCEL_ON_SET)
-    stopped,    // `stop` was requested
+    reached,  // the instant has come (or had passed)
+    stepped,  // CLOCK_REALTIME was set meanwhile: look again (timerfd_create(2), CANCEL_ON_SET)
+    stopped,  // `stop` was requested
   };
   virtual Wake wait_until(UtcNanos instant, std::stop_token stop) const = 0;
   virtual Wake wait_for(Nanos span, std::stop_token stop) const = 0;
@@ -34,8 +34,8 @@ class Clock {
   // What the kernel says of its own clock (adjtimex(2)).
   struct Quality {
     bool synchronised = false;
-    Nanos max_error;            // of the kernel (maxerror)
-    std::string boot_id;        // /proc/sys/kernel/random/boot_id: parts with one id share a clock
+    Nanos max_error;      // of the kernel (maxerror)
+    std::string boot_id;  // /proc/sys/kernel/random/boot_id: parts with one id share a clock
   };
   virtual Quality quality() const = 0;
 };

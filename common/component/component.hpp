@@ -2,7 +2,8 @@
 //
 // A component is a folder under common/components/ with a CMake target of its own that only the
 // agents link. It offers the interfaces it can; who runs a transfer sees capabilities, never kinds.
-// One conformance suite (tests/conformance) holds for all. To write one: docs/writing-a-component.md.
+// One conformance suite (tests/conformance) holds for all. To write one:
+// docs/writing-a-component.md.
 #pragma once
 
 #include <memory>
@@ -16,7 +17,7 @@
 namespace lockstep::os {
 class Disk;
 class Processes;
-}
+}  // namespace lockstep::os
 namespace lockstep {
 class Clock;
 }
@@ -28,24 +29,24 @@ struct Surroundings {
   os::Disk& disk;
   os::Processes& processes;
   const Clock& clock;
-  std::string state_directory;   // the agent's own, for small files; exists, mode 0700
+  std::string state_directory;  // the agent's own, for small files; exists, mode 0700
 };
 
 struct Health {
   bool good = false;
-  std::string detail;            // what is wrong, or what was looked at
+  std::string detail;  // what is wrong, or what was looked at
 };
 
 class Component {
  public:
   virtual ~Component() = default;
 
-  virtual const std::string& kind() const = 0;          // "files"
+  virtual const std::string& kind() const = 0;  // "files"
   // True where versions are trees of entries, which may be sent to another tree-shaped kind.
   virtual bool tree_shaped() const = 0;
-  virtual Snapshots* snapshots() = 0;                    // nullptr: cannot be a primary
-  virtual Sources* sources() = 0;                        // nullptr: not carried by the stream
-  virtual Target* target() = 0;                          // nullptr: cannot be a secondary
+  virtual Snapshots* snapshots() = 0;  // nullptr: cannot be a primary
+  virtual Sources* sources() = 0;      // nullptr: not carried by the stream
+  virtual Target* target() = 0;        // nullptr: cannot be a secondary
   // Looks at the place as a client of the health-monitor would: mounted, writable, opens.
   virtual Health health(const DataSet& set) = 0;
 };

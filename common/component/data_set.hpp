@@ -34,16 +34,16 @@ struct Place {
 
 struct DataSet {
   SetId id;
-  std::string component;              // "files", "sqlite", ...
+  std::string component;  // "files", "sqlite", ...
   Place place;
-  std::vector<std::string> exclude;   // patterns, docs/policy.md; relative to the set's root
+  std::vector<std::string> exclude;  // patterns, docs/policy.md; relative to the set's root
   // The longest time a fence around this set may stand (policy `fence.timeout`); a pin whose work
   // under the fence is estimated to be longer is refused at arm with fence-too-long.
   Nanos fence_timeout = seconds(5);
   // True where the policy fences this set's writers by a hook or a cgroup (the agent's business);
   // a component's own lock is asked for through Armed::raise_fence instead.
   bool fenced_from_outside = false;
-  bool allow_writer_stall = false;    // sqlite: a rollback journal without reflink may stall writers
+  bool allow_writer_stall = false;  // sqlite: a rollback journal without reflink may stall writers
 };
 
 // One fixed content. `native` is journaled by the caller and handed back as it was; only the
@@ -58,11 +58,11 @@ struct Version {
 
 // What a call is part of. `progress` may be called often; it is cheap.
 struct Context {
-  std::string run;                    // UUIDv7 of the run, in text
+  std::string run;  // UUIDv7 of the run, in text
   int attempt = 1;
   std::stop_token stop;
-  // By when the caller wants the answer, on this host's clock; nothing: no hurry. arm() may use what
-  // time there is to leave less for the fence.
+  // By when the caller wants the answer, on this host's clock; nothing: no hurry. arm() may use
+  // what time there is to leave less for the fence.
   std::optional<UtcNanos> deadline = {};
   std::function<void(std::uint64_t entries, std::uint64_t bytes)> progress = {};
 };

@@ -19,7 +19,7 @@ enum class EntryKind : std::uint8_t {
   directory = 1,
   regular = 2,
   symlink = 3,
-  hard_link = 4,   // a further name of a regular file; `link_target` is the first name in order
+  hard_link = 4,  // a further name of a regular file; `link_target` is the first name in order
   fifo = 5,
   socket = 6,
   char_device = 7,
@@ -27,8 +27,9 @@ enum class EntryKind : std::uint8_t {
 };
 
 struct Xattr {
-  std::string name;    // with its namespace: "user.x", "system.posix_acl_access", "security.capability"
-  std::string value;   // bytes
+  std::string
+      name;  // with its namespace: "user.x", "system.posix_acl_access", "security.capability"
+  std::string value;  // bytes
   auto operator<=>(const Xattr&) const = default;
 };
 
@@ -45,20 +46,20 @@ using Digest256 = std::array<std::uint8_t, 32>;  // SHA-256
 // Metadata that is carried, and therefore digested. Of a hard_link only kind, path and link_target
 // mean something: the rest is its first name's.
 struct Entry {
-  std::string path;                 // relative to the root, '/' between components, any bytes but NUL
+  std::string path;  // relative to the root, '/' between components, any bytes but NUL
   EntryKind kind = EntryKind::regular;
-  std::uint32_t mode = 0;           // permission bits with set-id and sticky: mode & 07777
+  std::uint32_t mode = 0;  // permission bits with set-id and sticky: mode & 07777
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
-  std::int64_t mtime_ns = 0;        // since 1970, may be negative
-  std::uint64_t size = 0;           // regular files: bytes; otherwise 0
-  std::uint64_t device = 0;         // devices: makedev(3)
-  std::string link_target;          // symlink: its text; hard_link: path of the first name
-  std::vector<Xattr> xattrs;        // sorted by name
-  std::vector<Extent> holes;        // regular files: sorted, disjoint, as the source reports them
+  std::int64_t mtime_ns = 0;  // since 1970, may be negative
+  std::uint64_t size = 0;     // regular files: bytes; otherwise 0
+  std::uint64_t device = 0;   // devices: makedev(3)
+  std::string link_target;    // symlink: its text; hard_link: path of the first name
+  std::vector<Xattr> xattrs;  // sorted by name
+  std::vector<Extent> holes;  // regular files: sorted, disjoint, as the source reports them
 
-  // How the source recognises that an entry did not change since an earlier version. Never digested,
-  // never sent; meaningful only to the component that wrote it.
+  // How the source recognises that an entry did not change since an earlier version. Never
+  // digested, never sent; meaningful only to the component that wrote it.
   struct Native {
     std::uint64_t inode = 0;
     std::int64_t ctime_ns = 0;

@@ -17,15 +17,15 @@ namespace lockstep::component {
 // What a pin is, as the certificate will say it.
 struct Pinned {
   Version version;
-  Interval interval;           // the act itself, on the host's clock
-  bool durable = true;         // survives the agent's death; else call settle() before the fence falls
-                               // or right after it, as `settle_under_fence` of Estimate says
+  Interval interval;    // the act itself, on the host's clock
+  bool durable = true;  // survives the agent's death; else call settle() before the fence falls
+                        // or right after it, as `settle_under_fence` of Estimate says
   // True where the content is that of one instant inside the interval whatever writers do (a btrfs
   // snapshot, SQLite). False where it is one instant only because a fence stood (a tree clone with
   // the ctime proof): skew then counts it at `requested`.
   bool one_instant = true;
-  std::string method;          // "btrfs-snapshot", "reflink-clone", "copy", "sqlite-reflink", ...
-  std::vector<std::string> caveats;   // sentences for the certificate
+  std::string method;  // "btrfs-snapshot", "reflink-clone", "copy", "sqlite-reflink", ...
+  std::vector<std::string> caveats;  // sentences for the certificate
 };
 
 // What arming found out.
@@ -39,8 +39,8 @@ struct Estimate {
 
 struct FenceEnd {
   Interval lowered;
-  bool held = false;           // without a break from raised to lowered; unknown counts as false
-  std::string detail;          // why not, when not held
+  bool held = false;   // without a break from raised to lowered; unknown counts as false
+  std::string detail;  // why not, when not held
 };
 
 // One data set, armed for one run. Destroying it lowers the fence and disarms.
@@ -51,9 +51,9 @@ class Armed {
 
   virtual const Estimate& estimate() const = 0;
 
-  // Holds the writers by the component's own lock. Errors: fence-failed (named reason), sqlite-busy,
-  // not-supported where has_own_fence is false. Returns when the fence stands; the interval is the
-  // act of raising it.
+  // Holds the writers by the component's own lock. Errors: fence-failed (named reason),
+  // sqlite-busy, not-supported where has_own_fence is false. Returns when the fence stands; the
+  // interval is the act of raising it.
   virtual Result<Interval> raise_fence(Nanos timeout) = 0;
 
   // Fixes the content. Errors: pin-failed, set-changed (the proof of quiet failed), source-read,

@@ -48,8 +48,8 @@ class Source {
   virtual bool unchanged(const Entry& before, const Entry& now) const = 0;
 
   // Runs of bytes in which `entry` may differ from the entry of the same path in `base` (a version
-  // of the same set that is still held), sorted and disjoint, cut at the smaller size; nothing where
-  // that is not known or not worth it: then all is sent. A cheap look (shared extents) or a
+  // of the same set that is still held), sorted and disjoint, cut at the smaller size; nothing
+  // where that is not known or not worth it: then all is sent. A cheap look (shared extents) or a
   // comparison of the two files, as the component sees fit.
   virtual Result<std::optional<std::vector<Extent>>> changed_extents(const Entry& entry,
                                                                      const Version& base) = 0;

@@ -17,9 +17,9 @@ namespace lockstep::component {
 
 // How an entry comes to be in the staging tree.
 enum class Action : std::uint8_t {
-  create = 1,     // whatever has that path is replaced; content follows in full
-  patch = 2,      // the base's content stays; only the extents that follow are overwritten
-  metadata = 3,   // the content stays as in the base; only metadata is set
+  create = 1,    // whatever has that path is replaced; content follows in full
+  patch = 2,     // the base's content stays; only the extents that follow are overwritten
+  metadata = 3,  // the content stays as in the base; only metadata is set
 };
 
 // One attempt's staging: starts as the base's content (or empty), receives changes in manifest
@@ -32,11 +32,11 @@ class Staging {
   virtual ~Staging() = default;
 
   // Begins an entry; for a regular file, writes follow until finish(). For a directory, finish()
-  // follows at once, and its own metadata is set by leave_directory(). After a restart in the middle
-  // of a file the transfer goes on with it by Action::patch, whatever it was begun with: what the
-  // staging holds of the file stays. Errors: target-write,
-  // no-space, stream-hostile (a path that leads out of the staging tree).
-  // A hard_link is begun again whenever its first name was: that may have become another file.
+  // follows at once, and its own metadata is set by leave_directory(). After a restart in the
+  // middle of a file the transfer goes on with it by Action::patch, whatever it was begun with:
+  // what the staging holds of the file stays. Errors: target-write, no-space, stream-hostile (a
+  // path that leads out of the staging tree). A hard_link is begun again whenever its first name
+  // was: that may have become another file.
   virtual Result<void> begin(const Entry& entry, Action action) = 0;
   // Bytes of the entry begun. `data` may be kept only until the call returns.
   virtual Result<void> write(std::uint64_t offset, std::span<const std::byte> data) = 0;
@@ -55,8 +55,8 @@ class Staging {
   // anything was begun or removed.
   virtual Result<void> leave_directory(const Entry& directory) = 0;
 
-  // What has been applied so far survives a power loss when this returns (syncfs(2)). After an error
-  // the staging must be abandoned, never tried again.
+  // What has been applied so far survives a power loss when this returns (syncfs(2)). After an
+  // error the staging must be abandoned, never tried again.
   virtual Result<void> checkpoint() = 0;
 
   // Makes everything durable and turns the staging into the version named for the run. Where
@@ -68,9 +68,9 @@ class Staging {
 };
 
 struct StageRequest {
-  DataSet target;                     // the pair's secondary side
-  std::optional<Version> base;        // a kept version to start from
-  bool resume = false;                // continue the staging of an earlier process of this attempt
+  DataSet target;               // the pair's secondary side
+  std::optional<Version> base;  // a kept version to start from
+  bool resume = false;          // continue the staging of an earlier process of this attempt
 };
 
 // Thread rule: any thread.
@@ -93,9 +93,9 @@ class Target {
   // Every version and every staging of the set in the store, for "nothing is left behind".
   virtual Result<std::vector<Version>> list(const DataSet& target) = 0;
 
-  // Where the version's content lies, as an absolute path that a person can look at: a directory for
-  // a tree, a file for a database. It stands in the point's record (docs/point-format.md). Empty
-  // where the content is in no file system of this host.
+  // Where the version's content lies, as an absolute path that a person can look at: a directory
+  // for a tree, a file for a database. It stands in the point's record (docs/point-format.md).
+  // Empty where the content is in no file system of this host.
   virtual std::string path_of(const Version& version) const {
     (void)version;
     return {};
@@ -112,7 +112,7 @@ class Target {
   struct RestoreResult {
     std::uint64_t entries = 0;
     std::uint64_t bytes = 0;
-    std::string moved_aside;          // where what was there lies now, if anything was
+    std::string moved_aside;  // where what was there lies now, if anything was
   };
   virtual Result<RestoreResult> restore(const Context& context, const Version& version,
                                         const Place& place, const std::string& path,

@@ -41,9 +41,9 @@ Error from_errno(ErrorCode code, int error_number, std::string_view act, std::st
 // The table. `name` is the stable, hyphenated name ("target-write"); unknown names give nullptr.
 struct ErrorInfo {
   ErrorCode code;
-  int number;           // stable, appears in JSON
-  const char* name;     // stable, appears in JSON and in text
-  int exit_status;      // 1 failed, 2 usage, 3 refused by a guard, 4 not reachable
+  int number;        // stable, appears in JSON
+  const char* name;  // stable, appears in JSON and in text
+  int exit_status;   // 1 failed, 2 usage, 3 refused by a guard, 4 not reachable
   const char* hint;
 };
 const ErrorInfo& error_info(ErrorCode code);

@@ -31,13 +31,12 @@ class [[nodiscard]] Expected {
 
   // Implicit on purpose: `return value;` and `return some_error;` both read as they are meant.
   template <class U = T>
-    requires(std::is_constructible_v<T, U> && !std::is_same_v<std::remove_cvref_t<U>, Expected> &&
-             !std::is_same_v<std::remove_cvref_t<U>, E> &&
-             !std::is_same_v<std::remove_cvref_t<U>, Unexpected<E>>)
-  Expected(U&& value) : state_(std::in_place_index<0>, std::forward<U>(value)) {}
+  requires(std::is_constructible_v<T, U> && !std::is_same_v<std::remove_cvref_t<U>, Expected> &&
+           !std::is_same_v<std::remove_cvref_t<U>, E> &&
+           !std::is_same_v<std::remove_cvref_t<U>, Unexpected<E>>) Expected(U&& value)
+      : state_(std::in_place_index<0>, std::forward<U>(value)) {}
   Expected(Unexpected<E> error) : state_(std::in_place_index<1>, std::move(error).error()) {}
-  Expected(E error)
-    requires(!std::is_same_v<T, E> && !std::is_arithmetic_v<E>)
+  Expected(E error) requires(!std::is_same_v<T, E> && !std::is_arithmetic_v<E>)
       : state_(std::in_place_index<1>, std::move(error)) {}
 
   bool has_value() const { return state_.index() == 0; }
@@ -80,8 +79,7 @@ class [[nodiscard]] Expected<void, E> {
 
   Expected() = default;
   Expected(Unexpected<E> error) : state_(std::in_place_index<1>, std::move(error).error()) {}
-  Expected(E error)
-    requires(!std::is_arithmetic_v<E>)
+  Expected(E error) requires(!std::is_arithmetic_v<E>)
       : state_(std::in_place_index<1>, std::move(error)) {}
 
   bool has_value() const { return state_.index() == 0; }
@@ -111,16 +109,15 @@ class [[nodiscard]] Expected<void, E> {
 // LOCKSTEP_TRY(auto x, expression): x is the value, or the enclosing function returns the error.
 #define LOCKSTEP_TRY(declaration, ...) \
   LOCKSTEP_TRY_(LOCKSTEP_JOIN(lockstep_try_, __LINE__), declaration, __VA_ARGS__)
-#define LOCKSTEP_TRY_(temporary, declaration, ...)                                           \
-  auto temporary = (__VA_ARGS__);                                                            \
-  if (!temporary) return ::lockstep::Unexpected{std::move(temporary).error()};               \
+#define LOCKSTEP_TRY_(temporary, declaration, ...)                             \
+  auto temporary = (__VA_ARGS__);                                              \
+  if (!temporary) return ::lockstep::Unexpected{std::move(temporary).error()}; \
   declaration = std::move(temporary).value()
 
 // LOCKSTEP_CHECK(expression): for a Result<void>, or a value that is not needed.
-#define LOCKSTEP_CHECK(...) \
-  LOCKSTEP_CHECK_(LOCKSTEP_JOIN(lockstep_check_, __LINE__), __VA_ARGS__)
-#define LOCKSTEP_CHECK_(temporary, ...)                                                     \
-  do {                                                                                      \
-    auto temporary = (__VA_ARGS__);                                                         \
-    if (!temporary) return ::lockstep::Unexpected{std::move(temporary).error()};            \
+#define LOCKSTEP_CHECK(...) LOCKSTEP_CHECK_(LOCKSTEP_JOIN(lockstep_check_, __LINE__), __VA_ARGS__)
+#define LOCKSTEP_CHECK_(temporary, ...)                                          \
+  do {                                                                           \
+    auto temporary = (__VA_ARGS__);                                              \
+    if (!temporary) return ::lockstep::Unexpected{std::move(temporary).error()}; \
   } while (false)

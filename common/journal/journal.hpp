@@ -29,11 +29,11 @@ namespace lockstep::journal {
 using Migrations = std::vector<std::string>;
 
 struct Event {
-  std::string source;             // the service's name
-  std::string incarnation;        // UUIDv7, made with the journal file
-  std::uint64_t sequence = 0;     // from 1, without gaps
-  std::string type;               // "point.sealed"; schemas/events/<type>.json holds its data
-  std::string subject;            // what it is about: a service, a run, a cluster
+  std::string source;          // the service's name
+  std::string incarnation;     // UUIDv7, made with the journal file
+  std::uint64_t sequence = 0;  // from 1, without gaps
+  std::string type;            // "point.sealed"; schemas/events/<type>.json holds its data
+  std::string subject;         // what it is about: a service, a run, a cluster
   UtcNanos time;
   message::Body data;
 };
@@ -46,7 +46,7 @@ struct ReplyKey {
 
 struct StoredReply {
   bool ok = false;
-  message::Body body;             // of done, or error_body()
+  message::Body body;  // of done, or error_body()
 };
 
 // What a transaction may do. SQL through database(); SQLite::Exception is caught by transact().
@@ -75,15 +75,15 @@ class Journal {
 
   virtual const std::string& incarnation() const = 0;
   virtual Result<std::vector<Event>> events_after(std::uint64_t sequence, std::size_t limit) = 0;
-  virtual std::uint64_t first_event() const = 0;   // lowest kept sequence; 0: none
+  virtual std::uint64_t first_event() const = 0;  // lowest kept sequence; 0: none
   virtual std::uint64_t last_event() const = 0;
 };
 
 struct OpenOptions {
-  std::string path;               // made if missing, mode 0600; its directory must exist
-  std::string source;             // the service's name, for events
+  std::string path;    // made if missing, mode 0600; its directory must exist
+  std::string source;  // the service's name, for events
   std::uint32_t application_id = 0x4c534a31;  // "LSJ1"
-  Migrations migrations;          // the service's own tables
+  Migrations migrations;                      // the service's own tables
   std::size_t keep_events = 100000;
 };
 

@@ -36,12 +36,12 @@ using Sys = Expected<T, Errno>;
 inline constexpr int kCwd = -100;  // AT_FDCWD
 
 struct Times {
-  std::int64_t mtime_ns = 0;       // atime is set to the same
+  std::int64_t mtime_ns = 0;  // atime is set to the same
 };
 
 struct DirectoryEntry {
   std::string name;
-  unsigned char type = 0;          // DT_*; DT_UNKNOWN is possible
+  unsigned char type = 0;  // DT_*; DT_UNKNOWN is possible
   std::uint64_t inode = 0;
 };
 
@@ -53,15 +53,15 @@ class DirectoryStream {
 };
 
 struct SpaceInfo {
-  std::uint64_t free_bytes = 0;    // to an unprivileged user
+  std::uint64_t free_bytes = 0;  // to an unprivileged user
   std::uint64_t total_bytes = 0;
   std::uint64_t free_inodes = 0;
   std::uint64_t total_inodes = 0;  // 0: the file system has no limit
 };
 
 struct FileSystemInfo {
-  long magic = 0;                  // statfs(2): BTRFS_SUPER_MAGIC, ...
-  std::string name;                // "btrfs", "xfs", "ext4", "tmpfs", ...; else its magic in hexadecimal
+  long magic = 0;    // statfs(2): BTRFS_SUPER_MAGIC, ...
+  std::string name;  // "btrfs", "xfs", "ext4", "tmpfs", ...; else its magic in hexadecimal
   bool read_only = false;
 };
 
@@ -70,15 +70,15 @@ struct MappedExtent {
   std::uint64_t logical = 0;
   std::uint64_t physical = 0;
   std::uint64_t length = 0;
-  bool known = false;              // physical is final: not delayed, inline or encoded otherwise
+  bool known = false;  // physical is final: not delayed, inline or encoded otherwise
   bool unwritten = false;
 };
 
 // linux/btrfs.h: what identifies a subvolume for ever, wherever it is moved.
 struct SubvolumeInfo {
-  std::string uuid;                // hexadecimal
-  std::string parent_uuid;         // of the subvolume that it is a snapshot of; zeros if none
-  std::uint64_t generation = 0;    // at its last change
+  std::string uuid;              // hexadecimal
+  std::string parent_uuid;       // of the subvolume that it is a snapshot of; zeros if none
+  std::uint64_t generation = 0;  // at its last change
   std::uint64_t id = 0;
   bool read_only = false;
 };
@@ -104,21 +104,22 @@ class Disk {
   virtual Sys<std::optional<std::uint64_t>> seek_data(int fd, std::uint64_t from) = 0;
   virtual Sys<std::optional<std::uint64_t>> seek_hole(int fd, std::uint64_t from) = 0;
   virtual Sys<std::vector<MappedExtent>> map_extents(int fd, bool sync_first) = 0;
-  virtual Sys<void> reflink(int to_fd, int from_fd) = 0;                        // FICLONE
+  virtual Sys<void> reflink(int to_fd, int from_fd) = 0;  // FICLONE
   virtual Sys<std::size_t> copy_range(int from_fd, std::uint64_t from, int to_fd, std::uint64_t to,
-                                      std::size_t length) = 0;                  // copy_file_range
+                                      std::size_t length) = 0;  // copy_file_range
 
   // Names.
   virtual Sys<void> make_directory(int directory, const std::string& path, mode_t mode) = 0;
   virtual Sys<void> rename(int from_directory, const std::string& from, int to_directory,
                            const std::string& to, bool replace = true) = 0;
   virtual Sys<void> exchange(int directory_a, const std::string& a, int directory_b,
-                             const std::string& b) = 0;                         // RENAME_EXCHANGE
+                             const std::string& b) = 0;  // RENAME_EXCHANGE
   virtual Sys<void> link(int from_directory, const std::string& from, int to_directory,
                          const std::string& to) = 0;
   virtual Sys<void> symlink(const std::string& text, int directory, const std::string& path) = 0;
   virtual Sys<std::string> read_link(int directory, const std::string& path) = 0;
-  virtual Sys<void> make_node(int directory, const std::string& path, mode_t mode, dev_t device) = 0;
+  virtual Sys<void> make_node(int directory, const std::string& path, mode_t mode,
+                              dev_t device) = 0;
   virtual Sys<void> unlink(int directory, const std::string& path) = 0;
   virtual Sys<void> remove_directory(int directory, const std::string& path) = 0;
 
@@ -156,8 +157,8 @@ class Disk {
   // else made of the device number. Two subvolumes of one btrfs have the same.
   virtual Sys<std::string> file_system_id(int fd) = 0;
 
-  // btrfs (ioctl_btrfs; BTRFS_IOC_SUBVOL_CREATE_V2, _SNAP_CREATE_V2, _SNAP_DESTROY, _SUBVOL_SETFLAGS,
-  // _GET_SUBVOL_INFO). `directory` is where the name is made or removed.
+  // btrfs (ioctl_btrfs; BTRFS_IOC_SUBVOL_CREATE_V2, _SNAP_CREATE_V2, _SNAP_DESTROY,
+  // _SUBVOL_SETFLAGS, _GET_SUBVOL_INFO). `directory` is where the name is made or removed.
   virtual Sys<void> create_subvolume(int directory, const std::string& name) = 0;
   virtual Sys<void> snapshot_subvolume(int directory, const std::string& name, int source_fd,
                                        bool read_only) = 0;

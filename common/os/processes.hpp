@@ -1,6 +1,7 @@
 // Processes: starting programs (hooks, guards, a host's services) behind one seam.
 //
-// fork is used for fork-and-exec alone: a child of a process with ZeroMQ sockets must not touch them.
+// fork is used for fork-and-exec alone: a child of a process with ZeroMQ sockets must not touch
+// them.
 #pragma once
 
 #include <sys/types.h>
@@ -18,20 +19,20 @@
 namespace lockstep::os {
 
 struct Command {
-  std::vector<std::string> argv;               // argv[0] is a path, or is looked up in PATH
-  std::map<std::string, std::string> environment;   // in addition to, or over, the caller's own
-  std::string directory;                       // working directory; empty: the caller's
-  std::string output_file;                     // stdout and stderr appended there; empty: inherited
-  bool detach = false;                         // setsid: outlives the caller
+  std::vector<std::string> argv;                   // argv[0] is a path, or is looked up in PATH
+  std::map<std::string, std::string> environment;  // in addition to, or over, the caller's own
+  std::string directory;                           // working directory; empty: the caller's
+  std::string output_file;  // stdout and stderr appended there; empty: inherited
+  bool detach = false;      // setsid: outlives the caller
   // The kernel sends the child SIGKILL when the calling thread ends (PR_SET_PDEATHSIG). Start such
   // children from a thread that lives as long as the process.
   bool die_with_parent = false;
 };
 
 struct Finished {
-  int exit_status = 0;                         // as a shell tells it: 128 + signal
+  int exit_status = 0;  // as a shell tells it: 128 + signal
   bool timed_out = false;
-  std::string output;                          // stdout and stderr together, at most 64 KiB (the end)
+  std::string output;  // stdout and stderr together, at most 64 KiB (the end)
 };
 
 // A child. Destroying it neither kills nor forgets the process; wait() or kill first.
@@ -42,7 +43,7 @@ class Process {
   // Nothing while it runs.
   virtual std::optional<int> poll() = 0;
   virtual int wait() = 0;
-  virtual void signal(int number) = 0;         // of one that has ended: nothing happens
+  virtual void signal(int number) = 0;  // of one that has ended: nothing happens
 };
 
 class Processes {
