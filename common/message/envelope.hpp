@@ -27,21 +27,21 @@ using Body = nlohmann::json;
 // Grows at every change of identity; one promotion id per number, for ever.
 struct Epoch {
   std::uint64_t number = 0;
-  std::string promotion;            // UUIDv7 of the promotion that made it
+  std::string promotion;  // UUIDv7 of the promotion that made it
   bool operator==(const Epoch&) const = default;
 };
 
 struct Envelope {
   int v = 1;
-  std::string type;                 // "instruction.snapshot"; replies: "<type>.accepted|progress|done", "failed"
-  std::string id;                   // UUIDv7; a reply repeats its request's
-  std::string run;                  // UUIDv7, or empty outside a run
-  std::string step;                 // "arm", "pin", ...; or empty
-  int attempt = 0;                  // of the step; a higher one fences lower ones
+  std::string type;  // "instruction.snapshot"; replies: "<type>.accepted|progress|done", "failed"
+  std::string id;    // UUIDv7; a reply repeats its request's
+  std::string run;   // UUIDv7, or empty outside a run
+  std::string step;  // "arm", "pin", ...; or empty
+  int attempt = 0;   // of the step; a higher one fences lower ones
   Epoch epoch;
-  std::string from;                 // the sender's name in lockstep.yaml
+  std::string from;  // the sender's name in lockstep.yaml
   UtcNanos sent_at;
-  std::optional<UtcNanos> deadline; // after it the sender no longer waits
+  std::optional<UtcNanos> deadline;  // after it the sender no longer waits
   Body body = Body::object();
 };
 
@@ -50,7 +50,7 @@ inline constexpr int kProtocolVersion = 1;
 struct Limits {
   std::size_t bytes = 1024 * 1024;
   std::size_t depth = 16;
-  std::size_t items = 65536;        // entries of one array or map, and of all together
+  std::size_t items = 65536;  // entries of one array or map, and of all together
 };
 
 Result<std::string> encode(const Envelope& envelope);
