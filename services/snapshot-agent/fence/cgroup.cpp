@@ -123,7 +123,7 @@ Result<void> Freeze::freeze(Nanos timeout, std::stop_token stop) {
       (void)thaw(disk_, directory_);
       return std::move(now).error();
     }
-    if (*now) return {};
+    if (*now && settled()) return {};
     const Nanos left = timeout - (clock_.mono() - begun);
     if (left.count <= 0 || stop.stop_requested()) {
       (void)thaw(disk_, directory_);
@@ -132,6 +132,21 @@ Result<void> Freeze::freeze(Nanos timeout, std::stop_token stop) {
                         directory_, "a process in it waits uninterruptibly; see its stack");
     }
     (void)os::wait_changed(events_.get(), std::min(left, milliseconds(50)));
+  }
+}
+
+// The kernel tells of changes to cgroup.events at most once in 10 ms and makes up for the rest a
+// little later (CGROUP_FILE_NOTIFY_MIN_INTV, kernel/cgroup/cgroup.c): the notice of this very
+// freeze may still be on its way when `frozen 1` can be read. Left unread, held() would take it for
+// a thaw.
+bool Freeze::settled() {
+  constexpr Nanos kLatestNotice = milliseconds(20);
+  while (true) {
+    auto changed = os::wait_changed(events_.get(), kLatestNotice);
+    if (!changed) return false;
+    if (!*changed) return true;
+    auto now = frozen();  // reading takes the notice
+    if (!now || !*now) return false;
   }
 }
 

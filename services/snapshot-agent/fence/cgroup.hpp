@@ -40,6 +40,8 @@ class Freeze {
 
  private:
   Result<bool> frozen();
+  // Waits for the last notice of the freeze; false: it did not stay frozen.
+  bool settled();
 
   os::Disk& disk_;
   const Clock& clock_;
