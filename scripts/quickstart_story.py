@@ -233,7 +233,9 @@ def own_story(site, paths):
         used.add(name)
         sets.append((name, "sqlite" if database else "files", path))
     site.start()
-    lines = "".join(f"  - {{name: {n}, component: {c}, path: {json.dumps(p)}}}\n" for n, c, p in sets)
+    # A database with a rollback journal can be pinned everywhere only if its writers may wait meanwhile.
+    lines = "".join(f"  - {{name: {n}, component: {c}, path: {json.dumps(p)}"
+                    + (", allow_writer_stall: true" if c == "sqlite" else "") + "}\n" for n, c, p in sets)
     # Nobody here knows how to hold the writers of these data sets: so their pins are only kept close.
     head = "service: mine\nmode: {}\nconsistency: bounded\nmax_skew: 30s\nmax_lateness: 5m\ndata_sets:\n"
     good = True
@@ -257,6 +259,8 @@ def own_story(site, paths):
                     + (" (written since, or a difference worth a report):" if differences else ""))
                 for line in differences[:3]:
                     say(f"    {line}")
+    say("\nBeside your data (or in it, at the top of a file system) a directory `.lockstep` holds the pins")
+    say("that the next backup starts from. Nothing else was written there; you may delete it.")
     return good
 
 
