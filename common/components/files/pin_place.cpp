@@ -10,6 +10,7 @@
 #include "common/component/entry.hpp"
 #include "common/components/files/pin_errors.hpp"
 #include "common/components/files/store.hpp"
+#include "common/os/whole_file.hpp"
 
 namespace lockstep::files {
 
@@ -56,22 +57,6 @@ void find_subvolume(os::Disk& disk, PinPlace& place) {
   }
 }
 
-Result<std::string> read_whole(os::Disk& disk, const std::string& path) {
-  auto file = disk.open(os::kCwd, path, O_RDONLY);
-  if (!file) return from_errno(ErrorCode::io, file.error().number, "open", path);
-  std::string text;
-  while (true) {
-    constexpr std::size_t kStep = 64 * 1024;
-    const std::size_t had = text.size();
-    text.resize(had + kStep);
-    auto count =
-        disk.read_at(file->get(), had, std::as_writable_bytes(std::span(text).subspan(had)));
-    if (!count) return from_errno(ErrorCode::io, count.error().number, "read", path);
-    text.resize(had + *count);
-    if (*count == 0) return text;
-  }
-}
-
 bool left_out_whole(const Exclude& exclude, const std::string& path) {
   for (std::size_t end = path.find('/');; end = path.find('/', end + 1)) {
     if (exclude.leaves_out(path.substr(0, end), true)) return true;
@@ -102,7 +87,8 @@ std::string mount_point_of(const std::string& line) {
 
 Result<void> refuse_nested_mounts(os::Disk& disk, const std::string& canonical,
                                   const Exclude& exclude) {
-  LOCKSTEP_TRY(const std::string table, read_whole(disk, "/proc/self/mountinfo"));
+  LOCKSTEP_TRY(const std::string table,
+               os::read_whole(disk, "/proc/self/mountinfo", ErrorCode::io));
   std::istringstream lines(table);
   const std::string prefix = canonical == "/" ? canonical : canonical + "/";
   for (std::string line; std::getline(lines, line);) {

@@ -7,26 +7,11 @@
 #include <sstream>
 
 #include "common/os/fifo.hpp"
+#include "common/os/whole_file.hpp"
 
 namespace lockstep::snapshot {
 
 namespace {
-
-Result<std::string> read_small(os::Disk& disk, const std::string& path) {
-  auto file = disk.open(os::kCwd, path, O_RDONLY);
-  if (!file) return from_errno(ErrorCode::fence_failed, file.error().number, "open", path);
-  std::string text;
-  while (true) {
-    constexpr std::size_t kStep = 64 * 1024;
-    const std::size_t had = text.size();
-    text.resize(had + kStep);
-    auto count =
-        disk.read_at(file->get(), had, std::as_writable_bytes(std::span(text).subspan(had)));
-    if (!count) return from_errno(ErrorCode::fence_failed, count.error().number, "read", path);
-    text.resize(had + *count);
-    if (*count == 0) return text;
-  }
-}
 
 os::Sys<void> write_small(os::Disk& disk, const std::string& path, std::string_view text) {
   auto file = disk.open(os::kCwd, path, O_WRONLY);
@@ -37,7 +22,8 @@ os::Sys<void> write_small(os::Disk& disk, const std::string& path, std::string_v
 }  // namespace
 
 Result<std::string> cgroup_mount(os::Disk& disk) {
-  LOCKSTEP_TRY(const std::string table, read_small(disk, "/proc/self/mounts"));
+  LOCKSTEP_TRY(const std::string table,
+               os::read_whole(disk, "/proc/self/mounts", ErrorCode::fence_failed));
   std::istringstream lines(table);
   for (std::string line; std::getline(lines, line);) {
     std::istringstream words(line);
@@ -73,7 +59,8 @@ Result<std::string> cgroup_directory(os::Disk& disk, const std::string& path) {
 Result<bool> lives_in(os::Disk& disk, pid_t process, const std::string& directory) {
   LOCKSTEP_TRY(const std::string mount, cgroup_mount(disk));
   LOCKSTEP_TRY(const std::string table,
-               read_small(disk, "/proc/" + std::to_string(process) + "/cgroup"));
+               os::read_whole(disk, "/proc/" + std::to_string(process) + "/cgroup",
+                              ErrorCode::fence_failed));
   std::istringstream lines(table);
   for (std::string line; std::getline(lines, line);) {
     if (!line.starts_with("0::")) continue;  // the v2 hierarchy
