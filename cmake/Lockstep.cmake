@@ -8,7 +8,7 @@
 add_library(lockstep_flags INTERFACE)
 target_compile_options(lockstep_flags INTERFACE
   -Wall -Wextra -Wconversion -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Werror
-  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<CONFIG:RelWithDebInfo>>:-Wno-maybe-uninitialized>)
+  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<CONFIG:Release,RelWithDebInfo>>:-Wno-maybe-uninitialized>)
 target_compile_definitions(lockstep_flags INTERFACE MSGPACK_NO_BOOST SPDLOG_FMT_EXTERNAL)
 target_include_directories(lockstep_flags INTERFACE "${PROJECT_SOURCE_DIR}" "${PROJECT_BINARY_DIR}/generated")
 if(LOCKSTEP_SANITIZE)
