@@ -8,6 +8,7 @@
 #include "common/service/log.hpp"
 #include "services/scheduler/events_of.hpp"
 #include "services/scheduler/facts_body.hpp"
+#include "services/scheduler/run/successor.hpp"
 #include "services/scheduler/timetable.hpp"
 
 namespace lockstep::scheduler {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "services/scheduler/run/successor.hpp"
+
 namespace lockstep::simulation {
 
 void Control::later(Span span, std::function<void()> happening) {

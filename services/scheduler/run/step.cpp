@@ -3,143 +3,26 @@
 #include <algorithm>
 #include <set>
 
+#include "course.hpp"
+#include "successor.hpp"
+
 namespace lockstep::run {
 namespace {
 
 constexpr int kTries = 3;    // of a step that fails for no known reason, after commit
 constexpr int kArmings = 5;  // with `now`: how often arming may outlast its guess
-constexpr Span kSilence = 10 * kSecond;
-constexpr Span kPatientSilence = 60 * kSecond;
-constexpr Span kLateAtMost = 100 * kMillisecond;  // with `now`: rather this late than armed again
 constexpr Span kMoveMoment = 20 * kMillisecond;
-constexpr Span kRetryCap = 30 * kSecond;
 constexpr Span kChoreCap = 300 * kSecond;
-
-Span back_off(int failures, Span cap) {
-  Span span = kSecond;
-  for (int n = 1; n < failures && span < cap; ++n) span *= 2;
-  return std::min(span, cap);
-}
 
 bool chore(Act act) {
   return act == Act::keep || act == Act::keep_manifest || act == Act::drop ||
          act == Act::drop_transfer;
 }
 
-bool any_fence(const Plan& plan) {
-  return std::any_of(plan.members.begin(), plan.members.end(),
-                     [](const Member& member) { return member.fenced; });
-}
-
-Span longest_fence(const Plan& plan) {
-  Span longest = 0;
-  for (const Member& member : plan.members) longest = std::max(longest, member.fence_timeout);
-  return longest;
-}
-
-Span lead(const Plan& plan) { return any_fence(plan) ? plan.raise_lead : 0; }
-
-// How late a pin may begin without a new moment.
-Span slack(const Plan& plan) { return std::min(kLateAtMost, plan.max_lateness / 4); }
-
-// Across hosts an act must lie so far after another that both clocks' errors cannot turn them
-// round.
-Span largest_error(const State& state) {
-  const auto all = evidence(state);
-  Span error = 0;
-  for (const Evidence& member : all) error = std::max(error, clock_error(member, all));
-  return error;
-}
-
-Span longest_pin(const State& state) {
-  Span longest = 0;
-  for (const auto& [key, entry] : state.steps) {
-    if (const auto* armed = std::get_if<Armed>(&entry.facts))
-      for (const Armed::Set& set : armed->sets) longest = std::max(longest, set.pin);
-  }
-  return longest;
-}
-
-// No pin is requested before this.
-Instant pins_from(const State& state, int stage) {
-  const auto all = evidence(state);
-  const Span error = largest_error(state);
-  const Span gap = error > 0 ? error + kMillisecond : 0;
-  Instant from = state.moment;
-  for (const Evidence& member : all) {
-    const Span own = clock_error(member, all);
-    if (member.raised) from = std::max(from, member.raise.raised.acknowledged + own + gap);
-    if (member.pinned && member.stage < stage)
-      from = std::max(from, member.pin.pinned.acknowledged + own + gap);
-  }
-  return from;
-}
-
-// No fence is lowered before this: an instant of the control device's clock, reached that long
-// after it heard of the last pin, which is no sooner than that long after the pin.
-Instant lower_from(const State& state) {
-  Instant heard = 0;
-  for (const auto& [key, entry] : state.steps)
-    if (key.act == Act::pin) heard = std::max(heard, entry.ended_at);
-  const Span error = largest_error(state);
-  return error > 0 ? heard + 4 * error + kMillisecond : heard;
-}
-
-Ask make_ask(const State& state, const StepKey& key, Instant now) {
-  const Plan& plan = state.plan;
-  Ask ask;
-  ask.key = key;
-  ask.attempt = state.steps.at(key).attempt;
-  ask.silence = kSilence;
-  ask.deadline = kPatientSilence;
-  const auto from_now = [&](Instant instant) { return std::max<Span>(0, instant - now); };
-  switch (key.act) {
-    case Act::before:
-    case Act::after:
-      ask.silence = ask.deadline = plan.hook_timeout + 5 * kSecond;
-      break;
-    case Act::arm:
-      ask.deadline = plan.now ? plan.deadline : from_now(state.moment) + plan.max_lateness;
-      break;
-    case Act::raise:
-      ask.at = state.moment - lead(plan);
-      for (const Member& member : plan.members)
-        if (member.fenced && member.agent == key.agent) ask.sets.push_back(member.name);
-      ask.silence = ask.deadline = from_now(ask.at) + longest_fence(plan) + 2 * kSecond;
-      break;
-    case Act::pin:
-      ask.at = pins_from(state, key.stage);
-      ask.sets = pin_stages(plan)[static_cast<std::size_t>(key.stage)];
-      ask.silence = ask.deadline =
-          from_now(ask.at) + longest_fence(plan) + 3 * longest_pin(state) + 2 * kSecond;
-      break;
-    case Act::lower:
-      ask.silence = ask.deadline = longest_fence(plan) + 2 * kSecond;
-      break;
-    case Act::commit:
-      ask.deadline = plan.deadline;  // volatile pins are copied out
-      break;
-    case Act::transfer:
-      ask.silence = plan.stall;
-      ask.deadline = from_now(state.began_at + plan.deadline);
-      break;
-    case Act::seal:
-      ask.deadline = plan.deadline;
-      break;
-    case Act::keep:
-    case Act::keep_manifest:
-    case Act::drop:
-    case Act::drop_transfer:
-      ask.deadline = 10 * kPatientSilence;
-      break;
-  }
-  return ask;
-}
-
-class Advance {
+class Advance : private Course {
  public:
   Advance(State& state, Effects& effects, const Input& input)
-      : state_(state), effects_(effects), now_(input.now), may_transfer_(input.may_transfer) {}
+      : Course(state, effects, input.now), may_transfer_(input.may_transfer) {}
 
   void operator()(const Begin&) {
     if (state_.phase != Phase::scheduled) return;
@@ -161,7 +44,7 @@ class Advance {
       return;
     }
     if (late_deadline()) return;
-    ask_again();
+    ask_again(may_transfer_);
     proceed();
   }
 
@@ -188,7 +71,7 @@ class Advance {
 
   void operator()(const Nudge&) {
     for (const StepKey& key : keys_with(StepState::Status::waiting)) record(Retimed{key, now_});
-    ask_again();
+    ask_again(may_transfer_);
     proceed();
   }
 
@@ -222,46 +105,13 @@ class Advance {
       default:
         break;
     }
-    for (const StepKey& key : keys_with(StepState::Status::asked))
-      effects_.asks.push_back(make_ask(state_, key, now_));
+    for (const StepKey& key : keys_with(StepState::Status::asked)) repeat(key);
     if (late_deadline()) return;
-    ask_again();
+    ask_again(may_transfer_);
     proceed();
   }
 
  private:
-  template <class Fact>
-  void record(Fact fact) {
-    effects_.records.push_back({now_, std::move(fact)});
-    fold(state_, effects_.records.back());
-  }
-
-  void enter(Phase phase) { record(Entered{phase}); }
-
-  void ask(const StepKey& key) {
-    const StepState* before = state_.find(key);
-    int attempt = 1;
-    if (before != nullptr) {
-      const bool answered = before->status == StepState::Status::done ||
-                            (before->failures > 0 && before->failure.reached);
-      attempt = before->attempt + (answered ? 1 : 0);
-    }
-    record(Asked{key, attempt});
-    effects_.asks.push_back(make_ask(state_, key, now_));
-  }
-
-  void let_go(const StepKey& key) {
-    if (state_.steps.at(key).status == StepState::Status::asked) effects_.let_go.push_back(key);
-    record(LetGo{key});
-  }
-
-  std::vector<StepKey> keys_with(StepState::Status status) const {
-    std::vector<StepKey> keys;
-    for (const auto& [key, entry] : state_.steps)
-      if (entry.status == status) keys.push_back(key);
-    return keys;
-  }
-
   bool moment_passed() const { return !state_.plan.now && now_ > state_.moment; }
 
   void miss() {
@@ -269,6 +119,17 @@ class Advance {
                   {"run-missed", "the moment passed before the run could begin",
                    state_.plan.service, "", true}});
     enter(Phase::missed);
+  }
+
+  bool late_deadline() {
+    if (state_.phase >= Phase::seal || state_.began_at == 0 ||
+        now_ < state_.began_at + state_.plan.deadline)
+      return false;
+    std::string what = "the run did not end within its deadline";
+    if (const std::string waited = waited_for(); !waited.empty())
+      what += "; it waited for " + waited;
+    turn(Phase::failed, {"deadline", what, state_.plan.service, "", true});
+    return true;
   }
 
   // The run cannot succeed any more: remove what it made, then end as `ending`.
@@ -286,31 +147,6 @@ class Advance {
       for (const std::string& agent : movers) ask({Act::drop_transfer, 0, agent});
     }
     proceed();
-  }
-
-  bool late_deadline() {
-    if (state_.phase >= Phase::seal || state_.began_at == 0 ||
-        now_ < state_.began_at + state_.plan.deadline)
-      return false;
-    std::string waited;
-    for (const auto& [key, entry] : state_.steps) {
-      if (entry.status != StepState::Status::asked && entry.status != StepState::Status::waiting)
-        continue;
-      waited += (waited.empty() ? "; it waited for " : ", ") + step_name(key) +
-                (key.agent.empty() ? "" : " of " + key.agent);
-      if (entry.failures > 0) waited += " (" + entry.failure.what + ")";
-    }
-    turn(Phase::failed, {"deadline", "the run did not end within its deadline" + waited,
-                         state_.plan.service, "", true});
-    return true;
-  }
-
-  void ask_again() {
-    for (const StepKey& key : keys_with(StepState::Status::waiting)) {
-      if (state_.steps.at(key).retry_at > now_) continue;
-      if (key.act == Act::transfer && !may_transfer_) continue;
-      ask(key);
-    }
   }
 
   void failed(const StepKey& key, const Failure& failure) {
@@ -336,27 +172,6 @@ class Advance {
     }
     record(StepFailed{key, failure, std::nullopt});
     turn(Phase::failed, failure);
-  }
-
-  // Every step of `act` (and stage) that was asked has ended well.
-  bool all_done(Act act, int stage = 0) const {
-    bool any = false;
-    for (const auto& [key, entry] : state_.steps) {
-      if (key.act != act || key.stage != stage) continue;
-      if (entry.status != StepState::Status::done) return false;
-      any = true;
-    }
-    return any;
-  }
-
-  // Every chore of these acts has had an answer of some kind.
-  bool tried_all(Act one, Act other) const {
-    for (const auto& [key, entry] : state_.steps) {
-      if ((key.act == one || key.act == other) && entry.status == StepState::Status::asked &&
-          entry.failures == 0)
-        return false;
-    }
-    return true;
   }
 
   // Goes as far as what is known allows.
@@ -572,10 +387,7 @@ class Advance {
     }
   }
 
-  State& state_;
-  Effects& effects_;
-  Instant now_;
-  bool may_transfer_;
+  const bool may_transfer_;
 };
 
 }  // namespace
@@ -600,35 +412,6 @@ std::optional<Instant> next_wake(const State& state) {
   for (const auto& [key, entry] : state.steps)
     if (entry.status == StepState::Status::waiting) at(entry.retry_at);
   return wake;
-}
-
-bool deserves_successor(const State& state) {
-  if (state.phase == Phase::missed) return state.plan.catch_up;
-  if (state.phase != Phase::failed || state.plan.attempt >= state.plan.attempts) return false;
-  const auto agents = agents_of(state.plan);
-  const bool committed = std::all_of(agents.begin(), agents.end(), [&](const std::string& agent) {
-    const StepState* entry = state.find({Act::commit, 0, agent});
-    const Committed* facts = entry == nullptr ? nullptr : std::get_if<Committed>(&entry->facts);
-    return facts != nullptr && facts->committed;
-  });
-  if (committed || !state.failure) return false;
-  // Arming had only until the moment; without one it may take the time it needs.
-  if (state.failure->code == "fence-too-long") return !state.plan.now;
-  return worth_another_run(*state.failure);
-}
-
-Plan successor(const State& ended, std::string run, Instant now) {
-  Plan plan = ended.plan;
-  plan.run = std::move(run);
-  plan.attempt += 1;
-  if (ended.phase == Phase::missed) {
-    plan.attempts += 1;  // the attempt that never began is not counted
-    plan.begin_at = now;
-  } else {
-    plan.begin_at = now + back_off(ended.plan.attempt, kRetryCap);
-  }
-  plan.now = true;
-  return plan;
 }
 
 }  // namespace lockstep::run

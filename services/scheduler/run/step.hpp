@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "ask.hpp"
 #include "state.hpp"
 
 namespace lockstep::run {
@@ -36,16 +37,6 @@ struct Input {
   std::variant<Begin, Tick, Answer, Refuse, Abort, Nudge, Superseded, Restarted> what;
 };
 
-// A request to an agent (or a hook of this host), to be sent after the records are durable.
-struct Ask {
-  StepKey key;
-  int attempt = 1;
-  std::vector<std::string> sets;  // of raise and pin: those named
-  Instant at = 0;                 // of raise and pin: when; 0: at once
-  Span silence = 0;               // nobody answers for this long: unreachable, or stalled
-  Span deadline = 0;              // the whole of it
-};
-
 struct Effects {
   std::vector<Record> records;
   std::vector<Ask> asks;
@@ -56,9 +47,5 @@ std::pair<State, Effects> step(State state, const Input& input);
 
 // When Tick is due next; nothing: only an answer or a user moves the run.
 std::optional<Instant> next_wake(const State& state);
-
-// Whether a run that has ended is followed by another with a new moment, and by which.
-bool deserves_successor(const State& state);
-Plan successor(const State& ended, std::string run, Instant now);
 
 }  // namespace lockstep::run

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "services/scheduler/run/certificate.hpp"
+#include "services/scheduler/run/successor.hpp"
 
 using namespace lockstep::run;
 
