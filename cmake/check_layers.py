@@ -14,11 +14,12 @@ JOURNAL = MESSAGE | {"common/journal", "common/os"}
 TRANSPORT = JOURNAL | {"common/transport"}
 CONFIG = TRANSPORT | {"common/config"}
 POLICY = SEAM | MESSAGE | {"common/config"}
-SERVICE = CONFIG | {"common/service"}
+SERVICE = CONFIG | {"common/service", "common/identity"}
 STREAM = SEAM | MESSAGE | {"common/os", "common/stream", "common/transport"}
 AGENT = SERVICE | SEAM | STREAM | {"common/components", "common/policy"}
 MAY = {
     "common/error": BASE,
+    "common/identity": set(),
     "common/os": CLOCK,
     "common/clock": CLOCK | {"common/os"},
     "common/component": SEAM | {"common/os"},
@@ -32,6 +33,7 @@ MAY = {
     "common/stream": STREAM,
     "services/scheduler/run": set(),
     "services/scheduler": SERVICE | {"common/policy", "common/component", "services/scheduler/run"},
+    "services/health-monitor": SERVICE | {"common/policy", "common/component"},
     "services/policy": SERVICE | {"common/policy", "common/component"},
     "services/cli": SERVICE | {"common/policy", "common/component"},
     "services/snapshot-agent": AGENT,
