@@ -37,7 +37,7 @@ class Disks:
         image, path = os.path.join(self.base, name + ".img"), os.path.join(self.base, name)
         with open(image, "wb") as handle:
             handle.truncate(size)
-        subprocess.run([*MKFS[kind], image], check=True)
+        subprocess.run([*MKFS[kind], image], check=True, capture_output=True)
         os.makedirs(path)
         subprocess.run(["mount", "-o", "loop" + ("," + options if options else ""), image, path], check=True)
         self.mounted.append(path)

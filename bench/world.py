@@ -1,0 +1,110 @@
+"""Where the benchmarks run: file systems on loop devices in memory, and sites of two clusters on them."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, "tests/process"))
+import harness  # noqa: E402
+
+PARTIES = ("policy", "scheduler")
+
+
+class Disk:
+    """One file system of its own, in memory; `close` gives the memory back."""
+
+    def __init__(self, world, name, kind, size=8 << 30, options="noatime"):
+        self.world, self.kind, self.options = world, kind, options
+        self.disks = harness.Disks()
+        self.path = self.disks.make(name, kind, size, options)
+        world.opened.append(self)
+
+    def sync(self):
+        subprocess.run(["sync", "-f", self.path], check=True)
+
+    def close(self):
+        if self in self.world.opened:
+            self.world.opened.remove(self)
+            self.disks.close()
+
+
+class World:
+    """All that has to be cleaned away, whatever happens."""
+
+    def __init__(self):
+        self.opened = []
+
+    def disk(self, name, kind, **more):
+        return Disk(self, name, kind, **more)
+
+    def site(self, north, south, curve=False):
+        site = BenchSite(self, north, south, curve)
+        return site.up()
+
+    def settle(self):
+        """Nothing that came before is still being written when a clock starts."""
+        for one in self.opened:
+            if isinstance(one, Disk):
+                one.sync()
+
+    def close(self):
+        for one in reversed(list(self.opened)):
+            one.close()
+
+
+class BenchSite(harness.Site):
+    """Without keys on ipc, or with keys (CURVE) over TCP on the loopback."""
+
+    def __init__(self, world, north, south, curve=False):  # pylint: disable=super-init-not-called
+        self.world = world
+        self.base = tempfile.mkdtemp(prefix="lockstep-bench-")
+        self.config = os.path.join(self.base, "lockstep.yaml")
+        self.north, self.south = os.path.join(self.base, "north"), os.path.join(self.base, "south")
+        for link, target in ((self.north, north.path), (self.south, south.path)):
+            os.makedirs(link)
+            subprocess.run(["mount", "--bind", target, link], check=True)
+        self.environment = dict(os.environ)
+        world.opened.append(self)
+        self.cli("init", self.base, "--local", *([] if curve else ["--without-keys"]), config=False)
+        if curve:
+            self.over_tcp()
+
+    def over_tcp(self):
+        """Every socket of the site at a TCP port of its own."""
+        with open(self.config, encoding="utf-8") as handle:
+            text = handle.read()
+        ports = iter(range(7600, 7700))
+        with open(self.config, "w", encoding="utf-8") as handle:
+            handle.write(re.sub(r'"?ipc://[^\s",}]+"?', lambda _: f'"tcp://127.0.0.1:{next(ports)}"', text))
+
+    def backup_of(self, service, path, component="files", more=""):
+        self.apply(f"service: {service}\nmode: push\nconsistency: bounded\nstall: 300s\nretention: {{last: 100}}\n"
+                   f"data_sets:\n  - {{name: data, component: {component}, path: {path}{more}}}\n", name=service)
+
+    def processes(self):
+        """The service processes: name -> pid."""
+        found = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as handle:
+                    words = handle.read().split(b"\0")
+            except OSError:
+                continue
+            if os.fsencode(self.config) in words and b"--name" in words:
+                found[words[words.index(b"--name") + 1].decode()] = int(pid)
+        return found
+
+    def peak_memory(self):
+        """Name -> VmHWM in KiB."""
+        peaks = {}
+        for name, pid in self.processes().items():
+            with open(f"/proc/{pid}/status", encoding="ascii") as handle:
+                peaks[name] = next(int(line.split()[1]) for line in handle if line.startswith("VmHWM"))
+        return peaks
+
+    def close(self):
+        if self in self.world.opened:
+            self.world.opened.remove(self)
+            super().close()
