@@ -16,7 +16,7 @@ CONFIG = TRANSPORT | {"common/config"}
 POLICY = SEAM | MESSAGE | {"common/config"}
 SERVICE = CONFIG | {"common/service", "common/identity"}
 STREAM = SEAM | MESSAGE | {"common/os", "common/stream", "common/transport"}
-AGENT = SERVICE | SEAM | STREAM | {"common/components", "common/policy"}
+AGENT = SERVICE | SEAM | STREAM | {"common/components", "common/policy", "common/signing"}
 MAY = {
     "common/error": BASE,
     "common/identity": set(),
@@ -29,13 +29,14 @@ MAY = {
     "common/transport": TRANSPORT,
     "common/config": CONFIG,
     "common/policy": POLICY,
+    "common/signing": BASE | {"common/os"},
     "common/service": SERVICE,
     "common/stream": STREAM,
     "services/scheduler/run": set(),
     "services/scheduler": SERVICE | {"common/policy", "common/component", "services/scheduler/run"},
     "services/health-monitor": SERVICE | {"common/policy", "common/component"},
     "services/policy": SERVICE | {"common/policy", "common/component"},
-    "services/cli": SERVICE | {"common/policy", "common/component"},
+    "services/cli": SERVICE | {"common/policy", "common/component", "common/signing"},
     "services/snapshot-agent": AGENT,
     "services/transfer-agent": AGENT,
 }

@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "common/signing/signing_key.hpp"
 #include "services/cli/files.hpp"
 #include "services/cli/key_files.hpp"
 #include "services/cli/output.hpp"
@@ -29,6 +32,16 @@ Result<std::vector<std::string>> make_keys(os::Disk& disk, const config::Site& s
     LOCKSTEP_CHECK(transport::write_key_files(disk, site.keys, name, transport::make_key_pair()));
     made.push_back(name);
   }
+  for (const auto& [cluster, facts] : site.clusters) {
+    for (const auto& agent : facts.agents) {
+      if (agent.role != transport::Role::transfer_agent) continue;
+      if (exists(disk, signing::signing_key_path(site.keys, agent.name))) continue;
+      LOCKSTEP_CHECK(signing::SigningKey::load_or_make(disk, site.keys, agent.name));
+      if (std::find(made.begin(), made.end(), agent.name) == made.end()) {
+        made.push_back(agent.name);
+      }
+    }
+  }
   return made;
 }
 
@@ -48,7 +61,7 @@ Result<int> run_keys_init(const Options& options) {
     print("every party has a key in " + site.keys);
   } else {
     print(fmt::format("made keys in {} for: {}", site.keys, fmt::join(made, ", ")));
-    print("a host needs every .pub, and the .key only of the parties that work there");
+    print("a host needs every .pub, and the .key and .sign only of the parties that work there");
   }
   return 0;
 }
@@ -57,7 +70,8 @@ Result<int> run_keys_init(const Options& options) {
 
 void add_keys(Registry& registry) {
   CLI::App* keys = registry.group("keys", "Keys of the site's parties");
-  CLI::App* init = registry.command("init", "Make a key pair for every party that has none",
+  CLI::App* init = registry.command("init", "Make what is missing: a key pair for every party, a signing key for every "
+                                    "transfer-agent",
                                     "lockstep keys init -c lockstep.yaml", keys);
   registry.on(init, [&registry] { return run_keys_init(registry.options()); });
 }

@@ -4,7 +4,7 @@
 #include <map>
 
 #include "common/message/bytes.hpp"
-#include "services/transfer-agent/files.hpp"
+#include "common/os/durable.hpp"
 #include "services/transfer-agent/removal.hpp"
 
 namespace lockstep::transfer {

@@ -48,7 +48,7 @@ Result<std::string> point_digest(const Body& record_sets) {
 }
 
 Result<Body> make_record(const std::string& run, const Body& seal, const std::vector<KeptSet>& sets,
-                         UtcNanos sealed_at, const SigningKey& key) {
+                         UtcNanos sealed_at, const signing::SigningKey& key) {
   Body kept = Body::array();
   for (const auto& set : sets) {
     kept.push_back({{"name", set.version.id.set},
@@ -88,7 +88,7 @@ std::vector<std::string> record_problems(const Body& record) {
   const Body& signature = record.at("signature");
   Body signed_part = record;
   signed_part.erase("signature");
-  if (!signature_holds(canonical(signed_part), signature.at("key").get<std::string>(),
+  if (!signing::signature_holds(canonical(signed_part), signature.at("key").get<std::string>(),
                        signature.at("value").get<std::string>())) {
     problems.push_back("the signature does not fit the record");
   }

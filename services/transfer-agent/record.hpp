@@ -8,7 +8,7 @@
 
 #include "common/component/data_set.hpp"
 #include "common/message/envelope.hpp"
-#include "services/transfer-agent/signing_key.hpp"
+#include "common/signing/signing_key.hpp"
 
 namespace lockstep::transfer {
 
@@ -26,7 +26,7 @@ struct KeptSet {
 // signed; text in it that is not UTF-8 is shown by the rule of docs/protocol.md.
 Result<message::Body> make_record(const std::string& run, const message::Body& seal,
                                   const std::vector<KeptSet>& sets, UtcNanos sealed_at,
-                                  const SigningKey& key);
+                                  const signing::SigningKey& key);
 
 // Keys sorted bytewise, no white space, UTF-8: what is signed, and what lies on disk.
 std::string canonical(const message::Body& record);

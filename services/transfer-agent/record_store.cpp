@@ -7,7 +7,7 @@
 
 #include "common/message/bytes.hpp"
 #include "common/os/failpoint.hpp"
-#include "services/transfer-agent/files.hpp"
+#include "common/os/durable.hpp"
 #include "services/transfer-agent/record.hpp"
 
 namespace lockstep::transfer {

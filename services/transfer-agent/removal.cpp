@@ -3,7 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "common/os/failpoint.hpp"
-#include "services/transfer-agent/files.hpp"
+#include "common/os/durable.hpp"
 #include "services/transfer-agent/guards.hpp"
 #include "services/transfer-agent/sets.hpp"
 
@@ -146,6 +146,11 @@ Result<Body> Remover::drop_run(const message::Envelope& envelope) {
   tasks_.wait(envelope.run);
   std::vector<component::DataSet> targets;
   for (const auto& set : envelope.body.at("sets")) {
+    // Whole or partial, and also where the journal's row of it is gone.
+    const std::string manifest =
+        agent_.manifest_path(service, set.at("name").get<std::string>(), envelope.run);
+    LOCKSTEP_CHECK(remove_durably(agent_.disk, manifest));
+    LOCKSTEP_CHECK(remove_durably(agent_.disk, manifest + ".part"));
     if (set.at("to").at("cluster") == agent_.cluster) {
       targets.push_back(data_set_of(service, set, End::to));
     }

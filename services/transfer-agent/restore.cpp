@@ -1,7 +1,7 @@
 #include "services/transfer-agent/restore.hpp"
 
 #include "common/message/bytes.hpp"
-#include "services/transfer-agent/files.hpp"
+#include "common/os/durable.hpp"
 
 namespace lockstep::transfer {
 

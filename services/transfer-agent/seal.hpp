@@ -15,7 +15,7 @@ namespace lockstep::transfer {
 class Sealer {
  public:
   Sealer(const Agent& agent, Book& book, const RecordStore& records, EpochKeeper& epochs,
-         const SigningKey& key)
+         const signing::SigningKey& key)
       : agent_(agent), book_(book), records_(records), epochs_(epochs), key_(key) {}
 
   // The body of point.seal.done: sealed, or refused for ever. Asked again it answers the same. The
@@ -38,7 +38,7 @@ class Sealer {
   Book& book_;
   const RecordStore& records_;
   EpochKeeper& epochs_;
-  const SigningKey& key_;
+  const signing::SigningKey& key_;
 };
 
 }  // namespace lockstep::transfer

@@ -1,6 +1,6 @@
 #include "services/transfer-agent/send_side.hpp"
 
-#include "services/transfer-agent/files.hpp"
+#include "common/os/durable.hpp"
 #include "services/transfer-agent/sets.hpp"
 
 namespace lockstep::transfer {

@@ -6,7 +6,7 @@
 #include "common/components/sqlite/sqlite.hpp"
 #include "common/transport/context.hpp"
 #include "common/transport/sockets.hpp"
-#include "services/transfer-agent/files.hpp"
+#include "common/os/durable.hpp"
 #include "services/transfer-agent/points.hpp"
 #include "services/transfer-agent/removal.hpp"
 #include "services/transfer-agent/restore.hpp"
@@ -39,7 +39,7 @@ stream::Wire make_wire(const std::shared_ptr<transport::Context>& context,
 class TransferAgent {
  public:
   TransferAgent(service::Surroundings& here, const config::Cluster& cluster,
-                const std::string& state, std::unique_ptr<EpochKeeper> epochs, SigningKey key)
+                const std::string& state, std::unique_ptr<EpochKeeper> epochs, signing::SigningKey key)
       : context_(transport::process_context()),
         agent_{here.name, cluster.name, cluster.root, cluster.lock, here.directory.me().registrar,
                here.disk, here.clock,   here.journal, components_},
@@ -91,7 +91,7 @@ class TransferAgent {
   component::Components components_;
   Agent agent_;
   std::unique_ptr<EpochKeeper> epochs_;
-  SigningKey key_;
+  signing::SigningKey key_;
   Book book_;
   RecordStore records_;
   Tasks tasks_;
@@ -172,7 +172,7 @@ Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
   LOCKSTEP_CHECK(make_directories(here.disk, state));
   LOCKSTEP_TRY(auto epochs, EpochKeeper::load(here.journal, service::first_epoch(here.site)));
   const std::string& keys = here.site.keys.empty() ? state : here.site.keys;
-  LOCKSTEP_TRY(auto key, SigningKey::load_or_make(here.disk, keys, here.name));
+  LOCKSTEP_TRY(auto key, signing::SigningKey::load_or_make(here.disk, keys, here.name));
   auto agent = std::make_shared<TransferAgent>(here, cluster->second, state, std::move(epochs),
                                                std::move(key));
   LOCKSTEP_CHECK(agent->recover());

@@ -140,7 +140,7 @@ class WithSite(unittest.TestCase):
         keys = os.path.join(self.base, "keys")
         for name in os.listdir(keys):
             mode = stat.S_IMODE(os.stat(os.path.join(keys, name)).st_mode)
-            self.assertEqual(mode & 0o077 if name.endswith(".key") else mode & 0o022, 0, name)
+            self.assertEqual(mode & 0o022 if name.endswith(".pub") else mode & 0o177, 0, name)
         for name in ("keys", "run", "var"):
             self.assertEqual(stat.S_IMODE(os.stat(os.path.join(self.base, name)).st_mode), 0o700, name)
         for name in ("north", "south", "hooks"):
@@ -148,6 +148,32 @@ class WithSite(unittest.TestCase):
         again = lockstep("init", self.base, "--local")
         self.assertEqual(again.returncode, 3)
         self.assertIn("[place-not-empty]", again.stderr)
+
+    def test_keys_init_makes_what_is_missing_and_replaces_nothing(self):
+        keys = os.path.join(self.base, "keys")
+        agents = [name for name in os.listdir(keys) if name.endswith(".sign")]
+        self.assertEqual(sorted(agents), ["north-transfer.sign", "south-transfer.sign"])
+
+        def contents():
+            out = {}
+            for name in os.listdir(keys):
+                with open(os.path.join(keys, name), "rb") as handle:
+                    out[name] = handle.read()
+            return out
+
+        before = contents()
+        os.unlink(os.path.join(keys, "south-transfer.sign"))
+        done = lockstep("keys", "init", "-c", self.config)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("south-transfer", done.stdout)
+        after = contents()
+        self.assertNotEqual(after.pop("south-transfer.sign"), before.pop("south-transfer.sign"))
+        self.assertEqual(after, before)
+        path = os.path.join(keys, "south-transfer.sign")
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+        read = subprocess.run(["openssl", "pkey", "-in", path, "-noout", "-text"], capture_output=True, text=True, check=True)
+        self.assertIn("ED25519", read.stdout.upper())
+        self.assertIn("every party has", lockstep("keys", "init", "-c", self.config).stdout)
 
     def test_init_names_the_clusters_and_refuses_names_that_cannot_be(self):
         base = os.path.join(self.base, "other")

@@ -6,7 +6,7 @@
 #include <fstream>
 #include <set>
 
-#include "services/transfer-agent/files.hpp"
+#include "common/os/durable.hpp"
 #include "services/transfer-agent/record_store.hpp"
 #include "tests/support/faulty_disk.hpp"
 #include "tests/support/lossy_disk.hpp"

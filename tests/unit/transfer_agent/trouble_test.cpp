@@ -70,6 +70,20 @@ TEST_CASE("the target's disk is full: no-space, nothing partial is left, and the
   CHECK(site.independent_problems(site.make_point({"files"})).empty());
 }
 
+TEST_CASE("drop removes a run's manifests, whole and partial, which no row of the journal names") {
+  TransferSite site;
+  site.start("south-transfer");
+  const std::string run = site.new_run();
+  const std::string directory = site.top + "/south/.lockstep/manifests/orders/files";
+  fs::create_directories(directory);
+  write_file(directory + "/" + run + ".manifest", "whole");
+  write_file(directory + "/" + run + ".manifest.part", "partial");
+  write_file(directory + "/" + site.new_run() + ".manifest.part", "of another run");
+  REQUIRE(site.drop("south-transfer", run, {"files"}));
+  CHECK(site.traces("south", run).empty());
+  CHECK_FALSE(fs::is_empty(directory));
+}
+
 TEST_CASE("who may not ask is refused, and a set of other clusters too") {
   TransferSite site;
   site.start("south-transfer");

@@ -1,11 +1,11 @@
-#include "services/transfer-agent/files.hpp"
+#include "common/os/durable.hpp"
 
 #include <fcntl.h>
 
 #include <algorithm>
 #include <cerrno>
 
-namespace lockstep::transfer {
+namespace lockstep::os {
 
 namespace {
 
@@ -124,4 +124,4 @@ Result<std::vector<std::string>> names_in(os::Disk& disk, const std::string& pat
   return names;
 }
 
-}  // namespace lockstep::transfer
+}  // namespace lockstep::os

@@ -1,4 +1,4 @@
-#include "services/transfer-agent/signing_key.hpp"
+#include "common/signing/signing_key.hpp"
 
 #include <openssl/bio.h>
 #include <openssl/evp.h>
@@ -8,9 +8,9 @@
 #include <optional>
 #include <vector>
 
-#include "services/transfer-agent/files.hpp"
+#include "common/os/durable.hpp"
 
-namespace lockstep::transfer {
+namespace lockstep::signing {
 
 namespace {
 
@@ -57,6 +57,10 @@ const unsigned char* raw(std::string_view text) {
 
 }  // namespace
 
+std::string signing_key_path(const std::string& directory, const std::string& name) {
+  return directory + "/" + name + ".sign";
+}
+
 struct SigningKey::Impl {
   Key key;
 };
@@ -74,7 +78,7 @@ Result<SigningKey> SigningKey::make() {
 
 Result<SigningKey> SigningKey::load_or_make(os::Disk& disk, const std::string& directory,
                                             const std::string& name) {
-  const std::string path = directory + "/" + name + ".sign";
+  const std::string path = signing_key_path(directory, name);
   if (auto there = disk.stat_at(os::kCwd, path); !there) {
     LOCKSTEP_TRY(auto made, make());
     const Memory memory(BIO_new(BIO_s_mem()));
@@ -134,4 +138,4 @@ bool signature_holds(std::string_view message, const std::string& public_hex,
                           message.size()) == 1;
 }
 
-}  // namespace lockstep::transfer
+}  // namespace lockstep::signing

@@ -1,4 +1,4 @@
-#include "services/transfer-agent/signing_key.hpp"
+#include "common/signing/signing_key.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -10,7 +10,7 @@
 #include "tests/support/scratch.hpp"
 
 using namespace lockstep;
-using transfer::SigningKey;
+using signing::SigningKey;
 
 TEST_CASE("a signature holds for its message and its key, and for nothing else") {
   auto key = SigningKey::make();
@@ -20,11 +20,11 @@ TEST_CASE("a signature holds for its message and its key, and for nothing else")
   auto signature = key->sign("a message");
   REQUIRE(signature);
   CHECK(signature->size() == 128);
-  CHECK(transfer::signature_holds("a message", key->public_hex(), *signature));
-  CHECK_FALSE(transfer::signature_holds("a massage", key->public_hex(), *signature));
-  CHECK_FALSE(transfer::signature_holds("a message", other->public_hex(), *signature));
-  CHECK_FALSE(transfer::signature_holds("a message", "", *signature));
-  CHECK_FALSE(transfer::signature_holds("a message", key->public_hex(), "zz"));
+  CHECK(signing::signature_holds("a message", key->public_hex(), *signature));
+  CHECK_FALSE(signing::signature_holds("a massage", key->public_hex(), *signature));
+  CHECK_FALSE(signing::signature_holds("a message", other->public_hex(), *signature));
+  CHECK_FALSE(signing::signature_holds("a message", "", *signature));
+  CHECK_FALSE(signing::signature_holds("a message", key->public_hex(), "zz"));
 }
 
 TEST_CASE("the key is made once, private, and the same ever after") {

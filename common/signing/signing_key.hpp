@@ -13,7 +13,9 @@
 #include "common/error/error.hpp"
 #include "common/os/disk.hpp"
 
-namespace lockstep::transfer {
+namespace lockstep::signing {
+
+std::string signing_key_path(const std::string& directory, const std::string& name);
 
 class SigningKey {
  public:
@@ -40,4 +42,4 @@ class SigningKey {
 bool signature_holds(std::string_view message, const std::string& public_hex,
                      const std::string& signature_hex);
 
-}  // namespace lockstep::transfer
+}  // namespace lockstep::signing

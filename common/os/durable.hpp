@@ -10,7 +10,7 @@
 #include "common/error/error.hpp"
 #include "common/os/disk.hpp"
 
-namespace lockstep::transfer {
+namespace lockstep::os {
 
 // mkdir -p with mode 0700; each directory made is synced into its parent. Errors: target-write,
 // permission, no-space.
@@ -30,4 +30,4 @@ Result<std::string> read_file(os::Disk& disk, const std::string& path, std::uint
 // The names in a directory, sorted; none where it is not there. Error: source-read.
 Result<std::vector<std::string>> names_in(os::Disk& disk, const std::string& path);
 
-}  // namespace lockstep::transfer
+}  // namespace lockstep::os
