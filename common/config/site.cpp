@@ -223,8 +223,7 @@ class SiteReader {
     if (!agents) return;
     int snapshot_agents = 0;
     int transfer_agents = 0;
-    int registrars = 0;
-    bool stated = false;
+    bool registrar_denied = false;
     for (const auto& [name, entry] : agents->entries()) {
       auto map = entry.map();
       if (!map) continue;
@@ -240,25 +239,28 @@ class SiteReader {
       if (moves) {
         agent.bulk = endpoint(*map, "bulk", "where packs arrive");
         if (const auto registrar = map->find("registrar")) {
-          agent.registrar = registrar->boolean().value_or(false);
-          stated = true;
+          registrar_denied = !registrar->boolean().value_or(true);
         }
       }
       map->finish();
       (moves ? transfer_agents : snapshot_agents)++;
-      registrars += agent.registrar ? 1 : 0;
       cluster.agents.push_back(std::move(agent));
     }
     if (snapshot_agents == 0 || transfer_agents == 0) {
       value.problem(ErrorCode::config_bad_value,
                     "expected at least one snapshot-agent and one transfer-agent");
-    } else if (transfer_agents == 1 && !stated) {
-      for (auto& agent : cluster.agents) agent.registrar = agent.role == Role::transfer_agent;
-    } else if (registrars != 1) {
+    } else if (transfer_agents > 1) {
       value.problem(ErrorCode::config_bad_value,
-                    "expected exactly one transfer-agent with `registrar: true`, found " +
-                        std::to_string(registrars));
+                    "this version moves data by one transfer-agent a cluster, found " +
+                        std::to_string(transfer_agents) +
+                        "; keep the one at the host that can read what is pinned (on the "
+                        "secondary: where points are kept)");
+    } else if (registrar_denied) {
+      value.problem(ErrorCode::config_bad_value,
+                    "the cluster's only transfer-agent is its registrar: leave `registrar` out, "
+                    "or write `registrar: true`");
     }
+    for (auto& agent : cluster.agents) agent.registrar = agent.role == Role::transfer_agent;
   }
 
   // Parties that run no service here: their keys may ask.

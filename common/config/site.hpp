@@ -18,7 +18,7 @@ struct Agent {
   std::string endpoint;  // control
   std::string bulk;      // transfer-agents only
   std::string events;
-  bool registrar = false;  // exactly one transfer-agent of each cluster
+  bool registrar = false;  // the transfer-agent: this version takes one a cluster
 };
 
 struct Cluster {

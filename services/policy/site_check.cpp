@@ -37,6 +37,29 @@ void check_agent(const config::Cluster& cluster, Role role, const std::string& n
   }
 }
 
+std::string host_of(const config::Agent& agent) {
+  if (agent.endpoint.starts_with("ipc://")) return "this host";
+  const auto start = agent.endpoint.find("//") + 2;
+  return agent.endpoint.substr(start, agent.endpoint.rfind(':') - start);
+}
+
+// The transfer-agent opens what the snapshot-agent pinned by its path.
+void check_hosts(const config::Cluster& cluster, const std::string& named, const std::string& where,
+                 std::vector<Finding>& findings) {
+  if (named.empty() && agents_of(cluster, Role::snapshot_agent).size() > 1) return;  // told before
+  const config::Agent* pins = nullptr;
+  const config::Agent* moves = nullptr;
+  for (const auto& agent : cluster.agents) {
+    if (agent.role == Role::transfer_agent) moves = &agent;
+    if (agent.role == Role::snapshot_agent && (named.empty() || agent.name == named)) pins = &agent;
+  }
+  if (pins == nullptr || moves == nullptr || host_of(*pins) == host_of(*moves)) return;
+  findings.push_back({true, where,
+                      "`" + pins->name + "` pins at " + host_of(*pins) + ", `" + moves->name +
+                          "` sends from " + host_of(*moves),
+                      "the file system must be mounted at the same path at both hosts"});
+}
+
 void check_agents(const policy::Policy& policy, const config::Site& site,
                   std::vector<Finding>& findings) {
   const std::string primary = policy.primary.empty() ? layout_of(site).primary : policy.primary;
@@ -46,6 +69,7 @@ void check_agents(const policy::Policy& policy, const config::Site& site,
       const std::string at = "data_sets[" + std::to_string(i) + "]";
       if (name == primary) {
         check_agent(cluster, Role::snapshot_agent, set.agent, at + ".agent", findings);
+        check_hosts(cluster, set.agent, at + ".agent", findings);
       } else {
         check_agent(cluster, Role::transfer_agent, set.to.agent, at + ".to.agent", findings);
       }

@@ -170,6 +170,11 @@ TEST_CASE("the agents that a policy names belong to the site") {
       parsed(yaml_of("orders", "/data/orders, agent: north-files, to: {agent: south-transfer}")),
       {}, site());
   CHECK(right.findings.empty());
+  const auto far =
+      judge(parsed(yaml_of("orders", "/data/orders, agent: north-databases")), {}, site());
+  REQUIRE(far.findings.size() == 1);
+  CHECK(far.findings[0].warning);
+  CHECK(far.findings[0].what.find("192.0.2.11") != std::string::npos);
   const auto role = judge(
       parsed(yaml_of("orders", "/data/orders, agent: north-files, to: {agent: south-snapshot}")),
       {}, site());
