@@ -70,9 +70,11 @@ Result<int> run_keys_init(const Options& options) {
 
 void add_keys(Registry& registry) {
   CLI::App* keys = registry.group("keys", "Keys of the site's parties");
-  CLI::App* init = registry.command("init", "Make what is missing: a key pair for every party, a signing key for every "
-                                    "transfer-agent",
-                                    "lockstep keys init -c lockstep.yaml", keys);
+  CLI::App* init =
+      registry.command("init",
+                       "Make what is missing: a key pair for every party, a signing key for every "
+                       "transfer-agent",
+                       "lockstep keys init -c lockstep.yaml", keys);
   registry.on(init, [&registry] { return run_keys_init(registry.options()); });
 }
 

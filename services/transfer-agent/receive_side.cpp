@@ -1,7 +1,7 @@
 #include "services/transfer-agent/receive_side.hpp"
 
-#include "common/stream/receive.hpp"
 #include "common/os/durable.hpp"
+#include "common/stream/receive.hpp"
 #include "services/transfer-agent/sets.hpp"
 
 namespace lockstep::transfer {

@@ -89,7 +89,7 @@ std::vector<std::string> record_problems(const Body& record) {
   Body signed_part = record;
   signed_part.erase("signature");
   if (!signing::signature_holds(canonical(signed_part), signature.at("key").get<std::string>(),
-                       signature.at("value").get<std::string>())) {
+                                signature.at("value").get<std::string>())) {
     problems.push_back("the signature does not fit the record");
   }
   const auto digest = point_digest(record.at("sets"));

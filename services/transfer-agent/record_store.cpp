@@ -6,8 +6,8 @@
 #include <cerrno>
 
 #include "common/message/bytes.hpp"
-#include "common/os/failpoint.hpp"
 #include "common/os/durable.hpp"
+#include "common/os/failpoint.hpp"
 #include "services/transfer-agent/record.hpp"
 
 namespace lockstep::transfer {

@@ -2,8 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
-#include "common/os/failpoint.hpp"
 #include "common/os/durable.hpp"
+#include "common/os/failpoint.hpp"
 #include "services/transfer-agent/guards.hpp"
 #include "services/transfer-agent/sets.hpp"
 

@@ -4,9 +4,9 @@
 
 #include "common/components/files/files.hpp"
 #include "common/components/sqlite/sqlite.hpp"
+#include "common/os/durable.hpp"
 #include "common/transport/context.hpp"
 #include "common/transport/sockets.hpp"
-#include "common/os/durable.hpp"
 #include "services/transfer-agent/points.hpp"
 #include "services/transfer-agent/removal.hpp"
 #include "services/transfer-agent/restore.hpp"
@@ -39,7 +39,8 @@ stream::Wire make_wire(const std::shared_ptr<transport::Context>& context,
 class TransferAgent {
  public:
   TransferAgent(service::Surroundings& here, const config::Cluster& cluster,
-                const std::string& state, std::unique_ptr<EpochKeeper> epochs, signing::SigningKey key)
+                const std::string& state, std::unique_ptr<EpochKeeper> epochs,
+                signing::SigningKey key)
       : context_(transport::process_context()),
         agent_{here.name, cluster.name, cluster.root, cluster.lock, here.directory.me().registrar,
                here.disk, here.clock,   here.journal, components_},
