@@ -22,6 +22,9 @@
 namespace SQLite {
 class Database;
 }
+namespace lockstep::os {
+class Disk;
+}
 
 namespace lockstep::journal {
 
@@ -85,6 +88,10 @@ struct OpenOptions {
   std::uint32_t application_id = 0x4c534a31;  // "LSJ1"
   Migrations migrations;                      // the service's own tables
   std::size_t keep_events = 100000;
+  // Where the file lies on another disk than the kernel's: that disk, which outlives the journal,
+  // and the name of the registered VFS by which SQLite reaches it.
+  os::Disk* disk = nullptr;
+  std::string vfs;
 };
 
 // quick_check first; a corrupt file is set aside (renamed *.corrupt-<time>) and the error is

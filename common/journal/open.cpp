@@ -145,7 +145,8 @@ Result<void> migrate(SQLite::Database& database, const OpenOptions& options, con
 
 Result<std::unique_ptr<Journal>> open_connection(const OpenOptions& options, const Clock& clock) {
   const int flags = SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE;
-  auto database = std::make_unique<SQLite::Database>(options.path, flags, kBusyMilliseconds);
+  auto database =
+      std::make_unique<SQLite::Database>(options.path, flags, kBusyMilliseconds, options.vfs);
   LOCKSTEP_CHECK(configure(*database, options));
   LOCKSTEP_CHECK(check_owner(*database, options));
   LOCKSTEP_CHECK(check_integrity(*database, options.path));
@@ -170,11 +171,12 @@ Result<std::unique_ptr<Journal>> try_open(const OpenOptions& options, const Cloc
 }  // namespace
 
 Result<std::unique_ptr<Journal>> open(const OpenOptions& options, const Clock& clock) {
-  const auto disk = os::make_kernel_disk();
-  LOCKSTEP_CHECK(make_if_missing(*disk, options.path));
+  const auto kernel = os::make_kernel_disk();
+  os::Disk& disk = options.disk != nullptr ? *options.disk : *kernel;
+  LOCKSTEP_CHECK(make_if_missing(disk, options.path));
   auto opened = try_open(options, clock);
   if (!opened && opened.error().code == ErrorCode::journal_corrupt) {
-    return set_aside(*disk, clock, options.path, opened.error());
+    return set_aside(disk, clock, options.path, opened.error());
   }
   return opened;
 }

@@ -74,13 +74,16 @@ class Receiver {
       else
         refused("the journal's row is of another transfer or version");
     }
-    if (state_.boot_id != boot_id_) state_.applied = state_.durable;
+    const bool power_lost = state_.boot_id != boot_id_;
     state_.transfer = job_.transfer;
     state_.boot_id = boot_id_;
-    if (!state_.sealing || state_.complete) return {};
-    // A crash between seal and its record: the version is there, and its manifest, or neither.
-    LOCKSTEP_TRY(const auto version, job_.find_sealed());
-    if (version) LOCKSTEP_CHECK(publish_after_crash());
+    if (state_.sealing && !state_.complete) {
+      // A crash between seal and its record: the version is there, and its manifest, or neither.
+      LOCKSTEP_TRY(const auto version, job_.find_sealed());
+      if (version) LOCKSTEP_CHECK(publish_after_crash());
+    }
+    // What is sealed is durable, however long ago the last checkpoint was.
+    if (power_lost && !state_.complete) state_.applied = state_.durable;
     return {};
   }
 

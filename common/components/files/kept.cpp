@@ -180,8 +180,10 @@ Result<void> Kept::collect() {
     });
   };
   LOCKSTEP_TRY(const std::vector<std::string> trees, names_in(trees_));
+  bool removed = false;
   for (const std::string& name : trees) {
     if (needed.contains(name) || claimed(name)) continue;
+    removed = true;
     std::string dying = name;
     if (!name.starts_with(kDying)) {
       // Under another name first: a half-removed tree never stands where a whole one did.
@@ -191,7 +193,8 @@ Result<void> Kept::collect() {
     }
     LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, trees_ + "/" + dying));
   }
-  return {};
+  // Its caller forgets the version now: a tree that came back with the power would be nobody's.
+  return removed ? sync_directory(disk_, trees_) : Result<void>{};
 }
 
 Result<std::string> identity_of(os::Disk& disk, int root, const std::string& form,

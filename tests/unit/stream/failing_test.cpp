@@ -112,7 +112,7 @@ long peak_of(std::uint64_t files) {
   const Scratch scratch("/dev/shm");
   Peers peers(scratch.path());
   const std::string run = kFirst;
-  Wired wired(peers, "ipc://" + peers.top + "/bulk",
+  Wired wired(*peers.clock, "ipc://" + peers.top + "/bulk",
               peers.opening(stream::Opening::Kind::push, run));
   Endless source(files);
   FileLog log(peers.log(run));
@@ -150,7 +150,7 @@ TEST_CASE("a read error in the middle of a file is the source's, on both sides")
   faulty.fail_read("large", 5'000'000);
   const auto source = broken->sources()->open(peers.pinned(kFirst));
   REQUIRE(source.has_value());
-  Wired wired(peers, "ipc://" + peers.top + "/bulk",
+  Wired wired(*peers.clock, "ipc://" + peers.top + "/bulk",
               peers.opening(stream::Opening::Kind::push, kFirst));
   FileLog log(peers.log(kFirst));
   auto sending = std::async(std::launch::async, [&] {

@@ -446,7 +446,7 @@ TEST_CASE("a bulk socket survives what strangers send it") {
   write(peers.top + "/north/data/file", "content");
   const std::string endpoint = "ipc://" + peers.top + "/bulk";
   REQUIRE(peers.pin(kRun));
-  Wired wired(peers, endpoint, peers.opening(Opening::Kind::push, kRun));
+  Wired wired(*peers.clock, endpoint, peers.opening(Opening::Kind::push, kRun));
   void* stranger = zmq_socket(wired.context.raw, ZMQ_DEALER);
   REQUIRE(zmq_connect(stranger, endpoint.c_str()) == 0);
   Random random(1);

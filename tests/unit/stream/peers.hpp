@@ -20,6 +20,7 @@
 #include "common/stream/bulk.hpp"
 #include "common/stream/receive.hpp"
 #include "common/stream/send.hpp"
+#include "tests/support/wired.hpp"
 
 namespace lockstep::test {
 
@@ -168,36 +169,6 @@ struct Peers {
   std::unique_ptr<component::Component> component;
 };
 
-struct ZmqContext {
-  void* raw = zmq_ctx_new();
-  ~ZmqContext() { zmq_ctx_term(raw); }
-};
-
-// The links of both ends over a bulk socket: one dials, the other is dialled.
-class Wired {
- public:
-  Wired(const Peers& peers, const std::string& endpoint, const stream::Opening& opening) {
-    wire.context = context.raw;
-    wire.ping = milliseconds(200);
-    wire.silence = seconds(2);
-    auto made = stream::make_bulk_server(
-        wire, endpoint, *peers.clock,
-        [this](std::unique_ptr<stream::Arrival> arrival) { served_.set_value(arrival->accept()); });
-    server = std::move(made).value();
-    dialled = stream::make_dial(wire, endpoint, "", opening, *peers.clock);
-  }
-  // Waits until the other side has dialled.
-  std::unique_ptr<stream::Link> served() { return served_.get_future().get(); }
-
-  ZmqContext context;
-  stream::Wire wire;
-  std::unique_ptr<stream::BulkServer> server;
-  std::unique_ptr<stream::Link> dialled;
-
- private:
-  std::promise<std::unique_ptr<stream::Link>> served_;
-};
-
 struct Carried {
   Result<stream::SendOutcome> sent;
   Result<stream::ReceiveOutcome> received;
@@ -208,7 +179,7 @@ inline Carried carry(
     Peers& peers, const std::string& run, const std::string& base,
     stream::Opening::Kind kind = stream::Opening::Kind::push,
     const std::function<void(stream::SendJob&, stream::ReceiveJob&)>& adjust = {}) {
-  Wired wired(peers, "ipc://" + peers.top + "/bulk", peers.opening(kind, run));
+  Wired wired(*peers.clock, "ipc://" + peers.top + "/bulk", peers.opening(kind, run));
   FileLog log(peers.log(run));
   stream::SendJob out = peers.send_job(run, base);
   stream::ReceiveJob in = peers.receive_job(run, base, log);

@@ -13,6 +13,7 @@
 #include "common/components/sqlite/sqlite.hpp"
 #include "common/message/uuid.hpp"
 #include "common/service/service.hpp"
+#include "tests/support/transfer_bodies.hpp"
 
 namespace lockstep::test {
 
@@ -42,44 +43,6 @@ clusters:
       south-snapshot: {role: snapshot-agent, endpoint: "ipc://run/ss", events: "ipc://run/ss-e"}
       south-transfer: {role: transfer-agent, endpoint: "ipc://run/st", bulk: "ipc://run/st-b", events: "ipc://run/st-e"}
 )";
-
-Body side(const std::string& cluster, const std::string& kind, const std::string& location) {
-  return {{"cluster", cluster},
-          {"component", kind},
-          {"location", location},
-          {"options", Body::object()}};
-}
-
-Body policy() {
-  const Body place{{"location", "/srv/orders"}, {"options", Body::object()}};
-  const Body data_set{
-      {"name", "files"},
-      {"component", "files"},
-      {"place", place},
-      {"agent", ""},
-      {"to", {{"component", ""}, {"place", place}, {"agent", ""}}},
-      {"fence", {{"kind", "none"}, {"hook", ""}, {"cgroup", ""}, {"timeout_ns", 5000000000}}},
-      {"refers_to", Body::array()},
-      {"exclude", Body::array()},
-      {"allow_writer_stall", false}};
-  return {
-      {"service", "orders"},
-      {"primary", "north"},
-      {"mode", "push"},
-      {"consistency", "bounded"},
-      {"max_skew_ns", 60000000000},
-      {"max_lateness_ns", 60000000000},
-      {"rpo_ns", 0},
-      {"stall_ns", 20000000000},
-      {"deadline_ns", 0},
-      {"attempts", 1},
-      {"max_pending", 1},
-      {"bandwidth", 0},
-      {"compress", true},
-      {"schedule", {{"cron", ""}, {"zone", "UTC"}, {"moments", Body::array()}, {"missed", "skip"}}},
-      {"data_sets", Body::array({data_set})},
-      {"retention", {{"last", 1}, {"hourly", 0}, {"daily", 0}, {"weekly", 0}, {"monthly", 0}}}};
-}
 
 std::vector<std::string> names_of(const Body& transferred) {
   std::vector<std::string> names;
@@ -188,14 +151,7 @@ std::string TransferSite::new_run() const { return message::make_uuid7(clock->ut
 Body TransferSite::set(const std::string& name) const {
   const std::string kind = name == "ledger" ? "sqlite" : "files";
   const std::string file = name == "ledger" ? "/ledger.db" : "/" + name;
-  return {{"name", name},
-          {"agent", "north-snapshot"},
-          {"from", side("north", kind, north(file))},
-          {"to", side("south", kind, top + "/south/orders" + file)},
-          {"fence", {{"kind", "none"}, {"hook", ""}, {"cgroup", ""}, {"timeout_ns", 60000000000}}},
-          {"refers_to", Body::array()},
-          {"exclude", Body::array()},
-          {"allow_writer_stall", false}};
+  return set_body(name, kind, north(file), top + "/south/orders" + file);
 }
 
 void TransferSite::pin(const std::string& run, const std::string& name) {
@@ -248,72 +204,15 @@ Result<Body> TransferSite::transfer(const std::string& run, const std::vector<st
   }
   return call(push ? "north-transfer" : "south-transfer",
               push ? "instruction.push" : "instruction.pull", run, "transfer",
-              {{"service", "orders"},
-               {"moment", to_rfc3339(clock->utc())},
-               {"policy_version", 1},
-               {"peer", push ? "south-transfer" : "north-transfer"},
-               {"bandwidth", bandwidth},
-               {"compress", true},
-               {"stall_ns", stall.count},
-               {"sets", list}},
+              instruction_body(clock->utc(), push ? "south-transfer" : "north-transfer", bandwidth,
+                               stall, list),
               attempt);
 }
 
 Body TransferSite::seal_body(const std::string& run, const Body& transferred) const {
-  const UtcNanos now = clock->utc();
-  const std::string moment = to_rfc3339(now);
-  Body sets = Body::array();
-  Body certified = Body::array();
-  for (const auto& one : transferred.at("sets")) {
-    Body to_seal = set(one.at("name"));
-    for (const char* key : {"root", "entries", "bytes"}) to_seal[key] = one.at(key);
-    const auto end = [&](const char* key) {
-      Body out = to_seal.at(key);
-      out.erase("options");
-      return out;
-    };
-    certified.push_back({{"name", one.at("name")},
-                         {"agent", "north-snapshot"},
-                         {"from", end("from")},
-                         {"to", end("to")},
-                         {"pinned", {{"requested", moment}, {"acknowledged", moment}}},
-                         {"one_instant", true},
-                         {"durable", true},
-                         {"method", "test"},
-                         {"stage", 0},
-                         {"fence", nullptr},
-                         {"clock", {{"boot_id", ""}, {"synchronised", false}, {"error_ns", 0}}},
-                         {"refers_to", Body::array()},
-                         {"base", one.contains("base") ? one.at("base") : Body()},
-                         {"root", one.at("root")},
-                         {"entries", one.at("entries")},
-                         {"bytes", one.at("bytes")},
-                         {"bytes_sent", one.at("bytes_sent")},
-                         {"bytes_resent", one.at("bytes_resent")},
-                         {"proof", "received"},
-                         {"caveats", one.at("caveats")}});
-    sets.push_back(std::move(to_seal));
-  }
-  const Body certificate{{"service", "orders"},
-                         {"run", run},
-                         {"attempt", 1},
-                         {"moment", moment},
-                         {"mode", "push"},
-                         {"consistency", "bounded"},
-                         {"primary", "north"},
-                         {"secondary", "south"},
-                         {"policy_version", 1},
-                         {"epoch", {{"number", epoch.number}, {"promotion", epoch.promotion}}},
-                         {"program", "test"},
-                         {"max_skew_ns", 60000000000},
-                         {"skew_ns", 0},
-                         {"lateness_ns", 0},
-                         {"promises", "nothing"},
-                         {"does_not_promise", "anything"},
-                         {"sets", certified}};
-  return {{"service", "orders"}, {"moment", moment},   {"mode", "push"},
-          {"policy_version", 1}, {"policy", policy()}, {"certificate", certificate},
-          {"sets", sets}};
+  std::vector<Body> sets;
+  for (const auto& one : transferred.at("sets")) sets.push_back(set(one.at("name")));
+  return test::seal_body(run, epoch, clock->utc(), sets, transferred);
 }
 
 Result<Body> TransferSite::seal(const std::string& run, const Body& transferred, int attempt) {
