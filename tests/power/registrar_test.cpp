@@ -9,8 +9,8 @@
 #include <future>
 #include <thread>
 
+#include "common/os/durable.hpp"
 #include "common/stream/manifest.hpp"
-#include "services/transfer-agent/files.hpp"
 #include "services/transfer-agent/receive_side.hpp"
 #include "services/transfer-agent/removal.hpp"
 #include "services/transfer-agent/seal.hpp"
@@ -43,7 +43,7 @@ class South {
  public:
   static Result<std::unique_ptr<South>> start(LosingDisk& place, const DiskVfs& vfs, int boot) {
     auto south = std::unique_ptr<South>(new South(place, boot));
-    LOCKSTEP_CHECK(make_directories(*place.disk, place.top() + "/state/components"));
+    LOCKSTEP_CHECK(os::make_directories(*place.disk, place.top() + "/state/components"));
     journal::OpenOptions options;
     options.path = place.top() + "/state/journal.db";
     options.source = "south-transfer";
@@ -53,7 +53,8 @@ class South {
     LOCKSTEP_TRY(south->journal_, journal::open(options, south->clock_));
     south->components_.add(files::make_files(south->surroundings_));
     LOCKSTEP_TRY(south->epochs_, EpochKeeper::load(*south->journal_, kEpoch));
-    LOCKSTEP_TRY(auto key, SigningKey::load_or_make(*place.disk, place.top() + "/state", "south"));
+    LOCKSTEP_TRY(auto key,
+                 signing::SigningKey::load_or_make(*place.disk, place.top() + "/state", "south"));
     south->parts_.emplace(*south, std::move(key));
     LOCKSTEP_CHECK(south->parts_->sealer.recover());
     LOCKSTEP_CHECK(south->parts_->remover.recover());
@@ -180,7 +181,7 @@ class South {
   South(LosingDisk& place, int boot) : place_(place), clock_("boot-" + std::to_string(boot)) {}
 
   struct Parts {
-    Parts(South& south, SigningKey made)
+    Parts(South& south, signing::SigningKey made)
         : agent{"south-transfer",
                 "south",
                 south.place_.top() + "/south",
@@ -196,7 +197,7 @@ class South {
           sealer(agent, book, records, *south.epochs_, key),
           remover(agent, book, records, *south.epochs_, tasks) {}
     Agent agent;
-    SigningKey key;
+    signing::SigningKey key;
     Book book;
     RecordStore records;
     Tasks tasks;
