@@ -37,6 +37,7 @@ MAY = {
     "services/health-monitor": SERVICE | {"common/policy", "common/component"},
     "services/policy": SERVICE | {"common/policy", "common/component"},
     "services/cli": SERVICE | {"common/policy", "common/component", "common/signing"},
+    "services/gateway": SERVICE,
     "services/snapshot-agent": AGENT,
     "services/transfer-agent": AGENT,
 }

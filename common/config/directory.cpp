@@ -48,7 +48,11 @@ Result<Directory> Site::directory(const std::string& self) const {
     }
   }
   for (const auto& user : users) add(out, person(user, Role::user));
-  for (const auto& subscriber : subscribers) add(out, person(subscriber, Role::subscriber));
+  for (const auto& subscriber : subscribers) {
+    const auto* own = out.find(self);
+    const bool outsider = gateway && own != nullptr && own->role != Role::gateway;
+    if (!outsider || own->role == Role::user) add(out, person(subscriber, Role::subscriber));
+  }
 
   if (!out.parties.contains(self)) {
     return make_error(ErrorCode::not_found, "no party of this site is named `" + self + "`", file,

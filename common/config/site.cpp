@@ -1,5 +1,7 @@
 #include "common/config/site.hpp"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <set>
@@ -158,10 +160,53 @@ class SiteReader {
       claim(name, *entry);
       ControlService service{name, endpoint(*map, "endpoint", "where it is asked"),
                              endpoint(*map, "events", "where it publishes")};
+      if (service.name == "gateway") read_gateway(*map);
       map->finish();
       site_.control.push_back(std::move(service));
     }
     control->finish();
+  }
+
+  void read_gateway(Map& map) {
+    Gateway gateway;
+    gateway.feed = endpoint(map, "feed", "where outsiders subscribe to events");
+    if (const auto keep = map.find("keep")) {
+      gateway.keep = keep->integer(1000, 10'000'000).value_or(gateway.keep);
+    }
+    gateway.token_file = absolute(map.find("token_file"));
+    if (const auto http = map.find("http")) {
+      gateway.http = host_and_port(*http);
+      if (!gateway.http.empty() && gateway.token_file.empty() && !is_loopback(gateway.http)) {
+        http->problem(ErrorCode::config_bad_value,
+                      "`" + gateway.http + "` can be reached from other hosts",
+                      "name a `token_file`, or listen on 127.0.0.1");
+      }
+    }
+    site_.gateway = std::move(gateway);
+  }
+
+  static bool is_loopback(const std::string& address) {
+    return address.starts_with("127.") || address.starts_with("[::1]:");
+  }
+
+  // An address, not a name: what is bound must not depend on who answers for a name.
+  static std::string host_and_port(const Value& value) {
+    const auto text = value.text();
+    if (!text) return {};
+    const auto colon = text->rfind(':');
+    std::string host = colon == std::string::npos ? "" : text->substr(0, colon);
+    const std::string port = colon == std::string::npos ? "" : text->substr(colon + 1);
+    const bool digits = !port.empty() && port.size() <= 5 && port.front() != '0' &&
+                        port.find_first_not_of("0123456789") == std::string::npos &&
+                        std::stol(port) <= 65535;
+    if (host.starts_with("[") && host.ends_with("]")) host = host.substr(1, host.size() - 2);
+    ::in6_addr address{};
+    const bool known = ::inet_pton(AF_INET, host.c_str(), &address) == 1 ||
+                       ::inet_pton(AF_INET6, host.c_str(), &address) == 1;
+    if (digits && known) return *text;
+    value.problem(ErrorCode::config_bad_value, "expected ADDRESS:PORT, found `" + *text + "`",
+                  "such as 127.0.0.1:9480");
+    return {};
   }
 
   void read_clusters(const Value& value) {

@@ -1,7 +1,9 @@
 // lockstep.yaml: one site's configuration (docs/configuration.md; samples in docs/samples).
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +37,14 @@ struct ControlService {
   std::string events;
 };
 
+// What the gateway offers to outsiders, besides what every service has.
+struct Gateway {
+  std::string feed;             // XPUB: every service's events
+  std::int64_t keep = 100'000;  // events of each service that can be replayed
+  std::string http;             // "HOST:PORT" of metrics and status page; empty: none
+  std::string token_file;       // absolute; whoever asks by HTTP shows what stands in it
+};
+
 struct Site {
   std::string file;  // absolute path of lockstep.yaml
   std::string name;
@@ -48,6 +58,7 @@ struct Site {
   std::string log_format = "text";  // or "json"
   std::string log_level = "info";
   std::vector<ControlService> control;
+  std::optional<Gateway> gateway;
   std::map<std::string, Cluster> clusters;
   std::vector<std::string> here;  // which services `lockstep up` runs on this host; default: all
   std::vector<std::string> users = {"user"};  // parties with the role user (the first is the CLI's)
@@ -59,7 +70,8 @@ struct Site {
   const Agent* find_agent(const std::string& name, const Cluster** cluster = nullptr) const;
   const Agent* registrar(const std::string& cluster) const;
   // The parties with their public keys read from `keys`; `self`'s secret key too, where there are
-  // keys. Errors: key-unreadable, key-mode.
+  // keys. On a site with a gateway, subscribers are parties for it alone: nobody else's sockets let
+  // their keys in. Errors: key-unreadable, key-mode.
   Result<transport::Directory> directory(const std::string& self) const;
 };
 

@@ -34,4 +34,13 @@ Result<journal::Event> event_from_body(const Body& body) {
   return out;
 }
 
+ReplayFrom replay_from(const KeptEvents& kept, const Body& question) {
+  const auto asked = question["sequence"].get<std::uint64_t>();
+  const bool other =
+      question.contains("incarnation") && question["incarnation"] != kept.incarnation;
+  const bool lost = kept.first > 0 ? asked + 1 < kept.first : asked < kept.last;
+  const bool gap = other || asked > kept.last || lost;
+  return {gap, !gap ? asked : (kept.first > 0 ? kept.first - 1 : kept.last)};
+}
+
 }  // namespace lockstep::transport

@@ -19,6 +19,19 @@ namespace lockstep::transport {
 message::Body event_body(const journal::Event& event);
 Result<journal::Event> event_from_body(const message::Body& body);
 
+// What is kept of a source's events. `first` 0: none is kept.
+struct KeptEvents {
+  std::string incarnation;
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+};
+// From where a question "since" (its `sequence` and `incarnation`) is answered. Pure.
+struct ReplayFrom {
+  bool gap = false;         // what was asked for is not there: it begins with what is
+  std::uint64_t after = 0;  // the events after this one
+};
+ReplayFrom replay_from(const KeptEvents& kept, const message::Body& asked);
+
 // Publishes what the journal's outbox holds and answers `events.since` on `server`.
 // Thread rule: the reactor's thread.
 class EventPublisher {

@@ -64,23 +64,17 @@ class PubPublisher final : public EventPublisher {
 
   void answer(const Request& request) {
     const Body& body = request.body();
-    const auto asked = body["sequence"].get<std::uint64_t>();
     const auto limit = std::min(body["limit"].get<std::size_t>(), kMaxReplay);
-    const std::uint64_t last = journal_.last_event();
-    const std::uint64_t first = journal_.first_event();
-    const bool other =
-        body.contains("incarnation") && body["incarnation"] != journal_.incarnation();
-    const bool lost = first > 0 ? asked + 1 < first : asked < last;  // first 0: none is kept
-    const bool gap = other || asked > last || lost;
-    const std::uint64_t after = !gap ? asked : (first > 0 ? first - 1 : last);
+    const KeptEvents kept{journal_.incarnation(), journal_.first_event(), journal_.last_event()};
+    const auto [gap, after] = replay_from(kept, body);
     auto events = journal_.events_after(after, limit);
     if (!events) {
       request.failed(events.error());
       return;
     }
-    Body out{{"incarnation", journal_.incarnation()},
-             {"first", first},
-             {"last", last},
+    Body out{{"incarnation", kept.incarnation},
+             {"first", kept.first},
+             {"last", kept.last},
              {"gap", gap},
              {"events", Body::array()}};
     add_events(out["events"], *events);

@@ -23,6 +23,8 @@ constexpr int kZapEnforceDomain = 93;
 // Inbound on PUB there are subscriptions and the CURVE handshake, whose INITIATE is about 300
 // bytes.
 constexpr int kMaxSubscription = 1024;
+// The same where anybody may connect: a topic costs the publisher about a hundred times its size.
+constexpr int kMaxOutsidersFrame = 512;
 constexpr int kServerLinger = 2000;
 
 struct Option {
@@ -283,6 +285,24 @@ Result<Socket> make_subscriber(const std::shared_ptr<Context>& context, const Di
   LOCKSTEP_CHECK(set_text(socket.raw(), ZMQ_SUBSCRIBE, ""));
   LOCKSTEP_CHECK(secure_towards(socket.raw(), directory, to));
   LOCKSTEP_CHECK(connect(socket.raw(), endpoint));
+  return socket;
+}
+
+Result<Socket> make_feed(const std::shared_ptr<Context>& context, const Directory& directory,
+                         const std::string& endpoint, const std::string& monitor) {
+  LOCKSTEP_CHECK(check_plain_text(directory, endpoint));
+  LOCKSTEP_TRY(Socket socket, open(context, ZMQ_XPUB));
+  LOCKSTEP_CHECK(set_common(socket.raw(), 0, kMaxOutsidersFrame));
+  LOCKSTEP_CHECK(set_options(socket.raw(), {{ZMQ_SNDHWM, 10'000}, {ZMQ_XPUB_VERBOSER, 1}}));
+  LOCKSTEP_CHECK(secure_server(*context, socket.raw(), directory));
+  constexpr int kEvents = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED |
+                          ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                          ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+  if (::zmq_socket_monitor(socket.raw(), monitor.c_str(), kEvents) != 0) {
+    return make_error(ErrorCode::transport,
+                      std::string("cannot watch connections: ") + ::zmq_strerror(errno), monitor);
+  }
+  LOCKSTEP_CHECK(bind(socket, endpoint, !directory.secret_key.empty()));
   return socket;
 }
 

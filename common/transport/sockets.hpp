@@ -56,6 +56,12 @@ Result<Socket> make_publisher(const std::shared_ptr<Context>& context, const Dir
 Result<Socket> make_subscriber(const std::shared_ptr<Context>& context, const Directory& directory,
                                const Party& to);
 
+// The XPUB at `endpoint`, bound: what outsiders subscribe to. It hands over every subscription and
+// unsubscription, repeated ones too, drops what a subscriber does not take, and tells of its
+// connections at `monitor` (zmq_socket_monitor), which is open before the first can be made.
+Result<Socket> make_feed(const std::shared_ptr<Context>& context, const Directory& directory,
+                         const std::string& endpoint, const std::string& monitor);
+
 // For sockets of other parts (bulk): the CURVE options of a server, whose peers are the parties of
 // `directory`; of a client of the server with `server_key` (where empty it is not set). On a site
 // without keys they do nothing. Call them before bind or connect.

@@ -1,5 +1,7 @@
 // lockstep init: a one-machine site of two clusters.
+#include <arpa/inet.h>
 #include <fmt/format.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -11,6 +13,7 @@
 #include "common/config/reader.hpp"
 #include "common/config/site.hpp"
 #include "common/message/uuid.hpp"
+#include "common/os/fd.hpp"
 #include "services/cli/files.hpp"
 #include "services/cli/key_files.hpp"
 #include "services/cli/output.hpp"
@@ -71,6 +74,34 @@ std::string agents_of(const std::string& cluster, const std::string& run) {
   return out;
 }
 
+// A port of 127.0.0.1 that nobody listens on now. Should somebody take it before the gateway does,
+// the gateway says so and tries again.
+int free_port() {
+  constexpr int kUsual = 9480;
+  for (const int wanted : {kUsual, 0}) {
+    const os::Fd socket{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    ::sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(wanted));
+    auto* generic = static_cast<::sockaddr*>(static_cast<void*>(&address));
+    ::socklen_t size = sizeof address;
+    if (socket && ::bind(socket.get(), generic, size) == 0 &&
+        ::getsockname(socket.get(), generic, &size) == 0) {
+      return ntohs(address.sin_port);
+    }
+  }
+  return kUsual;
+}
+
+std::string gateway_of(const std::string& run, int port) {
+  return fmt::format(
+      "  gateway:\n    endpoint: \"ipc://{0}/gateway\"\n    events: \"ipc://{0}/gateway-events\"\n"
+      "    feed: \"ipc://{0}/feed\"       # events for outsiders\n"
+      "    http: \"127.0.0.1:{1}\"      # metrics and status page\n",
+      run, port);
+}
+
 std::string site_text(const Init& init, const std::string& run, const std::string& promotion) {
   std::string out =
       "# A one-machine site, made by `lockstep init`. docs/configuration.md has every key.\n"
@@ -84,6 +115,7 @@ std::string site_text(const Init& init, const std::string& run, const std::strin
     out += fmt::format("  {}:\n    endpoint: \"ipc://{}/{}\"\n    events: \"ipc://{}/{}-events\"\n",
                        name, run, name, run, name);
   }
+  out += gateway_of(run, free_port());
   out += "clusters:\n";
   for (std::size_t i = 0; i < init.clusters.size(); ++i) {
     const auto& name = init.clusters[i];

@@ -55,6 +55,7 @@ Result<void> prepare(os::Disk& disk, const config::Site& site) {
     if (!here.contains(service.name)) continue;
     note(service.endpoint);
     note(service.events);
+    if (service.name == "gateway" && site.gateway) note(site.gateway->feed);
   }
   for (const auto& [name, cluster] : site.clusters) {
     for (const auto& agent : cluster.agents) {

@@ -95,15 +95,16 @@ void on_prune(const Parts& parts, const Request& request) {
 void serve(const Parts& parts) {
   transport::Server& server = parts.here.server;
   const std::set<Role> users = {Role::user};
+  const std::set<Role> readers = {Role::user, Role::gateway};
 
   server.on("run.start", users, [parts](const Request& request) { on_start(parts, request); });
-  server.on("run.list", users, [parts](const Request& request) {
+  server.on("run.list", readers, [parts](const Request& request) {
     const Body& body = request.body();
     const auto runs =
         parts.process.list(body.value("service", ""), body.at("limit").get<std::size_t>());
     answer(request, runs ? Result<Body>{Body{{"runs", runs.value()}}} : runs);
   });
-  server.on("run.show", users, [parts](const Request& request) {
+  server.on("run.show", readers, [parts](const Request& request) {
     const auto run = parts.process.show(request.body().at("run"));
     answer(request, run ? Result<Body>{Body{{"run", run.value()}}} : run);
   });
@@ -119,10 +120,10 @@ void serve(const Parts& parts) {
     const std::string run = request.body().at("run");
     answer(request, change(run, parts.process.nudge(run)));
   });
-  server.on("point.catalog", users,
+  server.on("point.catalog", readers,
             [parts](const Request& request) { on_catalog(parts, request); });
   server.on("prune", users, [parts](const Request& request) { on_prune(parts, request); });
-  server.on("status", users,
+  server.on("status", readers,
             [parts](const Request& request) { answer(request, status_body(parts)); });
 }
 

@@ -105,7 +105,7 @@ class AsyncApi(unittest.TestCase):
             if also:
                 names, roles = re.match(r"`([a-z.|]+)` also (.*)", also).groups()
                 first, *rest = names.split("|")
-                for name in [first] + [first.split(".")[0] + "." + part for part in rest]:
+                for name in [first] + [part if "." in part else first.split(".")[0] + "." + part for part in rest]:
                     extra[name] = set(roles.split(", "))
             found = 0
             for operation in self.document["operations"].values():

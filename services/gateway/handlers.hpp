@@ -1,0 +1,21 @@
+// The gateway's messages: feed.sources and feed.since (docs/protocol.md).
+//
+// Thread rule: the reactor's thread.
+#pragma once
+
+#include "common/transport/server.hpp"
+#include "services/gateway/kept.hpp"
+
+namespace lockstep::gateway {
+
+// What was asked for again.
+struct ReplayCounts {
+  std::uint64_t answered = 0;
+  std::uint64_t events = 0;
+  std::uint64_t gaps = 0;
+};
+
+// `kept` and `counts` outlive the server.
+void serve(transport::Server& server, const Kept& kept, ReplayCounts& counts);
+
+}  // namespace lockstep::gateway

@@ -1,0 +1,45 @@
+// lockstep-gateway: what outsiders connect to.
+#include "common/service/service.hpp"
+#include "services/gateway/feed.hpp"
+#include "services/gateway/handlers.hpp"
+#include "services/gateway/kept.hpp"
+#include "services/gateway/sources.hpp"
+#include "services/gateway/trouble.hpp"
+
+namespace {
+
+using namespace lockstep;
+using namespace lockstep::gateway;
+
+struct Gateway {
+  Gateway(service::Surroundings& here, Kept known, std::unique_ptr<Feed> opened)
+      : kept(std::move(known)),
+        feed(std::move(opened)),
+        sources(here, kept, *feed),
+        trouble(here, *feed) {}
+
+  Kept kept;
+  std::unique_ptr<Feed> feed;
+  Sources sources;
+  ReplayCounts replays;
+  Trouble trouble;
+};
+
+Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
+  if (!here.site.gateway) {
+    return make_error(ErrorCode::config_missing_key, "the site has no gateway", here.site.file);
+  }
+  const config::Gateway& wish = *here.site.gateway;
+  LOCKSTEP_TRY(auto kept, Kept::load(here.journal, static_cast<std::uint64_t>(wish.keep)));
+  LOCKSTEP_TRY(auto feed, Feed::open(here.directory, here.clock, wish.feed));
+  auto gateway = std::make_shared<Gateway>(here, std::move(kept), std::move(feed));
+  serve(here.server, gateway->kept, gateway->replays);
+  gateway->sources.follow();
+  return std::shared_ptr<void>{gateway};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return service::run(argc, argv, transport::Role::gateway, migrations(), set_up);
+}

@@ -1,0 +1,101 @@
+#!/usr/bin/python3
+"""Follows the gateway's feed as docs/protocol.md says, with many subscribers in one process.
+
+    feed_watch.py CONFIG PARTY COUNT SOURCE LAST [--slow]
+
+Each subscriber follows every source and ends when it has SOURCE's event LAST; prints one JSON line:
+[{"last", "in_order", "replayed", "live"}] for each. With --slow they stop reading now and then."""
+import json
+import os
+import sys
+import time
+
+import zmq
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../protocol"))
+import client  # noqa: E402
+
+
+class Subscriber:
+    def __init__(self, link, source, last):
+        self.link, self.wanted = link, (source, last)
+        self.seen = {}                     # source: [incarnation, sequence]
+        self.live = self.replayed = 0
+        self.in_order = True
+        self.behind = set()
+        self.socket = link.context.socket(zmq.SUB)
+        self.socket.linger, self.socket.rcvhwm = 0, 1000
+        link.site.secure(self.socket, link.me, "gateway")
+        self.socket.subscribe(b"")
+        self.socket.connect(link.feed)
+
+    def done(self):
+        source, last = self.wanted
+        return self.seen.get(source, ["", 0])[1] >= last
+
+    def take(self, event, live):
+        known = self.seen.setdefault(event["source"], [event["incarnation"], 0])
+        if event["incarnation"] != known[0] or event["sequence"] > known[1] + 1:
+            return False
+        if event["sequence"] == known[1] + 1:
+            known[1] = event["sequence"]
+            self.live += live
+            self.replayed += not live
+        return True
+
+    def read(self, limit=200):
+        for _ in range(limit):
+            try:
+                topic, data = self.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            body = client.msgpack.unpackb(data)
+            if topic.startswith(b"heartbeat/"):
+                if self.seen.get(body["source"], ["", 0])[1] < body["last"]:
+                    self.behind.add(body["source"])
+            elif not self.take(body, True):
+                self.behind.add(body["source"])
+
+    def catch_up(self):
+        for source in list(self.behind):
+            while True:
+                incarnation, sequence = self.seen.get(source, ["", 0])
+                ask = {"source": source, "sequence": sequence, "limit": 2000}
+                if incarnation:
+                    ask["incarnation"] = incarnation
+                answer = self.link.request("gateway", "feed.since", ask, timeout=120)["body"]
+                self.in_order &= not answer["gap"]
+                for event in map(client.msgpack.unpackb, answer["events"]):
+                    self.in_order &= self.take(event, False)
+                if self.seen.get(source, ["", 0])[1] >= answer["last"]:
+                    break
+            self.behind.discard(source)
+
+
+def main(config, party, count, source, last, slow):
+    with client.Client(config, party) as link:
+        link.feed = link.site.endpoint("gateway", "feed")
+        poller = zmq.Poller()
+        everybody = {}
+        for _ in range(count):
+            one = Subscriber(link, source, last)
+            everybody[one.socket] = one
+            poller.register(one.socket, zmq.POLLIN)
+        print("ready", flush=True)
+        deadline = time.monotonic() + 900
+        while not all(one.done() for one in everybody.values()):
+            if time.monotonic() > deadline:
+                break
+            for socket, _ in poller.poll(500):
+                everybody[socket].read()
+            if slow:
+                time.sleep(0.5)
+            for one in everybody.values():
+                one.catch_up()
+        print(json.dumps([{"last": one.seen.get(source, ["", 0])[1], "in_order": one.in_order,
+                           "replayed": one.replayed, "live": one.live} for one in everybody.values()]))
+
+
+if __name__ == "__main__":
+    words = [word for word in sys.argv[1:] if word != "--slow"]
+    main(words[0], words[1], int(words[2]), words[3], int(words[4]), "--slow" in sys.argv)

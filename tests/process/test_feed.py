@@ -1,0 +1,280 @@
+#!/usr/bin/python3
+"""The gateway's feed: every live subscriber gets every event in order, whatever others do to the gateway;
+the control device answers all along; the kept range survives the gateway's death."""
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+import zmq
+
+import harness
+
+sys.path.insert(0, os.path.join(harness.ROOT, "tests/protocol"))
+import client  # noqa: E402
+
+WATCH = os.path.join(harness.ROOT, "tests/process/feed_watch.py")
+SUBSCRIBERS, EVENTS = (200, 50_000) if harness.FULL else (50, 10_000)
+POLICY = """service: orders
+mode: push
+consistency: bounded
+max_skew: 5s
+data_sets:
+  - {name: files, component: files, path: FILES}
+"""
+
+FREEZES = """
+import os, sys, time, zmq
+sys.path.insert(0, sys.argv[1])
+import client
+link = client.Client(sys.argv[2], "watcher")
+made = []
+for _ in range(int(sys.argv[3])):
+    s = link.context.socket(zmq.SUB); s.linger = 0
+    link.site.secure(s, "watcher", "gateway"); s.subscribe(b""); s.connect(link.site.endpoint("gateway", "feed"))
+    made.append(s)
+time.sleep(1); print("ready", flush=True); time.sleep(900)
+"""
+
+HOSTILE = """
+import os, random, sys, time, zmq
+sys.path.insert(0, sys.argv[1])
+import client
+link = client.Client(sys.argv[2], "watcher")
+kind, end = sys.argv[3], time.monotonic() + float(sys.argv[4])
+def one():
+    s = link.context.socket(zmq.XSUB); s.linger = 0; s.reconnect_ivl = 300; s.sndhwm = 1000
+    link.site.secure(s, "watcher", "gateway"); s.connect(link.site.endpoint("gateway", "feed")); return s
+s, n = one(), 0
+print("ready", flush=True)
+while time.monotonic() < end:
+    n += 1
+    if kind == "giant": frame = b"\\x01" + b"x" * 1_000_000
+    elif kind == "topics": frame = b"\\x01" + b"%08d" % n + b"y" * 190
+    elif kind == "messages": frame = b"\\x07" + os.urandom(100)
+    try: s.send(frame, zmq.NOBLOCK)
+    except zmq.Again: time.sleep(0.001)
+    if kind == "giant": time.sleep(0.01)
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Feed(unittest.TestCase):
+    tcp = True
+
+    @classmethod
+    def setUpClass(cls):
+        if os.geteuid() != 0:
+            raise unittest.SkipTest("needs root for mounts")
+
+    def setUp(self):
+        self.disks = harness.Disks()
+        self.addCleanup(self.disks.close)
+        places = [os.path.join(self.disks.base, name) for name in ("north", "south")]
+        for place in places:
+            os.makedirs(place)
+        self.site = harness.Site(*places)
+        self.addCleanup(self.site.close)
+        with open(self.site.config, encoding="utf-8") as handle:
+            text = handle.read()
+        if self.tcp:
+            feed = f"tcp://127.0.0.1:{free_port()}"
+            text = text.replace('feed: "ipc://run/feed"', f'feed: "{feed}"')
+            self.assertIn(feed, text)
+        with open(self.site.config, "w", encoding="utf-8") as handle:
+            handle.write(text + "subscribers: [watcher]\n")
+        self.site.cli("keys", "init")
+        self.site.up()
+        os.makedirs(os.path.join(self.site.north, "files"))
+        self.site.apply(POLICY.replace("FILES", os.path.join(self.site.north, "files")))
+        self.processes = []
+        self.addCleanup(self.end_all)
+
+    def end_all(self):
+        for process in self.processes:
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+            process.communicate()
+
+    def begin(self, *words):
+        process = subprocess.Popen([harness.PYTHON, *map(str, words)], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        self.processes.append(process)
+        self.assertEqual(process.stdout.readline(), "ready\n", process.poll() is not None and process.stderr.read())
+        return process
+
+    def watch(self, count, last, *words):
+        return self.begin(WATCH, self.site.config, "watcher", count, "policy", last, *words)
+
+    def result(self, process):
+        out, errors = process.communicate(timeout=900)
+        self.processes.remove(process)
+        self.assertEqual(process.returncode, 0, errors)
+        return json.loads(out)
+
+    def make_events(self, count, link):
+        """Pauses and resumes the policy: `count` real events of the policy service. Every request is answered."""
+        dealer = link.socket(zmq.DEALER, "policy")
+        self.addCleanup(dealer.close)
+        waiting, asked, answered = set(), 0, 0
+        deadline = time.monotonic() + 600
+        while answered < count:
+            while asked < count and len(waiting) < 64:
+                envelope = link.envelope("policy.pause" if asked % 2 == 0 else "policy.resume", {"service": "orders"})
+                dealer.send(client.pack(envelope))
+                waiting.add(envelope["id"])
+                asked += 1
+            self.assertTrue(dealer.poll(30_000), "the policy service does not answer")
+            reply = client.msgpack.unpackb(dealer.recv())
+            self.assertTrue(reply["type"].endswith(".done"), reply)
+            waiting.remove(reply["id"])
+            answered += 1
+            self.assertLess(time.monotonic(), deadline)
+
+    @staticmethod
+    def latencies(link, stop, out):
+        while not stop.is_set():
+            start = time.monotonic()
+            link.request("scheduler", "status", {})
+            out.append(time.monotonic() - start)
+            time.sleep(0.02)
+
+    def requests_while(self, work):
+        """All requests to the control device made while `work` runs; each is answered, or this raises."""
+        found, problems, stop = [], [], threading.Event()
+
+        def ask():
+            try:
+                with client.Client(self.site.config, "user") as link:
+                    self.latencies(link, stop, found)
+            except Exception as problem:  # pylint: disable=broad-except
+                problems.append(problem)
+        thread = threading.Thread(target=ask)
+        thread.start()
+        try:
+            work()
+        finally:
+            stop.set()
+            thread.join()
+        self.assertEqual(problems, [])
+        self.assertGreater(len(found), 0)
+        found.sort()
+        return found
+
+    def garbage(self, stop):
+        endpoint = client.Site(self.site.config).endpoint("gateway", "feed")
+        while not stop.is_set():
+            try:
+                if endpoint.startswith("tcp"):
+                    made = socket.create_connection(("127.0.0.1", int(endpoint.rsplit(":", 1)[1])), 5)
+                else:
+                    made = socket.socket(socket.AF_UNIX)
+                    made.connect(endpoint[6:])
+                made.sendall(random.randbytes(random.randint(1, 4096)))
+                time.sleep(0.05)
+                made.close()
+            except OSError:
+                time.sleep(0.05)
+
+    def counts(self):
+        events = [json.loads(line) for line in
+                  self.site.cli("events", "--source", "gateway", "--json").stdout.splitlines()]
+        out = {}
+        for event in events:
+            if event["type"] == "feed.troubled":
+                for key, value in event["data"].items():
+                    out[key] = out.get(key, 0) + value
+        return out
+
+    def wait_for(self, what, seconds=60):
+        deadline = time.monotonic() + seconds
+        while not what():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.5)
+
+    def test_every_live_subscriber_gets_every_event_in_order_whatever_others_do(self):
+        with client.Client(self.site.config, "user") as link:
+            before = self.requests_while(lambda: time.sleep(3))
+            last = EVENTS + 1    # the first is policy.applied
+            live = [self.watch(SUBSCRIBERS // 2, last), self.watch(SUBSCRIBERS // 2 - 2, last),
+                    self.watch(2, last, "--slow")]
+            protocol = os.path.join(harness.ROOT, "tests/protocol")
+            frozen = self.begin("-c", FREEZES, protocol, self.site.config, 5)
+            frozen.send_signal(signal.SIGSTOP)
+            for kind in ("giant", "topics", "messages"):
+                self.begin("-c", HOSTILE, protocol, self.site.config, kind, 600)
+            stop = threading.Event()
+            knocking = threading.Thread(target=self.garbage, args=(stop,))
+            knocking.start()
+            self.addCleanup(stop.set)
+            start = time.monotonic()
+            during = self.requests_while(lambda: self.make_events(EVENTS, link))
+            made = time.monotonic() - start
+            results = [one for process in live for one in self.result(process)]
+            stop.set()
+            knocking.join()
+        self.assertEqual(len(results), SUBSCRIBERS)
+        self.assertEqual({one["last"] for one in results}, {last})
+        self.assertTrue(all(one["in_order"] for one in results))
+        self.wait_for(lambda: all(self.counts().get(kind, 0) > 0 for kind in ("frozen", "flooding", "malformed")))
+        counts = self.counts()
+        self.assertGreaterEqual(counts["frozen"], 5)
+        print(f"   {EVENTS} events to {SUBSCRIBERS} subscribers: made in {made:.1f} s, all there after "
+              f"{time.monotonic() - start:.1f} s; {sum(one['replayed'] for one in results)} of them by replay; "
+              f"{counts}; status p50/p99 before {before[len(before) // 2] * 1e3:.1f}/{before[-1 - len(before) // 100] * 1e3:.1f} ms, "
+              f"meanwhile {during[len(during) // 2] * 1e3:.1f}/{during[-1 - len(during) // 100] * 1e3:.1f} ms", flush=True)
+
+    def test_the_kept_range_survives_a_kill_of_the_gateway_and_a_late_subscriber_gets_all_of_it(self):
+        with client.Client(self.site.config, "user") as link:
+            early = self.watch(2, 901)
+            self.make_events(300, link)
+            pid = link.request("gateway", "ping", {})["body"]["pid"]
+            os.kill(pid, signal.SIGKILL)
+            self.make_events(300, link)
+            self.wait_for(lambda: link.request("gateway", "ping", {})["body"]["pid"] != pid)
+            late = self.watch(2, 901)
+            self.make_events(300, link)
+            for process in (early, late):
+                for one in self.result(process):
+                    self.assertEqual((one["last"], one["in_order"]), (901, True))
+
+    def test_a_subscribers_key_opens_the_gateway_and_nothing_else(self):
+        with client.Client(self.site.config, "watcher") as link:
+            sources = link.request("gateway", "feed.sources", {})["body"]["sources"]
+            self.assertIn("policy", [one["source"] for one in sources])
+            with self.assertRaises(client.NoAnswer):
+                link.request("policy", "ping", {}, timeout=3)
+            with self.assertRaises(client.Failed) as refused:
+                link.request("gateway", "feed.since", {"source": "nobody", "sequence": 0, "limit": 10})
+            self.assertEqual(refused.exception.error["code"], "not-found")
+
+
+class FeedOverIpc(Feed):
+    tcp = False
+
+    def test_every_live_subscriber_gets_every_event_in_order_whatever_others_do(self):
+        with client.Client(self.site.config, "user") as link:
+            live = self.watch(10, 2001)
+            protocol = os.path.join(harness.ROOT, "tests/protocol")
+            frozen = self.begin("-c", FREEZES, protocol, self.site.config, 3)
+            frozen.send_signal(signal.SIGSTOP)
+            self.begin("-c", HOSTILE, protocol, self.site.config, "topics", 600)
+            self.make_events(2000, link)
+            for one in self.result(live):
+                self.assertEqual((one["last"], one["in_order"]), (2001, True))
+        self.wait_for(lambda: self.counts().get("frozen", 0) >= 3 and self.counts().get("flooding", 0) > 0)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)
