@@ -3,6 +3,7 @@
 #include "services/gateway/feed.hpp"
 #include "services/gateway/handlers.hpp"
 #include "services/gateway/kept.hpp"
+#include "services/gateway/outside.hpp"
 #include "services/gateway/sources.hpp"
 #include "services/gateway/trouble.hpp"
 
@@ -15,14 +16,25 @@ struct Gateway {
   Gateway(service::Surroundings& here, Kept known, std::unique_ptr<Feed> opened)
       : kept(std::move(known)),
         feed(std::move(opened)),
+        picture(here),
         sources(here, kept, *feed),
-        trouble(here, *feed) {}
+        trouble(here, *feed),
+        outside(here, picture, metrics, *feed, replays) {
+    sources.on_event = [this](const journal::Event& event) {
+      metrics.count(event);
+      picture.changed(event);
+    };
+    sources.on_kept = [this](Nanos span) { metrics.kept(span); };
+  }
 
   Kept kept;
   std::unique_ptr<Feed> feed;
-  Sources sources;
+  Picture picture;
+  Metrics metrics;
   ReplayCounts replays;
+  Sources sources;
   Trouble trouble;
+  Outside outside;
 };
 
 Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
@@ -35,6 +47,8 @@ Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
   auto gateway = std::make_shared<Gateway>(here, std::move(kept), std::move(feed));
   serve(here.server, gateway->kept, gateway->replays);
   gateway->sources.follow();
+  gateway->picture.start();
+  LOCKSTEP_CHECK(gateway->outside.start());
   return std::shared_ptr<void>{gateway};
 }
 

@@ -1,0 +1,230 @@
+#include "services/gateway/metrics.hpp"
+
+#include <prometheus/text_serializer.h>
+
+#include <sstream>
+
+namespace lockstep::gateway {
+
+namespace {
+
+using message::Body;
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
+
+double in_seconds(std::int64_t nanoseconds) { return static_cast<double>(nanoseconds) * 1e-9; }
+double in_seconds(UtcNanos instant) { return in_seconds(instant.count); }
+
+// Of a span in an event's data.
+double span(const Body& data, const char* key) {
+  return in_seconds(data.value(key, std::int64_t{0}));
+}
+
+const prometheus::Histogram::BucketBoundaries kPinBuckets{0.0001, 0.001, 0.01, 0.05, 0.1, 0.25,
+                                                          0.5,    1,     2.5,  5,    30};
+const prometheus::Histogram::BucketBoundaries kRunBuckets{1,   5,    15,   60,    300,
+                                                          900, 3600, 7200, 21600, 86400};
+const prometheus::Histogram::BucketBoundaries kKeepBuckets{0.0005, 0.001, 0.005, 0.01,
+                                                           0.05,   0.1,   0.5,   1};
+
+class Families {
+ public:
+  Families(std::vector<MetricFamily>& out) : out_(out) {}
+
+  void add(const char* name, const char* help, double value, Labels labels = {},
+           MetricType type = MetricType::Gauge) {
+    MetricFamily& family = find(name, help, type);
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    if (type == MetricType::Counter) {
+      metric.counter.value = value;
+    } else {
+      metric.gauge.value = value;
+    }
+    family.metric.push_back(std::move(metric));
+  }
+
+ private:
+  MetricFamily& find(const char* name, const char* help, MetricType type) {
+    for (auto& family : out_) {
+      if (family.name == name) return family;
+    }
+    out_.push_back({name, help, type, {}});
+    return out_.back();
+  }
+
+  std::vector<MetricFamily>& out_;
+};
+
+// The instant at `key`, in seconds since 1970, where it stands there.
+std::optional<double> instant_of(const Body& object, const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end() || !found->is_string()) return std::nullopt;
+  const auto instant = parse_rfc3339(found->get_ref<const std::string&>());
+  if (!instant) return std::nullopt;
+  return in_seconds(*instant);
+}
+
+void add_service(Families& families, const Body& service, UtcNanos now) {
+  const Labels labels{{"service", service.value("service", "")}};
+  if (const auto rpo = service.value("rpo_ns", std::int64_t{0}); rpo > 0) {
+    families.add("lockstep_rpo_seconds", "The policy's recovery point objective.", in_seconds(rpo),
+                 labels);
+    families.add("lockstep_rpo_met", "1 where the newest good point is not older than the RPO.",
+                 service.value("rpo_met", false) ? 1 : 0, labels);
+  }
+  families.add("lockstep_policy_paused", "1 where the service's policy is paused.",
+               service.value("paused", false) ? 1 : 0, labels);
+  families.add("lockstep_run_running", "1 while a run of the service is under way.",
+               service.contains("running") ? 1 : 0, labels);
+  if (const auto point = service.find("newest_point"); point != service.end()) {
+    if (const auto moment = instant_of(*point, "moment")) {
+      families.add("lockstep_point_age_seconds",
+                   "Since the moment of the newest good recovery point.", in_seconds(now) - *moment,
+                   labels);
+    }
+    if (const auto sealed = instant_of(*point, "sealed_at")) {
+      families.add("lockstep_last_success_timestamp_seconds",
+                   "When the newest good recovery point was sealed.", *sealed, labels);
+    }
+    families.add("lockstep_point_bytes", "Size of the newest good recovery point.",
+                 static_cast<double>(point->value("bytes", std::uint64_t{0})), labels);
+    families.add("lockstep_point_skew_seconds", "Skew of the newest good recovery point.",
+                 span(*point, "skew_ns"), labels);
+    if (const auto verified = instant_of(*point, "verified_at")) {
+      families.add("lockstep_point_verified_timestamp_seconds",
+                   "When the newest good recovery point was verified.", *verified, labels);
+    }
+  }
+  if (const auto failure = service.find("last_failure"); failure != service.end()) {
+    const auto ended = instant_of(*failure, "ended_at");
+    if (const auto at = ended ? ended : instant_of(*failure, "started_at")) {
+      families.add("lockstep_last_failure_timestamp_seconds", "When a run of it last failed.", *at,
+                   labels);
+    }
+  }
+}
+
+void add_feed(Families& families, const Feed& feed, const ReplayCounts& replays) {
+  const auto counter = [&](const char* name, const char* help, std::uint64_t value,
+                           Labels labels = {}) {
+    families.add(name, help, static_cast<double>(value), std::move(labels), MetricType::Counter);
+  };
+  const ConnectionCounts now = feed.connections();
+  families.add("lockstep_feed_subscribers", "Connections to the event feed.",
+               static_cast<double>(now.connected));
+  families.add("lockstep_feed_subscribers_behind", "Of these, slow or frozen.",
+               static_cast<double>(now.behind));
+  counter("lockstep_feed_connections_total", "Connections accepted.", now.accepted);
+  constexpr const char* kTrouble = "lockstep_feed_troubled_total";
+  constexpr const char* kTroubleHelp = "Subscribers that misbehaved, by kind.";
+  counter(kTrouble, kTroubleHelp, now.slow, {{"kind", "slow"}});
+  counter(kTrouble, kTroubleHelp, now.frozen, {{"kind", "frozen"}});
+  counter(kTrouble, kTroubleHelp, now.flooding, {{"kind", "flooding"}});
+  counter(kTrouble, kTroubleHelp, now.malformed, {{"kind", "malformed"}});
+  counter(kTrouble, kTroubleHelp, now.refused, {{"kind", "refused"}});
+  counter("lockstep_feed_events_total", "Events published on the feed.", feed.published());
+  counter("lockstep_feed_events_left_out_total",
+          "Events not published because the feed was far behind; they can be asked for.",
+          feed.left_out());
+  counter("lockstep_feed_replays_total", "Answers to feed.since.", replays.answered);
+  counter("lockstep_feed_replayed_events_total", "Events in these answers.", replays.events);
+  counter("lockstep_feed_replay_gaps_total", "Answers that told of a gap.", replays.gaps);
+}
+
+}  // namespace
+
+Metrics::Metrics()
+    : events_(prometheus::BuildCounter()
+                  .Name("lockstep_events_total")
+                  .Help("Events of each source.")
+                  .Register(registry_)),
+      runs_(prometheus::BuildCounter()
+                .Name("lockstep_runs_total")
+                .Help("Runs that ended, by how.")
+                .Register(registry_)),
+      missed_(prometheus::BuildCounter()
+                  .Name("lockstep_moments_missed_total")
+                  .Help("Scheduled moments that passed without a run.")
+                  .Register(registry_)),
+      fences_undone_(prometheus::BuildCounter()
+                         .Name("lockstep_fences_undone_total")
+                         .Help("Fences that an agent had to undo.")
+                         .Register(registry_)),
+      verifications_(prometheus::BuildCounter()
+                         .Name("lockstep_verifications_total")
+                         .Help("Points that were read again, by result.")
+                         .Register(registry_)),
+      skew_(prometheus::BuildHistogram()
+                .Name("lockstep_skew_seconds")
+                .Help("Skew of the points that were made.")
+                .Register(registry_)),
+      lateness_(prometheus::BuildHistogram()
+                    .Name("lockstep_lateness_seconds")
+                    .Help("Distance of their pins to the moment.")
+                    .Register(registry_)),
+      duration_(prometheus::BuildHistogram()
+                    .Name("lockstep_run_duration_seconds")
+                    .Help("From the moment to the sealed point.")
+                    .Register(registry_)),
+      kept_(prometheus::BuildHistogram()
+                .Name("lockstep_gateway_journal_seconds")
+                .Help("Writing a batch of events to the gateway's journal.")
+                .Register(registry_)
+                .Add({}, kKeepBuckets)) {}
+
+void Metrics::count(const journal::Event& event) {
+  events_.Add({{"source", event.source}}).Increment();
+  const std::string service = event.data.value("service", "");
+  if (event.type == "run.state") {
+    const std::string state = event.data.value("state", "");
+    if (state == "complete" || state == "failed" || state == "aborted" || state == "missed") {
+      runs_.Add({{"service", service}, {"state", state}}).Increment();
+    }
+  } else if (event.type == "run.missed") {
+    missed_.Add({{"service", service}}).Increment();
+  } else if (event.type == "fence.undone") {
+    fences_undone_.Add({{"service", service}}).Increment();
+  } else if (event.type == "point.verified") {
+    const bool ok = event.data.value("ok", false);
+    verifications_.Add({{"service", service}, {"result", ok ? "good" : "damaged"}}).Increment();
+  } else if (event.type == "point.complete") {
+    skew_.Add({{"service", service}}, kPinBuckets).Observe(span(event.data, "skew_ns"));
+    lateness_.Add({{"service", service}}, kPinBuckets).Observe(span(event.data, "lateness_ns"));
+    duration_.Add({{"service", service}}, kRunBuckets).Observe(span(event.data, "duration_ns"));
+  }
+}
+
+void Metrics::kept(Nanos span) { kept_.Observe(in_seconds(span.count)); }
+
+std::string Metrics::text(const Shown& shown, UtcNanos now, const Feed& feed,
+                          const ReplayCounts& replays) const {
+  std::vector<MetricFamily> all = registry_.Collect();
+  Families families{all};
+  families.add("lockstep_scheduler_up", "1 while the scheduler answers the gateway.",
+               shown.reachable ? 1 : 0);
+  if (shown.status.is_object()) {
+    families.add("lockstep_status_timestamp_seconds", "When the scheduler last answered.",
+                 in_seconds(shown.status_at));
+    families.add("lockstep_identity_epoch", "Number of the identity epoch.",
+                 shown.status["epoch"].value("number", 0.0));
+    for (const auto& cluster : shown.status["clusters"]) {
+      families.add("lockstep_cluster_primary", "1 for the cluster whose identity is primary.",
+                   cluster.value("identity", "") == "primary" ? 1 : 0,
+                   {{"cluster", cluster.value("name", "")}});
+    }
+    for (const auto& agent : shown.status["agents"]) {
+      families.add("lockstep_agent_up", "1 for an agent that answers the scheduler.",
+                   agent.value("reachable", false) ? 1 : 0, {{"agent", agent.value("name", "")}});
+    }
+    for (const auto& service : shown.status["services"]) add_service(families, service, now);
+  }
+  add_feed(families, feed, replays);
+  std::ostringstream out;
+  prometheus::TextSerializer{}.Serialize(out, all);
+  return out.str();
+}
+
+}  // namespace lockstep::gateway

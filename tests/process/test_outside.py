@@ -1,0 +1,220 @@
+#!/usr/bin/python3
+"""What the gateway serves by HTTP, as those who use it see it: promtool and a real Prometheus with the rules of
+deploy/, and the status page's text, headers and guards."""
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+import harness
+import client
+
+RULES = os.path.join(harness.ROOT, "deploy/rules")
+POLICY = """service: orders
+mode: push
+consistency: bounded
+max_skew: 5s
+rpo: RPO
+data_sets:
+  - {name: files, component: files, path: FILES}
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Rules(unittest.TestCase):
+    def promtool(self, *words):
+        done = subprocess.run(["promtool", *words], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_the_rules_are_sound_and_fire_on_the_absence_of_success(self):
+        self.promtool("check", "rules", os.path.join(RULES, "lockstep.yml"))
+        self.promtool("test", "rules", os.path.join(RULES, "lockstep-test.yml"))
+
+
+class Outside(harness.SiteTest):
+    def setUp(self):
+        super().setUp()
+        self.port = free_port()
+        with open(self.site.config, encoding="utf-8") as handle:
+            lines = [f'    http: "127.0.0.1:{self.port}"' if line.startswith("    http:") else line
+                     for line in handle.read().splitlines()]
+        with open(self.site.config, "w", encoding="utf-8") as handle:
+            handle.write("\n".join(lines) + "\n")
+        self.files = os.path.join(self.site.north, "files")
+        os.makedirs(self.files)
+        with open(os.path.join(self.files, "one"), "w", encoding="utf-8") as handle:
+            handle.write("text")
+
+    def start(self, rpo="26h"):
+        self.site.up()
+        self.site.apply(POLICY.replace("FILES", self.files).replace("RPO", rpo))
+
+    def get(self, path="/", method="GET", **headers):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method,
+                                         headers={key.replace("_", "-"): value for key, value in headers.items()})
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, answer.read().decode(), answer.headers
+        except urllib.error.HTTPError as problem:
+            with problem:
+                return problem.code, problem.read().decode(), problem.headers
+
+    def wait_for(self, what, seconds=120):
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                found = what()
+                if found:
+                    return found
+            except (OSError, ValueError):
+                pass
+            self.assertLess(time.monotonic(), deadline, self.site.logs(10))
+            time.sleep(0.5)
+
+    def metrics(self):
+        return self.get("/metrics")[1]
+
+    def test_metrics_are_clean_and_tell_of_the_point_that_was_made(self):
+        self.start()
+        self.wait_for(lambda: 'lockstep_rpo_seconds{service="orders"} 93600' in self.metrics())
+        self.assertNotIn("lockstep_point_age_seconds", self.metrics())
+        point = self.site.run("orders")["point"]
+        self.assert_point_is_as_it_says(point)
+        self.wait_for(lambda: 'lockstep_point_age_seconds{service="orders"}' in self.metrics())
+        text = self.wait_for(lambda: 'lockstep_runs_total{service="orders",state="complete"} 1' in self.metrics()
+                             and self.metrics())
+        for line in ('lockstep_scheduler_up 1', 'lockstep_rpo_met{service="orders"} 1', 'lockstep_identity_epoch 1',
+                     'lockstep_cluster_primary{cluster="north"} 1', 'lockstep_skew_seconds_count{service="orders"} 1'):
+            self.assertIn(line + "\n", text)
+        done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
+
+    def test_the_page_is_whole_without_a_script_and_takes_nothing_from_elsewhere(self):
+        self.start()
+        self.wait_for(lambda: "orders" in self.get()[1])
+        self.site.run("orders")
+        status, text, headers = self.wait_for(lambda: "<svg" in self.get()[1] and self.get())
+        self.assertEqual(status, 200)
+        for word in ("north", "south", "primary", "secondary", "north-snapshot", "orders", "met", "http-equiv=refresh"):
+            self.assertIn(word, text)
+        self.assertNotRegex(text, r"(src|href)=\"?(https?:)?//")
+        policy = headers["Content-Security-Policy"]
+        self.assertTrue(policy.startswith("default-src 'none'"))
+        self.assertNotIn("unsafe", policy)
+        self.assertEqual(headers["X-Content-Type-Options"], "nosniff")
+        client.Schemas().check("status.done", json.loads(self.get("/status.json")[1]))
+        self.assertEqual(self.get("/health")[0], 200)
+        self.assertEqual(self.get("/../lockstep.yaml")[0], 404)
+        self.assertEqual(self.get("/", method="POST")[0], 405)
+        # A page of elsewhere whose name was made to lead here (DNS rebinding).
+        self.assertEqual(self.get("/", Host="evil.example")[0], 403)
+
+    def test_with_a_token_nothing_is_told_without_it(self):
+        token = os.path.join(self.site.base, "token")
+        with open(token, "w", encoding="ascii") as handle:
+            handle.write("0123456789abcdef-secret\n")
+        os.chmod(token, 0o600)
+        with open(self.site.config, encoding="utf-8") as handle:
+            text = handle.read()
+        with open(self.site.config, "w", encoding="utf-8") as handle:
+            handle.write(text.replace("    http:", "    token_file: token\n    http:"))
+        self.start()
+        self.wait_for(lambda: self.get()[0] == 401)
+        basic = base64.b64encode(b"any:0123456789abcdef-secret").decode()
+        self.assertEqual(self.get("/metrics", Authorization="Bearer 0123456789abcdef-secret")[0], 200)
+        self.assertEqual(self.get("/", Authorization="Basic " + basic)[0], 200)
+        for wrong in ("Bearer 0123456789abcdef-secreT", "Bearer ", "Basic !!!!", "Basic " + basic[:-4]):
+            self.assertEqual(self.get("/metrics", Authorization=wrong)[0], 401)
+        self.assertNotIn("orders", self.get("/status.json")[1])
+
+    def test_a_port_that_is_taken_keeps_nobody_from_the_feed_and_is_tried_again(self):
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", self.port))
+            other.listen()
+            self.start()
+            with client.Client(self.site.config, "user") as link:
+                self.wait_for(lambda: link.call("gateway", "feed.sources", {})["sources"])
+        self.wait_for(lambda: self.get("/health")[0] == 200)
+
+    def begin(self, *words):
+        process = subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, text=True, env={
+            **os.environ, "PATH": harness.BIN + ":" + os.environ["PATH"]}, start_new_session=True)
+
+        def end():
+            os.killpg(process.pid, signal.SIGTERM)
+            process.communicate(timeout=30)
+        self.addCleanup(end)
+        return process
+
+    def test_the_examples_do_what_they_say(self):
+        with open(self.site.config, encoding="utf-8") as handle:
+            text = handle.read()
+        with open(self.site.config, "w", encoding="utf-8") as handle:
+            handle.write(text + "subscribers: [watcher]\n")
+        self.site.cli("keys", "init")
+        self.start()
+        examples, site = os.path.join(harness.ROOT, "examples"), client.Site(self.site.config)
+        with open(os.path.join(examples, "no_point_for_hours.py"), encoding="utf-8") as handle:
+            self.assertLess(len(handle.readlines()), 60)
+        alarm = self.begin(harness.PYTHON, os.path.join(examples, "no_point_for_hours.py"), 20 / 3600, "orders",
+                           site.endpoint("gateway", "feed"), site.endpoint("gateway"), site.keys, "watcher")
+        self.assertIn("ALARM: orders has no point", alarm.stdout.readline())
+        self.site.run("orders")
+        self.assertEqual(alarm.stdout.readline(), "orders: good again\n")
+        self.assertIn("ALARM: orders has no point", alarm.stdout.readline())
+
+        failures = self.begin(os.path.join(examples, "failures.sh"), self.site.config)
+        time.sleep(2)
+        os.rename(self.files, self.files + "-away")
+        self.site.cli("run", "orders", "--wait", ok=(1, 3))
+        self.assertRegex(failures.stdout.readline(), r"orders: .+ \(lockstep explain [0-9a-f-]{36}\)")
+
+    def test_a_real_prometheus_alarms_when_backups_stop_and_is_quiet_again_after_the_next(self):
+        self.start("45s")
+        home = os.path.join(self.disks.base, "prometheus")
+        os.makedirs(home)
+        with open(os.path.join(RULES, "lockstep.yml"), encoding="utf-8") as handle:
+            rules = handle.read().replace("for: 1m", "for: 1s")
+        with open(os.path.join(home, "rules.yml"), "w", encoding="utf-8") as handle:
+            handle.write(rules)
+        port = free_port()
+        with open(os.path.join(home, "prometheus.yml"), "w", encoding="utf-8") as handle:
+            handle.write("global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [rules.yml]\n"
+                         "scrape_configs:\n  - job_name: lockstep\n    static_configs: [{targets: ['127.0.0.1:%d']}]\n"
+                         % self.port)
+        with open(os.path.join(home, "log"), "w", encoding="utf-8") as log:
+            process = subprocess.Popen(["prometheus", "--config.file=" + os.path.join(home, "prometheus.yml"),
+                                        "--storage.tsdb.path=" + os.path.join(home, "data"),
+                                        f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log)
+
+        def end():
+            process.terminate()
+            process.wait(timeout=60)
+        self.addCleanup(end)
+
+        def ask(path):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/{path}", timeout=20) as answer:
+                return json.load(answer)["data"]
+
+        def firing():
+            return {alert["labels"]["alertname"] for alert in ask("alerts")["alerts"] if alert["state"] == "firing"}
+        self.site.run("orders")
+        self.wait_for(lambda: ask("query?query=lockstep_point_age_seconds")["result"])
+        self.wait_for(lambda: "LockstepRecoveryPointTooOld" in firing())
+        self.site.run("orders")
+        self.wait_for(lambda: "LockstepRecoveryPointTooOld" not in firing())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)

@@ -1,0 +1,112 @@
+#include "services/gateway/page.hpp"
+
+#include <catch2/catch.hpp>
+
+namespace lockstep::gateway {
+namespace {
+
+using message::Body;
+
+const UtcNanos kNow = parse_rfc3339("2026-11-21T12:00:00Z").value();
+
+Body point(const char* moment) {
+  return {{"id", "0193a5f0-1234-7abc-8def-000000000001"},
+          {"service", "orders"},
+          {"moment", moment},
+          {"sealed_at", moment},
+          {"mode", "push"},
+          {"consistency", "fenced"},
+          {"skew_ns", 1000},
+          {"lateness_ns", 1000},
+          {"digest", "00"},
+          {"entries", 3},
+          {"bytes", 5000},
+          {"sets", {"files"}}};
+}
+
+Shown shown() {
+  Shown out;
+  out.reachable = true;
+  out.status_at = kNow;
+  out.status = {
+      {"site", "here"},
+      {"epoch", {{"number", 1}, {"promotion", ""}}},
+      {"clusters", Body::array({{{"name", "north"}, {"identity", "primary"}},
+                                {{"name", "south"}, {"identity", "secondary"}}})},
+      {"agents",
+       Body::array(
+           {{{"name", "north-snapshot"}, {"reachable", true}, {"since", "2026-11-21T00:00:00Z"}}})},
+      {"services", Body::array({{{"service", "orders"},
+                                 {"mode", "push"},
+                                 {"paused", false},
+                                 {"rpo_ns", 3'600'000'000'000},
+                                 {"rpo_met", true},
+                                 {"newest_point", point("2026-11-21T11:30:00Z")}}})}};
+  out.points = Body::array({point("2026-11-21T11:30:00Z"), point("2026-11-21T10:30:00Z")});
+  return out;
+}
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST_CASE("the page says that all is well only where it is known to be") {
+  CHECK(has(page(shown(), kNow).text, "verdict good"));
+  Shown late = shown();
+  late.status["services"][0]["rpo_met"] = false;
+  CHECK(has(page(late, kNow).text, "1 of 1 services without a recovery point"));
+  late.status["services"][0]["paused"] = true;
+  CHECK_FALSE(has(page(late, kNow).text, "verdict bad"));
+  Shown silent = shown();
+  silent.reachable = false;
+  CHECK(has(page(silent, kNow).text, "does not answer"));
+  Shown away = shown();
+  away.status["agents"][0]["reachable"] = false;
+  CHECK(has(page(away, kNow).text, "cannot be reached"));
+  CHECK(has(page(Shown{}, kNow).text, "has not answered yet"));
+}
+
+TEST_CASE("whatever stands in an error or a name, it is text on the page") {
+  Shown hostile = shown();
+  const std::string bad = "<script>alert(1)</script>\"'&\xff";
+  Body run{{"run", bad},
+           {"service", "orders"},
+           {"moment", "2026-11-21T11:59:00Z"},
+           {"error", {{"what", bad}, {"where", bad}, {"hint", bad}}}};
+  hostile.status["services"][0]["last_failure"] = run;
+  hostile.status["site"] = bad;
+  hostile.status["clusters"][0]["name"] = bad;
+  const std::string text = page(hostile, kNow).text;
+  CHECK_FALSE(has(text, "<script>alert"));
+  CHECK(has(text, "&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;"));
+  CHECK(has(text, "\\xff"));
+}
+
+TEST_CASE("a failure that a good point has followed is no failure any more") {
+  Shown one = shown();
+  one.status["services"][0]["last_failure"] = {
+      {"run", "x"}, {"service", "orders"}, {"moment", "2026-11-21T11:00:00Z"}};
+  CHECK_FALSE(has(page(one, kNow).text, "lockstep explain"));
+  one.status["services"][0]["last_failure"]["moment"] = "2026-11-21T11:45:00Z";
+  CHECK(has(page(one, kNow).text, "lockstep explain"));
+}
+
+TEST_CASE(
+    "without a token only requests for this machine are answered, with one only who shows it") {
+  CHECK(may_ask("", "127.0.0.1:9480", ""));
+  CHECK(may_ask("", "localhost:9480", ""));
+  CHECK(may_ask("", "[::1]:9480", ""));
+  CHECK_FALSE(may_ask("", "evil.example:9480", ""));
+  CHECK_FALSE(may_ask("", "127.evil.example:9480", ""));
+  CHECK_FALSE(may_ask("", "[::1].evil.example", ""));
+  CHECK_FALSE(may_ask("", "", ""));
+  CHECK(may_ask("secret", "any", "Bearer secret"));
+  CHECK(may_ask("secret", "any", "Basic eDpzZWNyZXQ="));
+  CHECK_FALSE(may_ask("secret", "localhost", ""));
+  CHECK_FALSE(may_ask("secret", "any", "Bearer secre"));
+  CHECK_FALSE(may_ask("secret", "any", "Basic c2VjcmV0"));
+  CHECK_FALSE(may_ask("secret", "any", "Basic \x01\x02"));
+}
+
+}  // namespace
+}  // namespace lockstep::gateway
