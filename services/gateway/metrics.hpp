@@ -1,4 +1,4 @@
-// Metrics for Prometheus, by its naming rules (docs/operations.md lists them).
+// Metrics for Prometheus, by its naming rules (docs/watching.md lists them).
 //
 // Gauges are made anew from the picture at each scrape, so that a service that was removed leaves
 // no stale one; counters and histograms count events since this process started.
