@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "common/os/failpoint.hpp"
 #include "common/stream/tree_digest.hpp"
 
 namespace lockstep::stream {
@@ -286,6 +287,7 @@ Result<void> ManifestWriter::sync() {
 Result<void> publish_manifest(os::Disk& disk, const std::string& part, const std::string& path) {
   if (auto moved = disk.rename(os::kCwd, part, os::kCwd, path); !moved)
     return from_errno(ErrorCode::io, moved.error().number, "rename the manifest into place", path);
+  os::failpoint("stream-manifest-named");
   const std::string directory(parent_path(path));
   auto fd = disk.open(os::kCwd, directory.empty() ? "/" : directory, O_RDONLY | O_DIRECTORY);
   if (!fd)

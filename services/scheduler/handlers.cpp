@@ -19,8 +19,24 @@ void answer(const Request& request, const Result<Body>& result) {
     request.failed(result.error());
 }
 
+// Tells what run it is, and with `wait` of its end.
+Result<void> answer_begun(const Parts& parts, const Request& request, const std::string& run) {
+  LOCKSTEP_TRY(const Body shown, parts.process.show(run));
+  const Body begun = {{"run", run}, {"moment", shown.at("moment")}};
+  if (!request.body().at("wait").get<bool>()) {
+    request.done(begun);
+    return {};
+  }
+  request.accepted(begun);
+  parts.process.watch(run, request);
+  return {};
+}
+
 Result<void> start_run(const Parts& parts, const Request& request) {
   const Body& body = request.body();
+  // A message that is repeated, because the process died before it answered, begins nothing anew.
+  LOCKSTEP_TRY(const std::string begun, parts.store.run_begun_by(request.envelope().id));
+  if (!begun.empty()) return answer_begun(parts, request, begun);
   const std::string service = body.at("service");
   LOCKSTEP_TRY(const HeldPolicy held, parts.policies.find(service));
   if (held.paused) {
@@ -43,16 +59,8 @@ Result<void> start_run(const Parts& parts, const Request& request) {
     request.done({{"run", ""}, {"moment", to_rfc3339(at.value_or(parts.here.clock.utc()))}});
     return {};
   }
-  LOCKSTEP_TRY(const std::string run, parts.process.plan(origin, at));
-  LOCKSTEP_TRY(const Body shown, parts.process.show(run));
-  const Body begun = {{"run", run}, {"moment", shown.at("moment")}};
-  if (!body.at("wait").get<bool>()) {
-    request.done(begun);
-    return {};
-  }
-  request.accepted(begun);
-  parts.process.watch(run, request);
-  return {};
+  LOCKSTEP_TRY(const std::string run, parts.process.plan(origin, at, request.envelope().id));
+  return answer_begun(parts, request, run);
 }
 
 // A policy that was applied a moment ago is the one to run by: it is asked for first.

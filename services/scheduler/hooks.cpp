@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/os/failpoint.hpp"
+
 namespace lockstep::scheduler {
 namespace {
 
@@ -53,6 +55,7 @@ void Hooks::run(const policy::Hook& hook, const run::State& state, run::Act act,
       std::jthread([this, place, command = command_for(hook, state, act), timeout = hook.timeout,
                     then = std::move(then)](const std::stop_token& stop) {
         Result<void> result = outcome(processes_.run(command, timeout, stop), command);
+        os::failpoint("scheduler.hook.ended");
         reactor_.post([this, place, then, result = std::move(result)] {
           running_.erase(place);  // joins: the thread has nothing left to do
           then(result);

@@ -1,5 +1,6 @@
 // lockstep-scheduler: policies into moments, moments into runs, each run to a terminal state.
-#include "common/service/log.hpp"
+#include <utility>
+
 #include "common/service/service.hpp"
 #include "services/scheduler/handlers.hpp"
 #include "services/scheduler/status.hpp"
@@ -35,11 +36,12 @@ struct Scheduler {
 Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
   auto scheduler = std::make_shared<Scheduler>(here);
   Scheduler& all = *scheduler;
-  all.policies.on_change = [&all] { all.schedules.look(); };
+  all.policies.on_change = [&all, first = true]() mutable {
+    all.schedules.look();
+    if (std::exchange(first, false)) all.pruner.prune_in_the_end("");
+  };
   all.process.on_complete = [&all](const std::string& service) {
-    all.pruner.prune(service, false, [](const Result<message::Body>& pruned) {
-      if (!pruned) service::log_error(pruned.error());
-    });
+    all.pruner.prune_in_the_end(service);
   };
   here.snapshot = [&all] {
     const auto status = status_body(all.parts);

@@ -77,7 +77,8 @@ const run::State* Process::at_work(const std::string& service) const {
   return nullptr;
 }
 
-Result<std::string> Process::add(const Origin& origin, run::Plan plan) {
+Result<std::string> Process::add(const Origin& origin, run::Plan plan,
+                                 const std::string& asked_by) {
   LOCKSTEP_TRY(const Leads known, leads(plan.service));
   if (known.arm > 0) plan.arm_lead = known.arm;
   if (known.raise > 0) plan.raise_lead = known.raise;
@@ -85,6 +86,7 @@ Result<std::string> Process::add(const Origin& origin, run::Plan plan) {
 
   Store::Change change;
   change.runs.push_back({origin, plan});
+  change.asked_by = asked_by;
   if (!plan.now) change.considered[plan.service] = {plan.scheduled};
   change.events.push_back(state_event(run::planned(plan)));
   const auto written = store_.apply("scheduler.plan", change);
@@ -97,7 +99,8 @@ Result<std::string> Process::add(const Origin& origin, run::Plan plan) {
   return plan.run;
 }
 
-Result<std::string> Process::plan(const Origin& origin, std::optional<UtcNanos> at) {
+Result<std::string> Process::plan(const Origin& origin, std::optional<UtcNanos> at,
+                                  const std::string& asked_by) {
   if (!at && any_open(origin.policy.service)) {
     return make_error(ErrorCode::run_busy, "a run of this service is under way",
                       origin.policy.service);
@@ -108,7 +111,7 @@ Result<std::string> Process::plan(const Origin& origin, std::optional<UtcNanos> 
   plan.begin_at =
       at ? plan.scheduled - here_.site.arm_ahead.count - (plan.before_hook ? plan.hook_timeout : 0)
          : now();
-  LOCKSTEP_TRY(const std::string run, add(origin, std::move(plan)));
+  LOCKSTEP_TRY(const std::string run, add(origin, std::move(plan), asked_by));
   take_turns();
   return run;
 }
@@ -117,7 +120,7 @@ Result<void> Process::plan_scheduled(const Origin& origin, UtcNanos moment) {
   LOCKSTEP_TRY(run::Plan plan, plan_for(origin, here_.site));
   plan.scheduled = moment.count;
   plan.begin_at = now();
-  const auto run = add(origin, std::move(plan));
+  const auto run = add(origin, std::move(plan), "");
   if (!run && run.error().code == ErrorCode::run_busy) {  // a user had planned it by --at
     Store::Change change;
     change.considered[origin.policy.service] = moment;

@@ -36,7 +36,9 @@ class Process {
   // Plans a run and begins it as soon as its turn has come. `at`: its moment; none: the earliest.
   // Returns its id. Errors: run-busy where that moment was planned before, or `at` is none and a
   // run of the service is at work or waits for its turn; policy-invalid.
-  Result<std::string> plan(const Origin& origin, std::optional<UtcNanos> at);
+  // `asked_by`: the id of the message that asks.
+  Result<std::string> plan(const Origin& origin, std::optional<UtcNanos> at,
+                           const std::string& asked_by);
   // A moment of the schedule: planned, or (`missed`) noted as missed and caught up where the policy
   // says so. A moment that was planned before is left as it is.
   Result<void> plan_scheduled(const Origin& origin, UtcNanos moment);
@@ -84,7 +86,7 @@ class Process {
   void woken();
   Result<Leads> leads(const std::string& service);
   void learn(const run::State& ended);
-  Result<std::string> add(const Origin& origin, run::Plan plan);
+  Result<std::string> add(const Origin& origin, run::Plan plan, const std::string& asked_by);
   std::optional<run::Plan> next_attempt(const run::State& ended);
   void failed_to_write(const Error& error, const std::string& run, const What& what);
   run::Instant now() const { return here_.clock.utc().count; }

@@ -25,6 +25,8 @@ struct Pruner::Job {
 
 namespace {
 
+constexpr Nanos kTryAgain = seconds(30);
+
 Body row(const Body& point, Body why) {
   return {{"id", point.at("id")},
           {"service", point.at("service")},
@@ -73,6 +75,18 @@ void Pruner::prune(const std::string& service, bool dry_run, Then then) {
         carry_out(job);
     });
   }
+}
+
+void Pruner::prune_in_the_end(const std::string& service) {
+  prune(service, false, [this, service](const Result<Body>& pruned) {
+    if (pruned || pruned.error().code == ErrorCode::policy_unknown) return;
+    service::log_error(pruned.error());
+    if (!waiting_.insert(service).second) return;
+    here_.reactor.after(kTryAgain, [this, service] {
+      waiting_.erase(service);
+      prune_in_the_end(service);
+    });
+  });
 }
 
 Result<void> Pruner::sort(Job& job) const {

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,9 @@ class Pruner {
   // The catalog is asked for anew first: nothing is deleted by hearsay. `service` empty: all that
   // have a policy. Errors: policy-unknown, unreachable.
   void prune(const std::string& service, bool dry_run, Then then);
+  // What is due after a complete run, and, with "", after a start, because the process may have
+  // ended between a run and its pruning. Tried until it was carried out.
+  void prune_in_the_end(const std::string& service);
 
  private:
   struct Job;
@@ -40,6 +44,7 @@ class Pruner {
   const Policies& policies_;
   Catalog& catalog_;
   Store& store_;
+  std::set<std::string> waiting_;  // services that prune_in_the_end() will try again
 };
 
 }  // namespace lockstep::scheduler

@@ -76,6 +76,8 @@ void put_point(SQLite::Database& database, const std::string& cluster, const Bod
   put.exec();
 }
 
+journal::ReplyKey begun_by(const std::string& message) { return {message, "run.start", 0}; }
+
 }  // namespace
 
 const journal::Migrations& store_migrations() {
@@ -128,6 +130,10 @@ Result<void> Store::apply(const char* failpoint, const Change& change) {
   return journal_.transact(failpoint, [&](journal::Transaction& transaction) -> Result<void> {
     SQLite::Database& database = transaction.database();
     for (const Change::NewRun& fresh : change.runs) LOCKSTEP_CHECK(insert_run(database, fresh));
+    if (!change.asked_by.empty()) {
+      transaction.store_reply(begun_by(change.asked_by),
+                              {true, {{"run", change.runs.front().plan.run}}});
+    }
     for (const Change::NewRecords& fresh : change.records) insert_records(database, fresh);
     for (const auto& [service, instant] : change.considered) {
       Statement put(database,
@@ -196,6 +202,22 @@ Result<std::optional<StoredRun>> Store::newest_in(const std::string& service, ru
                                {service, run::phase_name(phase)}));
   if (runs.empty()) return std::optional<StoredRun>{};
   return std::optional<StoredRun>{std::move(runs.front())};
+}
+
+Result<std::string> Store::run_begun_by(const std::string& message) {
+  LOCKSTEP_TRY(const auto reply, journal_.find_reply(begun_by(message)));
+  std::string run = reply ? reply->body.at("run").get<std::string>() : std::string();
+  if (run.empty()) return run;
+  LOCKSTEP_CHECK(journal_.read([&](SQLite::Database& database) -> Result<void> {
+    Statement query(database,
+                    "SELECT run FROM runs WHERE (service, scheduled) ="
+                    " (SELECT service, scheduled FROM runs WHERE run = ?)"
+                    " ORDER BY attempt DESC LIMIT 1");
+    query.bind(1, run);
+    if (query.executeStep()) run = query.getColumn(0).getString();
+    return {};
+  }));
+  return run;
 }
 
 Result<void> Store::forget_old_runs(std::size_t keep) {
@@ -275,13 +297,13 @@ Result<void> Store::end_pruning(const Pruning& pruning, const std::optional<Erro
       "scheduler.pruned", [&](journal::Transaction& transaction) -> Result<void> {
         SQLite::Database& database = transaction.database();
         Statement put(database,
-                      "UPDATE prunings SET state = ?, error = ?, ended_at = ? WHERE point = ?");
+                      "UPDATE prunings SET state = ?, error = ?, ended_at = ?"
+                      " WHERE point = ? AND state = 'intended'");
         put.bind(1, error ? "failed" : "done");
         put.bind(2, error ? error->text() : "");
         put.bind(3, now.count);
         put.bind(4, pruning.point);
-        put.exec();
-        if (error) return {};
+        if (put.exec() == 0 || error) return {};
         Statement forget(database, "DELETE FROM points WHERE id = ?");
         forget.bind(1, pruning.point);
         forget.exec();

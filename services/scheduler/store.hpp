@@ -58,6 +58,7 @@ class Store {
     std::map<std::string, UtcNanos> considered;                 // service
     std::vector<std::pair<std::string, message::Body>> points;  // cluster and point
     std::vector<Emitted> events;
+    std::string asked_by;  // the id of the message that asked for runs.front(); empty: none did
   };
   // run-busy where a run of that service, scheduled instant and attempt stands already.
   Result<void> apply(const char* failpoint, const Change& change);
@@ -67,6 +68,8 @@ class Store {
   Result<std::optional<StoredRun>> find_run(const std::string& run);
   // Newest first; all services where `service` is empty.
   Result<std::vector<StoredRun>> newest_runs(const std::string& service, std::size_t limit);
+  // The last attempt of the run that this message began; empty where it began none.
+  Result<std::string> run_begun_by(const std::string& message);
   // The newest run of the service in that state.
   Result<std::optional<StoredRun>> newest_in(const std::string& service, run::Phase phase);
 
@@ -81,6 +84,7 @@ class Store {
   Result<std::vector<message::Body>> points(const std::string& service, const std::string& cluster);
 
   Result<void> intend_pruning(const std::vector<Pruning>& prunings);
+  // Told once: of a point that is not intended to go (any more) nothing is written.
   Result<void> end_pruning(const Pruning& pruning, const std::optional<Error>& error, UtcNanos now);
   Result<std::vector<Pruning>> open_prunings();
 

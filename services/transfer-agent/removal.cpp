@@ -110,6 +110,7 @@ Result<void> Remover::finish_deletion(const RecordStore::Name& name,
   LOCKSTEP_TRY(const auto rows, book_.received_of(name.id));
   for (const auto& row : rows) {
     if (row.version) LOCKSTEP_CHECK(drop_version(*row.version));
+    os::failpoint("delete.version_dropped");
     LOCKSTEP_CHECK(remove_durably(agent_.disk, row.manifest));
   }
   return agent_.journal.transact(
@@ -185,6 +186,7 @@ Result<void> Remover::drop_received(const std::string& run,
     for (const auto& version : versions) {
       if (version.name == run) LOCKSTEP_CHECK(drop_version(version));
     }
+    os::failpoint("drop.set_dropped");
   }
   return {};
 }
@@ -193,6 +195,7 @@ Result<void> Remover::drop_sent(const std::vector<Sent>& rows, const char* failp
   for (const auto& row : rows) {
     LOCKSTEP_CHECK(remove_durably(agent_.disk, row.manifest));
     LOCKSTEP_CHECK(remove_durably(agent_.disk, row.manifest + ".part"));
+    os::failpoint("manifest.removed");
   }
   if (rows.empty()) return {};
   return agent_.journal.transact(failpoint, [&](journal::Transaction& transaction) -> Result<void> {

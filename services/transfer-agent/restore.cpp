@@ -76,8 +76,10 @@ Result<std::vector<RestorePlace>> restore_places(const Body& record, const Body&
   return places;
 }
 
-Result<Body> restore_point(const Agent& agent, const RecordStore& records, const Body& request,
-                           std::stop_token stop, ProgressBoard& board) {
+Result<Body> restore_point(const Agent& agent, const RecordStore& records,
+                           const message::Envelope& asked, std::stop_token stop,
+                           ProgressBoard& board) {
+  const Body& request = asked.body;
   LOCKSTEP_TRY(const Body record, records.find(request.at("id").get<std::string>()));
   LOCKSTEP_TRY(const auto places, restore_places(record, request, agent.cluster, agent.root));
   if (request.contains("to")) {
@@ -89,6 +91,12 @@ Result<Body> restore_point(const Agent& agent, const RecordStore& records, const
   }
   Body sets = Body::array();
   for (const auto& [place, name] : places) {
+    const journal::ReplyKey key{asked.id, "restore." + name, 0};
+    LOCKSTEP_TRY(const auto before, agent.journal.find_reply(key));
+    if (before) {
+      sets.push_back(before->body);
+      continue;
+    }
     const auto version = version_in(record, *find_set(record.at("sets"), name));
     auto* component = agent.components.find(version.component);
     if (component == nullptr || component->target() == nullptr) {
@@ -115,6 +123,11 @@ Result<Body> restore_point(const Agent& agent, const RecordStore& records, const
     if (!restored->moved_aside.empty()) {
       row["moved_aside"] = message::text_or_bytes(restored->moved_aside);
     }
+    LOCKSTEP_CHECK(agent.journal.transact("restore.set",
+                                          [&](journal::Transaction& transaction) -> Result<void> {
+                                            transaction.store_reply(key, {true, row});
+                                            return {};
+                                          }));
     sets.push_back(std::move(row));
   }
   return Body{{"sets", std::move(sets)}};

@@ -27,9 +27,10 @@ Result<std::vector<RestorePlace>> restore_places(const message::Body& record,
                                                  const std::string& root);
 
 // The body of point.restore.done. Sets are restored one after the other; what an error ends stays
-// as far as it had come, and the error says which set it was.
+// as far as it had come, and the error says which set it was. A message that is repeated, because
+// the process died before it answered, goes on after the sets that it had restored.
 Result<message::Body> restore_point(const Agent& agent, const RecordStore& records,
-                                    const message::Body& request, std::stop_token stop,
+                                    const message::Envelope& asked, std::stop_token stop,
                                     ProgressBoard& board);
 
 }  // namespace lockstep::transfer

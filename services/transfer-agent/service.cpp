@@ -157,7 +157,7 @@ void TransferAgent::serve() {
         if (envelope.body.at("in_place").get<bool>()) {
           LOCKSTEP_CHECK(epochs_->admit(envelope.epoch));
         }
-        return restore_point(agent_, records_, envelope.body, stop, board);
+        return restore_point(agent_, records_, envelope, stop, board);
       });
 }
 

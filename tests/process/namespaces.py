@@ -1,4 +1,5 @@
 """Hosts made of network namespaces: a switch in a namespace of its own, and one host for each name."""
+import ctypes
 import itertools
 import os
 import subprocess
@@ -38,6 +39,12 @@ class Hosts:
 
     def inside(self, name, command):
         return ["ip", "netns", "exec", f"{self.prefix}-{name}", *command]
+
+    def enter(self, name):
+        """This thread, and those that it starts from now on, are on that host."""
+        with open(f"/run/netns/{self.prefix}-{name}", encoding="ascii") as handle:
+            if ctypes.CDLL(None, use_errno=True).setns(handle.fileno(), 0x40000000) != 0:  # CLONE_NEWNET
+                raise OSError(ctypes.get_errno(), "setns")
 
     def cut(self, name):
         ip("-n", self.switch, "link", "set", f"p{self.names.index(name)}", "down")

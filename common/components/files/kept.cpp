@@ -11,6 +11,7 @@
 #include "common/components/files/remove_tree.hpp"
 #include "common/components/files/side.hpp"
 #include "common/components/files/store.hpp"
+#include "common/os/failpoint.hpp"
 
 namespace lockstep::files {
 
@@ -148,6 +149,7 @@ Result<void> Kept::forget(const std::string& run) {
   if (!gone && gone.error().number != ENOENT) {
     return failed(Side::target, gone.error(), "remove the version", link(run));
   }
+  os::failpoint("files.version.unnamed");
   if (gone) LOCKSTEP_CHECK(sync_directory(disk_, versions_));
   return collect();
 }
@@ -191,6 +193,7 @@ Result<void> Kept::collect() {
       auto renamed = disk_.rename(os::kCwd, trees_ + "/" + name, os::kCwd, trees_ + "/" + dying);
       if (!renamed) return failed(Side::target, renamed.error(), "set aside", trees_ + "/" + name);
     }
+    os::failpoint("files.tree.dying");
     LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, trees_ + "/" + dying));
   }
   // Its caller forgets the version now: a tree that came back with the power would be nobody's.

@@ -8,6 +8,7 @@
 #include "common/components/files/pin_errors.hpp"
 #include "common/components/files/pin_mirror.hpp"
 #include "common/components/files/store.hpp"
+#include "common/os/failpoint.hpp"
 
 namespace lockstep::files {
 
@@ -53,6 +54,7 @@ class ArmedSubvolume final : public component::Armed {
     auto made =
         disk_.snapshot_subvolume(store_.get(), name_of(hold_), place_.subvolume.get(), true);
     pinned.interval.acknowledged = clock_.utc();
+    os::failpoint("files.pin.made");
     if (!made) {
       Error error = store_error(made.error().number, "snapshot the subvolume into", hold_);
       if (error.code == ErrorCode::target_write) error.code = ErrorCode::pin_failed;

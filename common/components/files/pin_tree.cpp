@@ -14,6 +14,7 @@
 #include "common/components/files/pin_mirror.hpp"
 #include "common/components/files/remove_tree.hpp"
 #include "common/components/files/store.hpp"
+#include "common/os/failpoint.hpp"
 
 namespace lockstep::files {
 
@@ -351,6 +352,7 @@ class ArmedTree final : public component::Armed {
         prove_settled(disk_, place_.root.get(), exclude_, options(false), settled_before));
     pinned.interval.acknowledged = clock_.utc();
     LOCKSTEP_CHECK(record.finish());
+    os::failpoint("files.pin.made");
 
     pinned.durable = true;
     pinned.one_instant = false;

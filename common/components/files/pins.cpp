@@ -14,12 +14,14 @@
 #include "common/components/files/pin_walk.hpp"
 #include "common/components/files/remove_tree.hpp"
 #include "common/components/files/store.hpp"
+#include "common/os/failpoint.hpp"
 
 namespace lockstep::files {
 
 Result<void> remove_pin(os::Disk& disk, const std::string& hold) {
   LOCKSTEP_CHECK(remove_tree(disk, os::kCwd, origin_path(hold) + ".part"));
   LOCKSTEP_CHECK(remove_tree(disk, os::kCwd, hold));
+  os::failpoint("files.pin.dropped");
   return remove_tree(disk, os::kCwd, origin_path(hold));
 }
 

@@ -75,6 +75,7 @@ Result<void> FileStaging::make_tree() {
   const std::string tree = setup_.kept.tree(tag_ + "." + form);
   auto renamed = disk_.rename(os::kCwd, part, os::kCwd, tree);
   if (!renamed) return failed(Side::target, renamed.error(), "name the staging tree", tree);
+  os::failpoint("files-stage-named");
   return open_tree_at(tree, form);
 }
 
@@ -231,6 +232,7 @@ Result<Version> FileStaging::seal() {
   if (form_ == kSubvolume) {
     auto sealed = disk_.set_subvolume_read_only(writer_->root(), true);
     if (!sealed) return failed(Side::target, sealed.error(), "make read-only", setup_.path);
+    os::failpoint("files-seal-read-only");
   }
   writer_.reset();
   return publish(tag_ + "." + form_);
@@ -251,6 +253,7 @@ Result<Version> FileStaging::publish(const std::string& tree_name) {
                       setup_.kept.link(run));
   }
   LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, setup_.path));
+  os::failpoint("files-seal-cleared");
   LOCKSTEP_CHECK(sync_directory(disk_, setup_.kept.stagings()));
   return std::move(*made);
 }

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
+#include "common/os/failpoint.hpp"
+
 namespace lockstep::sqlite {
 
 using component::SetId;
@@ -160,6 +162,7 @@ Result<void> remove_hold(os::Disk& disk, const std::string& hold) {
       return removal_error(removed.error().number, hold + "/" + name);
     }
   }
+  os::failpoint("sqlite.hold.emptied");
   auto removed = disk.remove_directory(os::kCwd, hold);
   if (!removed && removed.error().number != ENOENT) {
     return removal_error(removed.error().number, hold);

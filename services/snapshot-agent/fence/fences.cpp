@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "common/os/failpoint.hpp"
 #include "services/snapshot-agent/book.hpp"
 #include "services/snapshot-agent/fence/hook.hpp"
 #include "services/snapshot-agent/parallel.hpp"
@@ -117,6 +118,7 @@ Result<void> Fences::announce(const std::vector<One>& ones) {
   for (const One& one : ones) {
     if (one.undo) LOCKSTEP_CHECK(guard_->watch(one.id, one.timeout, *one.undo));
   }
+  os::failpoint("fence.announced");
   return {};
 }
 
@@ -134,6 +136,7 @@ Result<void> Fences::put_up(One& one, std::stop_token stop) {
       one.kind == FenceWish::Kind::hook
           ? run_hook(tools_.processes, one.pause, one.environment, one.timeout, stop)
           : one.freeze->freeze(one.timeout, stop);
+  os::failpoint("fence.up");
   one.raised.acknowledged = tools_.clock.utc();
   return raised;
 }
@@ -188,6 +191,7 @@ component::FenceEnd Fences::take_down(One& one) {
     const bool frozen = one.kind != FenceWish::Kind::cgroup || one.freeze->held();
     end.lowered.requested = tools_.clock.utc();
     auto undone = perform(*one.undo, tools_.disk, tools_.processes);
+    os::failpoint("fence.undone");
     end.lowered.acknowledged = tools_.clock.utc();
     one.is_down = undone.has_value();
     end.held = frozen && one.is_down;

@@ -38,7 +38,22 @@ TEST_CASE("a failpoint kills at the passing asked for") {
   CHECK(finished.exit_status == 0);
 }
 
-TEST_CASE("the list names each failpoint once") {
+TEST_CASE(
+    "a failpoint told by a file kills once, at the passing asked for, and takes the file away") {
+  char file[] = "/tmp/lockstep-failpoint-XXXXXX";
+  const int fd = ::mkstemp(file);
+  REQUIRE(fd >= 0);
+  REQUIRE(::write(fd, "second:2\n", 9) == 9);
+  ::close(fd);
+  auto finished = run_child({{"LOCKSTEP_FAILPOINT_FILE", file}});
+  CHECK(finished.exit_status == 137);
+  CHECK(finished.output == "first\nsecond\nfirst\n");
+  CHECK(::access(file, F_OK) != 0);
+  finished = run_child({{"LOCKSTEP_FAILPOINT_FILE", file}});
+  CHECK(finished.exit_status == 0);
+}
+
+TEST_CASE("the list names each passing of a failpoint") {
   char file[] = "/tmp/lockstep-failpoints-XXXXXX";
   const int fd = ::mkstemp(file);
   REQUIRE(fd >= 0);
@@ -46,7 +61,7 @@ TEST_CASE("the list names each failpoint once") {
   std::ifstream in(file);
   std::stringstream text;
   text << in.rdbuf();
-  CHECK(text.str() == "first\nsecond\n");
+  CHECK(text.str() == "first\nsecond\nfirst\nsecond\n");
   ::unlink(file);
   ::close(fd);
 }

@@ -201,3 +201,37 @@ TEST_CASE("an answer that lacks what its step needs is an error, not a guess") {
   REQUIRE_FALSE(facts);
   CHECK(facts.error().code == ErrorCode::message_schema);
 }
+
+TEST_CASE("a message that began a run is known by its id, and leads to the run's last attempt") {
+  const Place place;
+  const auto clock = make_system_clock();
+  const auto journal = open_journal(place, *clock);
+  Store store(*journal);
+  CHECK(store.run_begun_by("message-1").value().empty());
+  Store::Change change;
+  change.runs.push_back({origin(), plan(kRun)});
+  change.asked_by = "message-1";
+  REQUIRE(store.apply("test", change));
+  CHECK(store.run_begun_by("message-1").value() == kRun);
+  CHECK(store.run_begun_by("message-2").value().empty());
+  run::Plan again = plan("0193a000-0000-7000-8000-000000000002");
+  again.attempt = 2;
+  Store::Change successor;
+  successor.runs.push_back({origin(), again});
+  REQUIRE(store.apply("test", successor));
+  CHECK(store.run_begun_by("message-1").value() == again.run);
+}
+
+TEST_CASE("a point that is pruned by two jobs at once is told of once") {
+  const Place place;
+  const auto clock = make_system_clock();
+  const auto journal = open_journal(place, *clock);
+  Store store(*journal);
+  const Pruning pruning{kRun, "orders", "south", "no rule keeps it"};
+  REQUIRE(store.intend_pruning({pruning}));
+  REQUIRE(store.intend_pruning({pruning}));
+  REQUIRE(store.end_pruning(pruning, std::nullopt, {1}));
+  REQUIRE(store.end_pruning(pruning, std::nullopt, {2}));
+  CHECK(journal->last_event() == 1);
+  CHECK(store.open_prunings().value().empty());
+}
