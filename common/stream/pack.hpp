@@ -23,6 +23,9 @@ namespace lockstep::stream {
 inline constexpr std::uint64_t kExtent = 1024 * 1024;  // the longest run of bytes in a record
 // A body's greatest length: one extent and some smaller records around it.
 inline constexpr std::size_t kPackLimit = 1024 * 1024 + 65536;
+// Raw bytes that may be under way: what a receiver asks for, and what a sender grants it.
+inline constexpr std::uint64_t kLeastWindow = 4 << 20;
+inline constexpr std::uint64_t kMostWindow = 32 << 20;  // half of what a channel lets wait
 inline constexpr std::uint32_t kPackRecords = 4096;
 
 enum class Codec : std::uint8_t { none = 0, zstd = 1 };

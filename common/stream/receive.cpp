@@ -15,8 +15,6 @@ namespace {
 constexpr Nanos kWait = milliseconds(100);
 constexpr Nanos kReport = milliseconds(200);
 constexpr Nanos kFarewell = seconds(2);
-constexpr std::uint64_t kLeastWindow = 4 << 20;
-constexpr std::uint64_t kMostWindow = 32 << 20;  // half of what a channel lets wait
 
 // Errors after which a later call may go on where this one stopped.
 bool may_resume(ErrorCode code) {
@@ -147,6 +145,7 @@ class Receiver {
     LOCKSTEP_TRY(const bool with_base, hear_greeting());
     LOCKSTEP_CHECK(prepare(with_base));
     LOCKSTEP_CHECK(begin());
+    moved_ = now();  // what this side takes its time for is no silence of the sender
     while (true) {
       LOCKSTEP_CHECK(check_limits());
       LOCKSTEP_TRY(auto item, intake_->next(kWait, job_.stop));
@@ -154,13 +153,13 @@ class Receiver {
         if (unjournaled_ > 0) LOCKSTEP_CHECK(give_credit());
         continue;
       }
-      moved_ = now();
       if (auto* pack = std::get_if<CheckedPack>(&*item)) {
         LOCKSTEP_CHECK(apply(*pack));
-        continue;
+      } else {
+        LOCKSTEP_TRY(const bool ended, heed(std::get<Control>(*item)));
+        if (ended) return {};
       }
-      LOCKSTEP_TRY(const bool ended, heed(std::get<Control>(*item)));
-      if (ended) return {};
+      moved_ = now();
     }
   }
 

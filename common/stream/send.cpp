@@ -91,6 +91,7 @@ class Sender {
     if (base_root_) hello.digest("base", *base_root_);
     patient_ = true;
     finack_.reset();
+    ended_ = false;
     LOCKSTEP_CHECK(channel_->send({hello.encode(), {}}));
     return wait_for_start();
   }
@@ -113,7 +114,9 @@ class Sender {
     const auto chain = start.digest<16>("chain");
     const bool base = start.number("base") != 0;
     window_ = start.number("window");
-    if (!chain || window_ < (4U << 20) || (base && !base_root_))
+    if (window_ > kMostWindow)  // it is what may lie in this process's memory
+      return make_error(ErrorCode::stream_hostile, "the receiver's window is beyond all measure");
+    if (!chain || window_ < kLeastWindow || (base && !base_root_))
       return make_error(ErrorCode::stream_protocol, "the receiver's start is not as it should be");
     if (!greeted_) {
       earlier_bytes_ = start.number("received");
@@ -257,7 +260,8 @@ class Sender {
     if (control.type() == "credit") {
       const std::uint64_t released = control.number("released");
       const std::uint64_t sequence = control.number("sequence");
-      if (released > sent_ || released < released_ || sequence > acknowledged_ + under_way_.size())
+      if (released > sent_ || released < released_ ||
+          sequence > acknowledged_ + under_way_.size() || control.number("durable") > sequence)
         return make_error(ErrorCode::stream_hostile,
                           "the receiver gives credit for what was not sent");
       if (released > released_) moved_ = now();
@@ -270,7 +274,7 @@ class Sender {
       patient_ = true;
     } else if (control.type() == "working") {
       moved_ = now();
-    } else if (control.type() == "finack") {
+    } else if (control.type() == "finack" && ended_) {
       finack_ = control;
     } else {
       return make_error(ErrorCode::stream_protocol, "the receiver said " + control.type());
@@ -317,6 +321,7 @@ class Sender {
     fin.set("sequence", acknowledged_ + under_way_.size()).digest("chain", chain);
     fin.digest("root", summary.root).set("entries", summary.entries).set("bytes", summary.bytes);
     LOCKSTEP_CHECK(channel_->send({fin.encode(), {}}));
+    ended_ = true;
     while (!finack_) {
       LOCKSTEP_CHECK(check_limits("the receiver's seal"));
       LOCKSTEP_CHECK(listen(kWait));
@@ -351,6 +356,7 @@ class Sender {
   bool told_by_peer_ = false;
   bool patient_ = false;
   std::optional<Control> start_;
+  bool ended_ = false;  // fin was said on this connection
   std::optional<Control> finack_;
   std::uint64_t window_ = 0;
   std::uint64_t sent_ = 0;      // raw bytes

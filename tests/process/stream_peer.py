@@ -8,7 +8,8 @@ import msgpack
 import xxhash
 import zmq
 
-import client as protocol
+import harness  # noqa: F401  where the protocol's client is
+import client as protocol  # pylint: disable=wrong-import-order
 
 DIRECTORY, REGULAR, SYMLINK, HARD_LINK = 1, 2, 3, 4
 CREATE = 1
@@ -74,10 +75,11 @@ class Peer:
                     return control
         raise AssertionError(f"{types} did not come")
 
-    def open(self, kind, instruction, epoch, **changed):
-        body = protocol.pack({"promotion": epoch["promotion"], "deadline_ns": 600 * 10**9, "instruction": instruction})
+    def open(self, kind, instruction, under, **changed):
+        """`under`: the identity epoch. `changed`: keys of the opening that are not what they should be."""
+        body = protocol.pack({"promotion": under["promotion"], "deadline_ns": 600 * 10**9, "instruction": instruction})
         self.say("open", **{"v": 1, "kind": kind, "transfer": self.run, "service": instruction["service"],
-                            "set": instruction["sets"][0]["name"], "attempt": 1, "epoch": epoch["number"], "body": body,
+                            "set": instruction["sets"][0]["name"], "attempt": 1, "epoch": under["number"], "body": body,
                             **changed})
         return self.hear("accepted", "refused", "unknown")
 

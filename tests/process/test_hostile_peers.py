@@ -13,14 +13,15 @@ import zmq
 import stream_peer
 from by_hand import ByHand
 from harness import Disks, SiteTest
-from stream_peer import DIRECTORY, REGULAR, ROOT, SYMLINK, Peer, close, data, entry, zstd
+from stream_peer import DIRECTORY, REGULAR, ROOT, SYMLINK, Peer, close, data, entry, protocol, zstd
 
-MEMORY = 256 << 20  # what the process may ever have needed; an honest run needs some tens of MB
+MEMORY = 192 << 20  # what the process may ever have needed; an honest run needs some tens of MB
 STALL = 3 * 10**9
 
 
 class HostilePeer(SiteTest):
     victim, mask = None, None  # the agent that is spoken to, and whose keys the peer has
+    files = 3
 
     def setUp(self):
         self.disks = Disks()
@@ -29,9 +30,12 @@ class HostilePeer(SiteTest):
         self.addCleanup(self.site.close)
         self.home = os.path.join(self.site.north, "data")
         os.makedirs(self.home)
-        for i in range(20):
+        for i in range(self.files):
             with open(os.path.join(self.home, str(i)), "wb") as handle:
                 handle.write(os.urandom(6 << 20))
+        self.client = protocol.Client(self.site.config, "user")
+        self.addCleanup(self.client.context.destroy, linger=0)
+        self.epoch = {"number": 1, "promotion": self.client.site.text["first_promotion"]}
         self.site.up()
         self.site.apply(f"service: orders\nmode: push\nconsistency: bounded\nmax_skew: 10s\nmax_lateness: 60s\ndata_sets:\n"
                         f"  - {{name: data, component: files, path: {self.home}}}\n")
@@ -47,8 +51,7 @@ class HostilePeer(SiteTest):
         self.assert_same_tree(self.home, os.path.join(self.restore(point), "data"))
 
     def instruction(self):
-        with Peer(self.site.config, "scheduler", "north-snapshot") as peer:
-            held = [hold for hold in peer.client.call("north-snapshot", "snapshot.holds")["holds"] if hold["set"] == "data"]
+        held = [hold for hold in self.client.call("north-snapshot", "snapshot.holds")["holds"] if hold["set"] == "data"]
         side = {"component": "files", "options": {}}
         return {"service": "orders", "moment": "2026-01-01T00:00:00Z", "policy_version": 1, "peer": self.victim,
                 "bandwidth": 0, "compress": False, "stall_ns": STALL,
@@ -56,11 +59,6 @@ class HostilePeer(SiteTest):
                           "from": {"cluster": "north", "location": self.home, **side},
                           "to": {"cluster": "south", "location": os.path.join(self.site.south, "data"), **side},
                           "refers_to": [], "exclude": [], "allow_writer_stall": False, "version": held[0]["version"]}]}
-
-    @property
-    def epoch(self):
-        with Peer(self.site.config, "scheduler", "north-snapshot") as peer:
-            return {"number": 1, "promotion": peer.client.site.text["first_promotion"]}
 
     def peer(self):
         peer = Peer(self.site.config, self.mask, self.victim)
@@ -209,6 +207,7 @@ class HostileSender(HostilePeer):
 
 class HostileReceiver(HostilePeer):
     victim, mask = "north-transfer", "south-transfer"
+    files = 50  # far more than any window, and than the memory that is allowed
 
     def fetch(self):
         peer = self.peer()

@@ -93,7 +93,7 @@ class Endless final : public component::Source {
 };
 
 // A staging that keeps nothing but the file at hand: what is measured is the stream.
-class Nowhere final : public component::Staging {
+class Nowhere : public component::Staging {
  public:
   Result<void> begin(const component::Entry&, component::Action) override { return {}; }
   Result<void> write(std::uint64_t, std::span<const std::byte>) override { return {}; }
@@ -106,6 +106,15 @@ class Nowhere final : public component::Staging {
   Result<void> checkpoint() override { return {}; }
   Result<component::Version> seal() override { return component::Version{}; }
   Result<void> abandon() override { return {}; }
+};
+
+// One whose disk takes its time for every write.
+class Slow final : public Nowhere {
+ public:
+  Result<void> write(std::uint64_t, std::span<const std::byte>) override {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+    return {};
+  }
 };
 
 long peak_of(std::uint64_t files) {
@@ -248,6 +257,22 @@ TEST_CASE("a bandwidth that makes packs rare is no stall") {
                              });
   if (!done.sent) FAIL(done.sent.error().text());
   CHECK(done.received.has_value());
+}
+
+TEST_CASE("a target that is slower than the stall limit is no stall of the sender") {
+  const Scratch scratch;
+  Peers peers(scratch.path());
+  write(peers.top + "/north/data/small", random_bytes(1000, 1));
+  REQUIRE(peers.pin(kFirst));
+  const Carried done = carry(
+      peers, kFirst, "", stream::Opening::Kind::push, [](stream::SendJob&, stream::ReceiveJob& in) {
+        in.stall = seconds(1);
+        in.stage = [](bool, bool) -> Result<std::unique_ptr<component::Staging>> {
+          return std::unique_ptr<component::Staging>(std::make_unique<Slow>());
+        };
+      });
+  if (!done.received) FAIL(done.received.error().text());
+  CHECK(done.sent.has_value());
 }
 
 TEST_CASE("memory does not follow the number of entries") {
