@@ -8,6 +8,7 @@
 #include "common/journal/sqlite_journal.hpp"
 #include "common/message/uuid.hpp"
 #include "common/os/disk.hpp"
+#include "common/os/durable.hpp"
 
 namespace lockstep::journal {
 
@@ -29,20 +30,9 @@ CREATE TABLE reply (
 constexpr Nanos kKeepReplies = seconds(90LL * 86400);
 constexpr int kBusyMilliseconds = 3000;  // for the end of the process before this one
 
-std::string directory_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 Result<void> sync_directory(os::Disk& disk, const std::string& path) {
-  const std::string name = directory_of(path);
-  auto directory = disk.open(os::kCwd, name, O_RDONLY | O_DIRECTORY);
-  if (!directory) {
-    return from_errno(ErrorCode::journal_open, directory.error().number, "open the directory",
-                      name);
-  }
-  if (auto synced = disk.fsync(directory->get()); !synced) {
+  const std::string name = os::directory_of(path);
+  if (auto synced = os::sync_directory(disk, name); !synced) {
     return from_errno(ErrorCode::journal_open, synced.error().number, "sync the directory", name);
   }
   return {};

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/os/durable.hpp"
+#include "common/os/whole_file.hpp"
 
 namespace lockstep::signing {
 
@@ -88,7 +89,7 @@ Result<SigningKey> SigningKey::load_or_make(os::Disk& disk, const std::string& d
     }
     char* text = nullptr;
     const long length = BIO_get_mem_data(memory.get(), &text);
-    LOCKSTEP_CHECK(write_durably(disk, path, {text, static_cast<std::size_t>(length)}, {}));
+    LOCKSTEP_CHECK(os::write_durably(disk, path, {text, static_cast<std::size_t>(length)}, {}));
     return made;
   } else if ((there->st_mode & 077) != 0) {
     return make_error(ErrorCode::key_mode, "the signing key may be read by others", path);

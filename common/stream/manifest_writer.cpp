@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "common/os/durable.hpp"
 #include "common/os/failpoint.hpp"
 #include "common/stream/tree_digest.hpp"
 
@@ -288,11 +289,8 @@ Result<void> publish_manifest(os::Disk& disk, const std::string& part, const std
   if (auto moved = disk.rename(os::kCwd, part, os::kCwd, path); !moved)
     return from_errno(ErrorCode::io, moved.error().number, "rename the manifest into place", path);
   os::failpoint("stream-manifest-named");
-  const std::string directory(parent_path(path));
-  auto fd = disk.open(os::kCwd, directory.empty() ? "/" : directory, O_RDONLY | O_DIRECTORY);
-  if (!fd)
-    return from_errno(ErrorCode::io, fd.error().number, "open the manifest's directory", directory);
-  if (auto done = disk.fsync(fd->get()); !done)
+  const std::string directory = os::directory_of(path);
+  if (auto done = os::sync_directory(disk, directory); !done)
     return from_errno(ErrorCode::io, done.error().number, "sync the manifest's directory",
                       directory);
   return {};

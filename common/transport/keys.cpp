@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "common/os/durable.hpp"
+
 namespace lockstep::transport {
 
 namespace {
@@ -14,41 +16,14 @@ namespace {
 constexpr std::size_t kKeyText = 40;
 constexpr std::size_t kKeyBytes = 32;
 
-Error write_error(const os::Errno& problem, const std::string& path) {
-  const ErrorCode code = problem.number == ENOSPC || problem.number == EDQUOT ? ErrorCode::no_space
-                         : problem.number == EACCES || problem.number == EPERM
-                             ? ErrorCode::permission
-                             : ErrorCode::target_write;
-  return from_errno(code, problem.number, "write a key file", path);
-}
-
-// Writes beside the final name, syncs, and links the name to it: a name that is there stays.
-Result<void> write_file(os::Disk& disk, int directory, const std::string& name,
-                        const std::string& text, mode_t mode, const std::string& path) {
-  const std::string temporary = "." + name + ".new";
-  // What an earlier attempt left that died here.
-  if (auto gone = disk.unlink(directory, temporary); !gone && gone.error().number != ENOENT) {
-    return write_error(gone.error(), path);
+// A key file that is there stays.
+Result<void> write_file(os::Disk& disk, const std::string& path, const std::string& key,
+                        mode_t mode) {
+  auto written = os::write_durably(disk, path, key + "\n", {.mode = mode, .replace = false});
+  if (!written && written.error().code == ErrorCode::place_not_empty) {
+    written.error().hint = "remove it if the key is no longer wanted, then make a new one";
   }
-  auto file = disk.open(directory, temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
-  if (!file) return write_error(file.error(), path);
-  if (auto set = disk.change_mode(file->get(), mode); !set) return write_error(set.error(), path);
-  const std::string line = text + "\n";
-  if (auto put = disk.write_at(file->get(), 0, std::as_bytes(std::span(line))); !put) {
-    return write_error(put.error(), path);
-  }
-  if (auto synced = disk.fsync(file->get()); !synced) return write_error(synced.error(), path);
-  if (auto named = disk.rename(directory, temporary, directory, name, false); !named) {
-    // The next attempt removes it where this fails; the reason told is the one of the rename.
-    static_cast<void>(disk.unlink(directory, temporary));
-    if (named.error().number == EEXIST) {
-      return make_error(ErrorCode::place_not_empty, "a key file of this name is there already",
-                        path, "remove it if the key is no longer wanted, then make a new one");
-    }
-    return write_error(named.error(), path);
-  }
-  if (auto synced = disk.fsync(directory); !synced) return write_error(synced.error(), path);
-  return {};
+  return written;
 }
 
 struct KeyFile {
@@ -118,12 +93,8 @@ std::string secret_key_path(const std::string& directory, const std::string& nam
 
 Result<void> write_key_files(os::Disk& disk, const std::string& directory, const std::string& name,
                              const KeyPair& pair) {
-  auto opened = disk.open(os::kCwd, directory, O_RDONLY | O_DIRECTORY);
-  if (!opened) return write_error(opened.error(), directory);
-  LOCKSTEP_CHECK(write_file(disk, opened->get(), name + ".key", pair.secret_key, 0600,
-                            secret_key_path(directory, name)));
-  return write_file(disk, opened->get(), name + ".pub", pair.public_key, 0644,
-                    public_key_path(directory, name));
+  LOCKSTEP_CHECK(write_file(disk, secret_key_path(directory, name), pair.secret_key, 0600));
+  return write_file(disk, public_key_path(directory, name), pair.public_key, 0644);
 }
 
 Result<std::string> read_public_key(os::Disk& disk, const std::string& directory,

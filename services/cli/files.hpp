@@ -1,7 +1,5 @@
-// Files that the command line writes, durably, through common/os.
+// Files that the command line looks at, through common/os.
 #pragma once
-
-#include <sys/types.h>
 
 #include <string>
 
@@ -10,11 +8,6 @@
 
 namespace lockstep::cli {
 
-// Writes, syncs, renames into place, syncs the directory.
-Result<void> write_file(os::Disk& disk, const std::string& path, const std::string& text,
-                        mode_t mode);
-// Makes the directory and those above it; one that is there is left as it is.
-Result<void> make_directories(os::Disk& disk, const std::string& path, mode_t mode);
 bool exists(os::Disk& disk, const std::string& path);
 Result<std::string> read_small_file(os::Disk& disk, const std::string& path);
 

@@ -13,6 +13,7 @@
 #include "common/config/reader.hpp"
 #include "common/config/site.hpp"
 #include "common/message/uuid.hpp"
+#include "common/os/durable.hpp"
 #include "common/os/fd.hpp"
 #include "services/cli/files.hpp"
 #include "services/cli/key_files.hpp"
@@ -154,7 +155,7 @@ Result<int> run_init(const Init& init) {
   LOCKSTEP_CHECK(check_names(init));
   LOCKSTEP_TRY(const std::string given, absolute(init.directory));
   const auto disk = os::make_kernel_disk();
-  LOCKSTEP_CHECK(make_directories(*disk, given, 0755));
+  LOCKSTEP_CHECK(os::make_directories(*disk, given, 0755, 0755));
   std::error_code error;
   const std::string home = fs::canonical(given, error).string();
   if (error) return from_errno(ErrorCode::io, error.value(), "open the directory", given);
@@ -166,19 +167,19 @@ Result<int> run_init(const Init& init) {
   LOCKSTEP_TRY(const std::string run, socket_directory(*disk, init, home));
   for (const auto& [name, mode] : std::vector<std::pair<std::string, mode_t>>{
            {"var", 0700}, {"hooks", 0755}, {init.clusters[0], 0755}, {init.clusters[1], 0755}}) {
-    LOCKSTEP_CHECK(make_directories(*disk, home + "/" + name, mode));
+    LOCKSTEP_CHECK(os::make_directories(*disk, home + "/" + name, mode, 0755));
   }
-  if (run == "run") LOCKSTEP_CHECK(make_directories(*disk, home + "/run", 0700));
+  if (run == "run") LOCKSTEP_CHECK(os::make_directories(*disk, home + "/run", 0700, 0755));
 
   const std::string text = site_text(init, run, message::make_uuid7(make_system_clock()->utc()));
   LOCKSTEP_TRY(const auto site, config::parse_site(text, file, file));
   if (!init.without_keys) {
-    LOCKSTEP_CHECK(make_directories(*disk, site.keys, 0700));
+    LOCKSTEP_CHECK(os::make_directories(*disk, site.keys, 0700, 0755));
     LOCKSTEP_TRY(const auto made, make_keys(*disk, site));
     (void)made;
   }
   // Last: a site exists when its file does.
-  LOCKSTEP_CHECK(write_file(*disk, file, text, 0644));
+  LOCKSTEP_CHECK(os::write_durably(*disk, file, text, {.mode = 0644}));
   print(
       fmt::format("made {}: {} (primary) and {} (secondary)\n"
                   "next:  lockstep up -c {} --detach",

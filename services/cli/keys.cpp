@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "common/os/durable.hpp"
 #include "common/signing/signing_key.hpp"
 #include "services/cli/files.hpp"
 #include "services/cli/key_files.hpp"
@@ -55,7 +56,7 @@ Result<int> run_keys_init(const Options& options) {
                       "add `keys: keys`");
   }
   const auto disk = os::make_kernel_disk();
-  LOCKSTEP_CHECK(make_directories(*disk, site.keys, 0700));
+  LOCKSTEP_CHECK(os::make_directories(*disk, site.keys, 0700, 0755));
   LOCKSTEP_TRY(const auto made, make_keys(*disk, site));
   if (made.empty()) {
     print("every party has a key in " + site.keys);

@@ -10,6 +10,7 @@
 #include <set>
 #include <thread>
 
+#include "common/os/durable.hpp"
 #include "services/cli/files.hpp"
 #include "services/cli/output.hpp"
 #include "services/cli/pid_file.hpp"
@@ -31,7 +32,7 @@ struct Up {
 // The directory of a socket is private: who may enter it may talk to the service on a site without
 // keys. One that is gone (/run is emptied at boot) is made again.
 Result<void> private_directory(os::Disk& disk, const std::string& path) {
-  if (!exists(disk, path)) return make_directories(disk, path, 0700);
+  if (!exists(disk, path)) return os::make_directories(disk, path, 0700, 0755);
   const auto status = disk.stat_at(os::kCwd, path);
   if (!status || !S_ISDIR(status->st_mode) ||
       (status->st_uid != ::geteuid() && status->st_uid != 0) || (status->st_mode & 0022) != 0) {
@@ -42,8 +43,8 @@ Result<void> private_directory(os::Disk& disk, const std::string& path) {
 }
 
 Result<void> prepare(os::Disk& disk, const config::Site& site) {
-  LOCKSTEP_CHECK(make_directories(disk, site.state, 0700));
-  LOCKSTEP_CHECK(make_directories(disk, site.state + "/log", 0700));
+  LOCKSTEP_CHECK(os::make_directories(disk, site.state, 0700, 0755));
+  LOCKSTEP_CHECK(os::make_directories(disk, site.state + "/log", 0700, 0755));
   std::set<std::string> directories;
   const auto note = [&directories](const std::string& endpoint) {
     if (endpoint.starts_with("ipc://")) {

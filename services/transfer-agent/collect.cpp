@@ -5,6 +5,7 @@
 
 #include "common/message/bytes.hpp"
 #include "common/os/durable.hpp"
+#include "common/os/whole_file.hpp"
 #include "services/transfer-agent/removal.hpp"
 
 namespace lockstep::transfer {
@@ -62,7 +63,7 @@ Result<void> Remover::collect_manifests() {
       for (const auto& file : files) {
         const std::string run = file.substr(0, file.find(kManifest));
         LOCKSTEP_TRY(const bool wanted, known({service, set}, run));
-        if (!wanted) LOCKSTEP_CHECK(remove_durably(agent_.disk, directory + "/" + file));
+        if (!wanted) LOCKSTEP_CHECK(os::remove_durably(agent_.disk, directory + "/" + file));
       }
     }
   }

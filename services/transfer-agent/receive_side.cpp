@@ -46,7 +46,7 @@ Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStor
   const component::SetId& id = target_set.id;
   LOCKSTEP_TRY(auto* const target, target_of(agent, target_set.component));
   LOCKSTEP_CHECK(target->check(target_set, 0));
-  LOCKSTEP_CHECK(make_directories(agent.disk, agent.manifest_directory(id.service, id.set)));
+  LOCKSTEP_CHECK(os::make_directories(agent.disk, agent.manifest_directory(id.service, id.set)));
 
   LOCKSTEP_TRY(auto row, book.find_received(job.run, id.set));
   std::optional<KeptBase> base;

@@ -8,6 +8,7 @@
 #include "common/message/bytes.hpp"
 #include "common/os/durable.hpp"
 #include "common/os/failpoint.hpp"
+#include "common/os/whole_file.hpp"
 #include "services/transfer-agent/record.hpp"
 
 namespace lockstep::transfer {
@@ -96,20 +97,21 @@ Result<std::vector<Body>> RecordStore::all(const std::string& service,
 
 Result<void> RecordStore::write(const Body& record) const {
   const std::string service = record.at("service").get<std::string>();
-  LOCKSTEP_CHECK(make_directories(agent_.disk, agent_.record_directory(service)));
-  return write_durably(agent_.disk, agent_.record_path(service, record.at("id").get<std::string>()),
-                       canonical(record), []() -> Result<void> {
-                         os::failpoint("seal.part_written");
-                         return {};
-                       });
+  LOCKSTEP_CHECK(os::make_directories(agent_.disk, agent_.record_directory(service)));
+  const std::string path = agent_.record_path(service, record.at("id").get<std::string>());
+  return os::write_durably(agent_.disk, path, canonical(record),
+                           {.last_check = []() -> Result<void> {
+                             os::failpoint("seal.part_written");
+                             return {};
+                           }});
 }
 
 Result<void> RecordStore::remove(const Name& name) const {
-  return remove_durably(agent_.disk, agent_.record_path(name.service, name.id));
+  return os::remove_durably(agent_.disk, agent_.record_path(name.service, name.id));
 }
 
 Result<void> RecordStore::remove_part(const Name& name) const {
-  return remove_durably(agent_.disk, agent_.record_path(name.service, name.id) + ".part");
+  return os::remove_durably(agent_.disk, agent_.record_path(name.service, name.id) + ".part");
 }
 
 component::Version version_in(const Body& record, const Body& set) {

@@ -111,7 +111,7 @@ Result<void> Remover::finish_deletion(const RecordStore::Name& name,
   for (const auto& row : rows) {
     if (row.version) LOCKSTEP_CHECK(drop_version(*row.version));
     os::failpoint("delete.version_dropped");
-    LOCKSTEP_CHECK(remove_durably(agent_.disk, row.manifest));
+    LOCKSTEP_CHECK(os::remove_durably(agent_.disk, row.manifest));
   }
   return agent_.journal.transact(
       "delete.done", [&](journal::Transaction& transaction) -> Result<void> {
@@ -150,8 +150,8 @@ Result<Body> Remover::drop_run(const message::Envelope& envelope) {
     // Whole or partial, and also where the journal's row of it is gone.
     const std::string manifest =
         agent_.manifest_path(service, set.at("name").get<std::string>(), envelope.run);
-    LOCKSTEP_CHECK(remove_durably(agent_.disk, manifest));
-    LOCKSTEP_CHECK(remove_durably(agent_.disk, manifest + ".part"));
+    LOCKSTEP_CHECK(os::remove_durably(agent_.disk, manifest));
+    LOCKSTEP_CHECK(os::remove_durably(agent_.disk, manifest + ".part"));
     if (set.at("to").at("cluster") == agent_.cluster) {
       targets.push_back(data_set_of(service, set, End::to));
     }
@@ -176,8 +176,8 @@ Result<void> Remover::drop_received(const std::string& run,
   std::vector<component::DataSet> targets = also;
   for (const auto& row : rows) {
     targets.push_back(row.target);
-    LOCKSTEP_CHECK(remove_durably(agent_.disk, row.manifest));
-    LOCKSTEP_CHECK(remove_durably(agent_.disk, row.manifest + ".part"));
+    LOCKSTEP_CHECK(os::remove_durably(agent_.disk, row.manifest));
+    LOCKSTEP_CHECK(os::remove_durably(agent_.disk, row.manifest + ".part"));
   }
   for (const auto& target_set : targets) {
     auto* component = agent_.components.find(target_set.component);
@@ -193,8 +193,8 @@ Result<void> Remover::drop_received(const std::string& run,
 
 Result<void> Remover::drop_sent(const std::vector<Sent>& rows, const char* failpoint) {
   for (const auto& row : rows) {
-    LOCKSTEP_CHECK(remove_durably(agent_.disk, row.manifest));
-    LOCKSTEP_CHECK(remove_durably(agent_.disk, row.manifest + ".part"));
+    LOCKSTEP_CHECK(os::remove_durably(agent_.disk, row.manifest));
+    LOCKSTEP_CHECK(os::remove_durably(agent_.disk, row.manifest + ".part"));
     os::failpoint("manifest.removed");
   }
   if (rows.empty()) return {};

@@ -83,7 +83,7 @@ Result<Body> restore_point(const Agent& agent, const RecordStore& records,
   LOCKSTEP_TRY(const Body record, records.find(request.at("id").get<std::string>()));
   LOCKSTEP_TRY(const auto places, restore_places(record, request, agent.cluster, agent.root));
   if (request.contains("to")) {
-    LOCKSTEP_CHECK(make_directories(agent.disk, message::bytes_of(request.at("to"))));
+    LOCKSTEP_CHECK(os::make_directories(agent.disk, message::bytes_of(request.at("to"))));
   }
   const std::string path = message::bytes_of(request.at("path"));
   if (!path.empty() && !component::path_is_clean(path)) {

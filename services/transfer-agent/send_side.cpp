@@ -35,7 +35,7 @@ Result<Transferred> send_one(const Agent& agent, Book& book, const LinkWhenReady
   LOCKSTEP_TRY(auto* const sources, sources_of(agent, version.component));
   LOCKSTEP_TRY(const auto source, sources->open(version));
 
-  LOCKSTEP_CHECK(make_directories(agent.disk, agent.manifest_directory(id.service, id.set)));
+  LOCKSTEP_CHECK(os::make_directories(agent.disk, agent.manifest_directory(id.service, id.set)));
   const std::string manifest = agent.manifest_path(id.service, id.set, job.run);
   // Before the manifest: what a dead process leaves is then found by its row.
   LOCKSTEP_CHECK(book.put_sent({job.run, version, manifest}));

@@ -170,7 +170,7 @@ Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
     return make_error(ErrorCode::config_bad_value, "the agent belongs to no cluster", here.name);
   }
   const std::string state = here.site.state + "/" + here.name;
-  LOCKSTEP_CHECK(make_directories(here.disk, state));
+  LOCKSTEP_CHECK(os::make_directories(here.disk, state));
   LOCKSTEP_TRY(auto epochs, EpochKeeper::load(here.journal, service::first_epoch(here.site)));
   const std::string& keys = here.site.keys.empty() ? state : here.site.keys;
   LOCKSTEP_TRY(auto key, signing::SigningKey::load_or_make(here.disk, keys, here.name));

@@ -11,6 +11,7 @@
 #include "common/components/files/remove_tree.hpp"
 #include "common/components/files/side.hpp"
 #include "common/components/files/store.hpp"
+#include "common/os/durable.hpp"
 #include "common/os/failpoint.hpp"
 
 namespace lockstep::files {
@@ -38,8 +39,8 @@ std::string Kept::staging(const std::string& run, int attempt) const {
 }
 
 Result<void> Kept::make() {
-  LOCKSTEP_CHECK(make_directories(disk_, trees_));
-  return make_directories(disk_, stagings_);
+  LOCKSTEP_CHECK(os::make_directories(disk_, trees_));
+  return os::make_directories(disk_, stagings_);
 }
 
 std::optional<std::string> Kept::run_of_staging(const std::string& name) {
@@ -141,7 +142,7 @@ Result<void> Kept::refer(const std::string& run, const std::string& tree_name) {
     made = disk_.symlink(std::string(kTrees) + "/" + tree_name, os::kCwd, path);
   }
   if (!made) return failed(Side::target, made.error(), "name the version", path);
-  return sync_directory(disk_, versions_);
+  return os::make_names_last(disk_, versions_);
 }
 
 Result<void> Kept::forget(const std::string& run) {
@@ -150,7 +151,7 @@ Result<void> Kept::forget(const std::string& run) {
     return failed(Side::target, gone.error(), "remove the version", link(run));
   }
   os::failpoint("files.version.unnamed");
-  if (gone) LOCKSTEP_CHECK(sync_directory(disk_, versions_));
+  if (gone) LOCKSTEP_CHECK(os::make_names_last(disk_, versions_));
   return collect();
 }
 
@@ -210,14 +211,6 @@ Result<std::string> identity_of(os::Disk& disk, int root, const std::string& for
   auto info = disk.stat(root);
   if (!info) return failed(Side::target, info.error(), "look at", where);
   return "inode:" + std::to_string(info->st_ino);
-}
-
-Result<void> sync_directory(os::Disk& disk, const std::string& path) {
-  auto opened = disk.open(os::kCwd, path, O_RDONLY | O_DIRECTORY);
-  if (!opened) return failed(Side::target, opened.error(), "open the directory", path);
-  auto synced = disk.fsync(opened->get());
-  if (!synced) return failed(Side::target, synced.error(), "sync the directory", path);
-  return {};
 }
 
 }  // namespace lockstep::files

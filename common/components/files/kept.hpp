@@ -80,6 +80,4 @@ class Kept {
 Result<std::string> identity_of(os::Disk& disk, int root, const std::string& form,
                                 const std::string& where);
 
-Result<void> sync_directory(os::Disk& disk, const std::string& path);
-
 }  // namespace lockstep::files

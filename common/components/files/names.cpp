@@ -14,6 +14,7 @@ namespace lockstep::files {
 namespace {
 
 constexpr std::size_t kSmallestRun = 4096;     // names
+constexpr std::size_t kSmallDirectory = 64;    // names: held in memory whatever the budget says
 constexpr std::size_t kRunBuffer = 16 * 1024;  // bytes
 constexpr std::size_t kLengthBytes = 2;
 
@@ -37,6 +38,9 @@ Name decode(std::string encoded) {
 }  // namespace
 
 Result<os::Fd> open_scratch(os::Disk& disk, const std::string& scratch) {
+  auto unnamed = disk.open(os::kCwd, scratch, O_RDWR | O_TMPFILE | O_EXCL, 0600);
+  if (unnamed) return std::move(*unnamed);
+  // A file system that has no such files.
   static std::atomic<unsigned> counter{0};
   const std::string path = scratch + "/.scratch-" + std::to_string(::getpid()) + "-" +
                            std::to_string(counter.fetch_add(1));
@@ -51,7 +55,7 @@ Result<os::Fd> open_scratch(os::Disk& disk, const std::string& scratch) {
 }
 
 SortedNames::SortedNames(os::Disk& disk, NameBudget& budget, Side side, std::string where)
-    : disk_(&disk), budget_(&budget), side_(side), where_(std::move(where)) {}
+    : disk_(&disk), budget_(&budget), side_(side), where_(std::move(where)), from_(budget.end) {}
 
 SortedNames::SortedNames(SortedNames&& other) noexcept
     : disk_(other.disk_),
@@ -61,12 +65,14 @@ SortedNames::SortedNames(SortedNames&& other) noexcept
       names_(std::move(other.names_)),
       position_(other.position_),
       taken_(std::exchange(other.taken_, 0)),
-      file_(std::move(other.file_)),
-      file_size_(other.file_size_),
-      runs_(std::move(other.runs_)),
+      from_(other.from_),
+      runs_(std::exchange(other.runs_, {})),
       heap_(std::move(other.heap_)) {}
 
-SortedNames::~SortedNames() { budget_->left += taken_; }
+SortedNames::~SortedNames() {
+  budget_->left += taken_;
+  if (!runs_.empty()) budget_->end = from_;
+}
 
 Result<SortedNames> SortedNames::read(os::Disk& disk, int directory, const std::string& scratch,
                                       NameBudget& budget, Side side, const std::string& where) {
@@ -81,7 +87,8 @@ Result<SortedNames> SortedNames::read(os::Disk& disk, int directory, const std::
     made.names_.push_back(encode(**entry));
     if (made.names_.size() >= most) LOCKSTEP_CHECK(made.spill(scratch));
   }
-  if (made.runs_.empty()) {
+  const bool fits = made.names_.size() <= std::max(budget.left, kSmallDirectory);
+  if (made.runs_.empty() && fits) {
     std::sort(made.names_.begin(), made.names_.end());
     made.taken_ = std::min(made.names_.size(), budget.left);
     budget.left -= made.taken_;
@@ -103,17 +110,18 @@ bool SortedNames::later(std::size_t a, std::size_t b) const {
 }
 
 Result<void> SortedNames::spill(const std::string& scratch) {
-  if (!file_) {
-    LOCKSTEP_TRY(file_, open_scratch(*disk_, scratch));
+  if (!budget_->file) {
+    LOCKSTEP_TRY(budget_->file, open_scratch(*disk_, scratch));
   }
   std::sort(names_.begin(), names_.end());
   Run run;
-  run.from = file_size_;
+  run.from = budget_->end;
   std::string buffer;
   const auto flush = [&]() -> Result<void> {
-    auto written = disk_->write_at(file_.get(), file_size_, std::as_bytes(std::span(buffer)));
+    auto written =
+        disk_->write_at(budget_->file.get(), budget_->end, std::as_bytes(std::span(buffer)));
     if (!written) return failed(Side::target, written.error(), "write the names of", where_);
-    file_size_ += buffer.size();
+    budget_->end += buffer.size();
     buffer.clear();
     return {};
   };
@@ -124,7 +132,7 @@ Result<void> SortedNames::spill(const std::string& scratch) {
     if (buffer.size() >= 4 * kRunBuffer) LOCKSTEP_CHECK(flush());
   }
   LOCKSTEP_CHECK(flush());
-  run.end = file_size_;
+  run.end = budget_->end;
   runs_.push_back(std::move(run));
   names_.clear();
   return {};
@@ -140,7 +148,7 @@ Result<void> SortedNames::advance(Run& run) {
     const auto more =
         static_cast<std::size_t>(std::min<std::uint64_t>(kRunBuffer, run.end - run.from));
     run.buffer.resize(had + more);
-    auto got = disk_->read_at(file_.get(), run.from,
+    auto got = disk_->read_at(budget_->file.get(), run.from,
                               std::as_writable_bytes(std::span(run.buffer).subspan(had)));
     if (!got) return failed(side_, got.error(), "read back the names of", where_);
     run.buffer.resize(had + *got);
@@ -169,23 +177,17 @@ Result<std::optional<Name>> SortedNames::next() {
     return std::optional<Name>(decode(std::move(names_[position_++])));
   }
   const auto order = [this](std::size_t a, std::size_t b) { return later(a, b); };
-  while (!heap_.empty()) {
-    std::pop_heap(heap_.begin(), heap_.end(), order);
-    Run& run = runs_[heap_.back()];
-    if (run.head.empty()) {
-      heap_.pop_back();
-      continue;
-    }
-    std::string taken = run.head;
-    LOCKSTEP_CHECK(advance(run));
-    if (run.head.empty()) {
-      heap_.pop_back();
-    } else {
-      std::push_heap(heap_.begin(), heap_.end(), order);
-    }
-    return std::optional<Name>(decode(std::move(taken)));
+  if (heap_.empty()) return std::optional<Name>{};
+  std::pop_heap(heap_.begin(), heap_.end(), order);
+  Run& run = runs_[heap_.back()];
+  std::string taken = run.head;
+  LOCKSTEP_CHECK(advance(run));
+  if (run.head.empty()) {
+    heap_.pop_back();
+  } else {
+    std::push_heap(heap_.begin(), heap_.end(), order);
   }
-  return std::optional<Name>{};
+  return std::optional<Name>(decode(std::move(taken)));
 }
 
 }  // namespace lockstep::files

@@ -2,7 +2,8 @@
 // directory: what is beyond the budget is sorted in runs in a scratch file and merged as it is
 // read.
 //
-// Thread rule: one thread an object; objects that share a budget belong to one thread.
+// Thread rule: one thread an object; objects that share a budget belong to one thread, and end in
+// the reverse order of their making (as the directories on the way down a tree do).
 #pragma once
 
 #include <cstddef>
@@ -16,9 +17,12 @@
 
 namespace lockstep::files {
 
-// How many names all directories of one walk may hold in memory at a time.
+// What all directories of one walk share: how many names they may hold in memory at a time, and one
+// scratch file, so that neither memory nor descriptors grow with the depth of the tree.
 struct NameBudget {
   std::size_t left = 50'000;
+  os::Fd file = {};
+  std::uint64_t end = 0;  // of what is in use of the file
 };
 
 struct Name {
@@ -28,8 +32,8 @@ struct Name {
 
 class SortedNames {
  public:
-  // Reads all names of `directory`. `scratch` is a directory for the run file, which has no name
-  // there; `where` names the directory in errors.
+  // Reads all names of `directory`. `scratch` is a directory for the scratch file, which has no
+  // name there; `where` names the directory in errors.
   static Result<SortedNames> read(os::Disk& disk, int directory, const std::string& scratch,
                                   NameBudget& budget, Side side, const std::string& where);
   SortedNames(SortedNames&& other) noexcept;
@@ -60,9 +64,8 @@ class SortedNames {
   // Each is the name, NUL and its type: NUL sorts before whatever else a longer name has there.
   std::vector<std::string> names_;
   std::size_t position_ = 0;
-  std::size_t taken_ = 0;  // of the budget
-  os::Fd file_;
-  std::uint64_t file_size_ = 0;
+  std::size_t taken_ = 0;   // of the budget
+  std::uint64_t from_ = 0;  // where the runs begin in the budget's file
   std::vector<Run> runs_;
   std::vector<std::size_t> heap_;
 };

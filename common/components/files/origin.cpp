@@ -8,6 +8,7 @@
 
 #include "common/component/entry.hpp"
 #include "common/components/files/store.hpp"
+#include "common/os/durable.hpp"
 
 namespace lockstep::files {
 
@@ -33,11 +34,6 @@ std::uint64_t take(const std::string& from, std::size_t at, std::size_t bytes) {
   return value;
 }
 
-Error write_error(int number, const std::string& path) {
-  const bool full = number == ENOSPC || number == EDQUOT;
-  return from_errno(full ? ErrorCode::no_space : ErrorCode::target_write, number, "write", path);
-}
-
 }  // namespace
 
 std::string origin_path(const std::string& hold) { return hold + ".origin"; }
@@ -47,7 +43,7 @@ OriginWriter::OriginWriter(os::Disk& disk, std::string path, os::Fd file)
 
 Result<OriginWriter> OriginWriter::create(os::Disk& disk, const std::string& path) {
   auto file = disk.open(os::kCwd, path + ".part", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  if (!file) return write_error(file.error().number, path);
+  if (!file) return os::write_error(file.error(), "make", path);
   return OriginWriter(disk, path, std::move(*file));
 }
 
@@ -63,7 +59,7 @@ Result<void> OriginWriter::add(const Origin& origin) {
 Result<void> OriginWriter::flush() {
   const auto data = std::as_bytes(std::span(buffer_));
   if (auto written = disk_->write_at(file_.get(), offset_, data); !written) {
-    return write_error(written.error().number, path_);
+    return os::write_error(written.error(), "write", path_);
   }
   offset_ += buffer_.size();
   buffer_.clear();
@@ -74,7 +70,7 @@ Result<void> OriginWriter::finish() {
   LOCKSTEP_CHECK(flush());
   file_.reset();
   if (auto renamed = disk_->rename(os::kCwd, path_ + ".part", os::kCwd, path_); !renamed) {
-    return write_error(renamed.error().number, path_);
+    return os::write_error(renamed.error(), "rename to", path_);
   }
   return {};
 }

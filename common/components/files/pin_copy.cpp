@@ -8,7 +8,8 @@
 #include <span>
 
 #include "common/components/files/metadata.hpp"
-#include "common/components/files/pin_errors.hpp"
+#include "common/components/files/side.hpp"
+#include "common/os/durable.hpp"
 
 namespace lockstep::files {
 
@@ -43,14 +44,14 @@ Result<InodeCopier::Outcome> InodeCopier::copy_regular(const Node& node, int to,
   auto source = disk_.open(node.directory, node.name, O_RDONLY | O_NONBLOCK);
   if (!source) {
     if (vanished(source.error().number)) return Outcome::changed;
-    return set_error(source.error().number, "open", shown);
+    return failed(Side::set, source.error(), "open", shown);
   }
   auto seen = disk_.stat(source->get());
-  if (!seen) return set_error(seen.error().number, "look at", shown);
+  if (!seen) return failed(Side::set, seen.error(), "look at", shown);
   if (!same_inode_state(*seen, node.stat)) return Outcome::changed;
 
   auto made = disk_.open(to, node.name, O_RDWR | O_CREAT | O_EXCL, 0600);
-  if (!made) return store_error(made.error().number, "make the pin of", shown);
+  if (!made) return os::write_error(made.error(), "make the pin of", shown);
   const auto size = static_cast<std::uint64_t>(seen->st_size);
   if (size > 0) {
     const MonoNanos begun = clock_.mono();
@@ -60,18 +61,18 @@ Result<InodeCopier::Outcome> InodeCopier::copy_regular(const Node& node, int to,
   }
   // In this order: changing the owner clears set-id bits and capabilities, and both move no mtime.
   auto own = disk_.stat(made->get());
-  if (!own) return store_error(own.error().number, "look at the pin of", shown);
+  if (!own) return os::write_error(own.error(), "look at the pin of", shown);
   if (own->st_uid != seen->st_uid || own->st_gid != seen->st_gid) {
     if (auto changed = disk_.change_owner(made->get(), seen->st_uid, seen->st_gid); !changed) {
-      return store_error(changed.error().number, "set the owner of the pin of", shown);
+      return os::write_error(changed.error(), "set the owner of the pin of", shown);
     }
   }
   if (auto changed = disk_.change_mode(made->get(), seen->st_mode & 07777); !changed) {
-    return store_error(changed.error().number, "set the mode of the pin of", shown);
+    return os::write_error(changed.error(), "set the mode of the pin of", shown);
   }
   LOCKSTEP_CHECK(copy_xattrs(source->get(), made->get(), shown));
   if (auto changed = disk_.set_times(made->get(), {mtime_ns(*seen)}); !changed) {
-    return store_error(changed.error().number, "set the times of the pin of", shown);
+    return os::write_error(changed.error(), "set the times of the pin of", shown);
   }
   return Outcome::made;
 }
@@ -85,17 +86,18 @@ Result<InodeCopier::Outcome> InodeCopier::copy_content(int from, int to, std::ui
       return Outcome::made;
     }
     const int number = cloned.error().number;
-    if (number == ENOSPC || number == EDQUOT) return store_error(number, "clone", shown);
+    if (number == ENOSPC || number == EDQUOT)
+      return os::write_error(os::Errno{number}, "clone", shown);
     // Some files of a file system that can clone cannot be cloned (swap files, btrfs nodatasum into
     // datasum): they are copied.
   }
   std::uint64_t at = 0;
   while (at < size) {
     auto data = disk_.seek_data(from, at);
-    if (!data) return set_error(data.error().number, "look for data in", shown);
+    if (!data) return failed(Side::set, data.error(), "look for data in", shown);
     if (!*data || **data >= size) break;
     auto hole = disk_.seek_hole(from, **data);
-    if (!hole) return set_error(hole.error().number, "look for holes in", shown);
+    if (!hole) return failed(Side::set, hole.error(), "look for holes in", shown);
     const std::uint64_t end = *hole ? std::min(**hole, size) : size;
     for (at = **data; at < end;) {
       if (stop_ && stop_()) return Outcome::stopped;
@@ -106,7 +108,7 @@ Result<InodeCopier::Outcome> InodeCopier::copy_content(int from, int to, std::ui
     }
   }
   if (auto cut = disk_.truncate(to, size); !cut) {
-    return store_error(cut.error().number, "set the size of the pin of", shown);
+    return os::write_error(cut.error(), "set the size of the pin of", shown);
   }
   return Outcome::made;
 }
@@ -119,7 +121,8 @@ Result<void> InodeCopier::copy_range(int from, int to, std::uint64_t offset, std
                                    static_cast<std::size_t>(length - done));
     if (!copied) {
       const int number = copied.error().number;
-      if (number == ENOSPC || number == EDQUOT) return store_error(number, "copy", shown);
+      if (number == ENOSPC || number == EDQUOT)
+        return os::write_error(os::Errno{number}, "copy", shown);
       // The call does not tell which side failed, or is not there: reading and writing does tell.
       return copy_by_reading(from, to, offset + done, length - done, shown);
     }
@@ -143,7 +146,7 @@ Result<void> InodeCopier::copy_by_reading(int from, int to, std::uint64_t offset
     }
     if (*count == 0) return {};
     if (auto written = disk_.write_at(to, offset + done, into.first(*count)); !written) {
-      return store_error(written.error().number, "write the pin of", shown);
+      return os::write_error(written.error(), "write the pin of", shown);
     }
     done += *count;
   }
@@ -154,17 +157,17 @@ Result<void> InodeCopier::copy_xattrs(int from, int to, const std::string& shown
   auto names = disk_.list_xattrs(from);
   if (!names) {
     if (names.error().number == EOPNOTSUPP) return {};
-    return set_error(names.error().number, "list the extended attributes of", shown);
+    return failed(Side::set, names.error(), "list the extended attributes of", shown);
   }
   for (const std::string& name : *names) {
     if (!is_carried_xattr(name)) continue;
     auto value = disk_.get_xattr(from, name);
     if (!value) {
       if (value.error().number == ENODATA) continue;  // removed meanwhile: the ctime will tell
-      return set_error(value.error().number, "read the attribute " + name + " of", shown);
+      return failed(Side::set, value.error(), "read the attribute " + name + " of", shown);
     }
     if (auto set = disk_.set_xattr(to, name, *value); !set) {
-      return store_error(set.error().number, "set the attribute " + name + " on the pin of", shown);
+      return os::write_error(set.error(), "set the attribute " + name + " on the pin of", shown);
     }
   }
   return {};
@@ -177,42 +180,42 @@ Result<InodeCopier::Outcome> InodeCopier::copy_special(const Node& node, int to,
     auto text = disk_.read_link(node.directory, node.name);
     if (!text) {
       if (vanished(text.error().number) || text.error().number == EINVAL) return Outcome::changed;
-      return set_error(text.error().number, "read the link", shown);
+      return failed(Side::set, text.error(), "read the link", shown);
     }
     if (auto made = disk_.symlink(*text, to, node.name); !made) {
-      return store_error(made.error().number, "make the pin of", shown);
+      return os::write_error(made.error(), "make the pin of", shown);
     }
   } else if (auto made = disk_.make_node(to, node.name, kind | 0600, node.stat.st_rdev); !made) {
-    return store_error(made.error().number, "make the pin of", shown);
+    return os::write_error(made.error(), "make the pin of", shown);
   }
   auto own = disk_.stat_at(to, node.name);
-  if (!own) return store_error(own.error().number, "look at the pin of", shown);
+  if (!own) return os::write_error(own.error(), "look at the pin of", shown);
   if (own->st_uid != node.stat.st_uid || own->st_gid != node.stat.st_gid) {
     auto changed = disk_.change_owner_at(to, node.name, node.stat.st_uid, node.stat.st_gid);
-    if (!changed) return store_error(changed.error().number, "set the owner of the pin of", shown);
+    if (!changed) return os::write_error(changed.error(), "set the owner of the pin of", shown);
   }
   if (!S_ISLNK(kind)) {
     auto changed = disk_.change_mode_at(to, node.name, node.stat.st_mode & 07777);
-    if (!changed) return store_error(changed.error().number, "set the mode of the pin of", shown);
+    if (!changed) return os::write_error(changed.error(), "set the mode of the pin of", shown);
   }
   auto names = disk_.list_xattrs_at(node.directory, node.name);
   if (!names && names.error().number != EOPNOTSUPP) {
     if (vanished(names.error().number)) return Outcome::changed;
-    return set_error(names.error().number, "list the extended attributes of", shown);
+    return failed(Side::set, names.error(), "list the extended attributes of", shown);
   }
   for (const std::string& name : names ? *names : std::vector<std::string>{}) {
     if (!is_carried_xattr(name)) continue;
     auto value = disk_.get_xattr_at(node.directory, node.name, name);
     if (!value) {
       if (value.error().number == ENODATA) continue;
-      return set_error(value.error().number, "read the attribute " + name + " of", shown);
+      return failed(Side::set, value.error(), "read the attribute " + name + " of", shown);
     }
     if (auto set = disk_.set_xattr_at(to, node.name, name, *value); !set) {
-      return store_error(set.error().number, "set the attribute " + name + " on the pin of", shown);
+      return os::write_error(set.error(), "set the attribute " + name + " on the pin of", shown);
     }
   }
   if (auto set = disk_.set_times_at(to, node.name, {mtime_ns(node.stat)}); !set) {
-    return store_error(set.error().number, "set the times of the pin of", shown);
+    return os::write_error(set.error(), "set the times of the pin of", shown);
   }
   return Outcome::made;
 }
@@ -220,10 +223,10 @@ Result<InodeCopier::Outcome> InodeCopier::copy_special(const Node& node, int to,
 Result<void> InodeCopier::copy_directory_metadata(const Node& node, int from, int to,
                                                   const std::string& shown) {
   if (auto changed = disk_.change_owner(to, node.stat.st_uid, node.stat.st_gid); !changed) {
-    return store_error(changed.error().number, "set the owner of the pin of", shown);
+    return os::write_error(changed.error(), "set the owner of the pin of", shown);
   }
   if (auto changed = disk_.change_mode(to, node.stat.st_mode & 07777); !changed) {
-    return store_error(changed.error().number, "set the mode of the pin of", shown);
+    return os::write_error(changed.error(), "set the mode of the pin of", shown);
   }
   // A directory may have inherited what the set's has not (a default ACL around the store).
   if (auto names = disk_.list_xattrs(to)) {
@@ -234,7 +237,7 @@ Result<void> InodeCopier::copy_directory_metadata(const Node& node, int from, in
   }
   LOCKSTEP_CHECK(copy_xattrs(from, to, shown));
   if (auto set = disk_.set_times(to, {mtime_ns(node.stat)}); !set) {
-    return store_error(set.error().number, "set the times of the pin of", shown);
+    return os::write_error(set.error(), "set the times of the pin of", shown);
   }
   return {};
 }

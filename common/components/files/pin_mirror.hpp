@@ -12,10 +12,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "common/components/files/names.hpp"
 #include "common/components/files/origin.hpp"
 #include "common/components/files/pin_copy.hpp"
 #include "common/components/files/pin_walk.hpp"
@@ -27,8 +29,9 @@ namespace lockstep::files {
 inline constexpr Nanos kTick = milliseconds(10);
 
 struct MirrorPlan {
-  std::string shown;  // the set's place, for messages
-  bool live = false;  // the first pass
+  std::string shown;    // the set's place, for messages
+  std::string scratch;  // a directory for scratch files
+  bool live = false;    // the first pass
   // What has a ctime at or after this instant is left out by the first pass and fails the second.
   std::int64_t settled_before_ns = 0;
   int tree = -1;   // the pin's root directory
@@ -50,8 +53,7 @@ class Mirror final : public Visitor {
  public:
   Mirror(os::Disk& disk, InodeCopier& copier, MirrorPlan plan, std::function<bool()> stop);
 
-  Result<void> enter(const Node& node, int descriptor,
-                     const std::vector<std::string>& names) override;
+  Result<void> enter(const Node& node) override;
   Result<void> leave(const Node& node, int descriptor) override;
   Result<void> entry(const Node& node) override;
 
@@ -61,19 +63,28 @@ class Mirror final : public Visitor {
 
  private:
   std::string shown(const Node& node) const;
-  int inside() const { return directories_.back().get(); }
+  // A directory of the pin on the way to where the walk is.
+  struct Level {
+    std::string path;
+    os::Fd fd;  // of the deepest levels only; opened again when needed
+    // Second pass: what the pin holds there already, as far as the walk has not come to it.
+    std::unique_ptr<SortedNames> there;
+    std::optional<Name> next;
+  };
+  Result<int> inside();
   Error stop_here();
   Result<void> record(const Node& node);
-  Result<bool> keep(const Node& node);
-  Result<bool> link_known(const Node& node);
-  Result<void> remove_others(int directory, const std::vector<std::string>& names,
-                             const std::string& where);
+  Result<bool> keep(const Node& node, int in);
+  Result<bool> link_known(const Node& node, int in);
+  Result<void> go_down(const Node& node);
+  Result<void> remove_until(const std::string* name);
 
   os::Disk& disk_;
   InodeCopier& copier_;
   MirrorPlan plan_;
   std::function<bool()> stop_;
-  std::vector<os::Fd> directories_;  // of the pin, from its root to where the walk is
+  NameBudget budget_;
+  std::vector<Level> levels_;  // from the pin's root to where the walk is
   MirrorCounts counts_;
   bool stopped_ = false;
 };

@@ -8,7 +8,7 @@
 #include <sstream>
 
 #include "common/component/entry.hpp"
-#include "common/components/files/pin_errors.hpp"
+#include "common/components/files/side.hpp"
 #include "common/components/files/store.hpp"
 #include "common/os/whole_file.hpp"
 
@@ -28,7 +28,7 @@ Result<os::Fd> open_place(os::Disk& disk, const std::string& location) {
                         "the place is not a directory (a symbolic link is not followed)", location,
                         "name the directory itself in the policy");
     default:
-      return set_error(opened.error().number, "open the directory", location);
+      return failed(Side::set, opened.error(), "open the directory", location);
   }
 }
 
@@ -108,7 +108,7 @@ Result<PinPlace> look_at_place(os::Disk& disk, const component::DataSet& set,
   place.canonical = canonical ? *canonical : set.place.location;
   auto system = disk.file_system(place.root.get());
   if (!system) {
-    return set_error(system.error().number, "look at the file system of", set.place.location);
+    return failed(Side::set, system.error(), "look at the file system of", set.place.location);
   }
   place.file_system = system->name;
   LOCKSTEP_CHECK(refuse_nested_mounts(disk, place.canonical, exclude));

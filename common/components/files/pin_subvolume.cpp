@@ -5,9 +5,9 @@
 
 #include "common/components/files/native.hpp"
 #include "common/components/files/pin_armed.hpp"
-#include "common/components/files/pin_errors.hpp"
 #include "common/components/files/pin_mirror.hpp"
 #include "common/components/files/store.hpp"
+#include "common/os/durable.hpp"
 #include "common/os/failpoint.hpp"
 
 namespace lockstep::files {
@@ -20,7 +20,7 @@ constexpr Nanos kUsualSnapshot = milliseconds(50);
 // Only there to have the walk look at every directory for nested subvolumes.
 class NothingToDo final : public Visitor {
  public:
-  Result<void> enter(const Node&, int, const std::vector<std::string>&) override { return {}; }
+  Result<void> enter(const Node&) override { return {}; }
   Result<void> leave(const Node&, int) override { return {}; }
   Result<void> entry(const Node&) override { return {}; }
 };
@@ -56,7 +56,7 @@ class ArmedSubvolume final : public component::Armed {
     pinned.interval.acknowledged = clock_.utc();
     os::failpoint("files.pin.made");
     if (!made) {
-      Error error = store_error(made.error().number, "snapshot the subvolume into", hold_);
+      Error error = os::write_error(made.error(), "snapshot the subvolume into", hold_);
       if (error.code == ErrorCode::target_write) error.code = ErrorCode::pin_failed;
       return error;
     }
@@ -112,6 +112,7 @@ Result<std::unique_ptr<component::Armed>> arm_subvolume(PinRequest request) {
   os::Disk& disk = request.surroundings.disk;
   NothingToDo nothing;
   const WalkOptions options{.shown = request.set.place.location,
+                            .scratch = request.directory,
                             .live = true,
                             .directories_only = true,
                             .stop = request.context.stop};
@@ -121,7 +122,7 @@ Result<std::unique_ptr<component::Armed>> arm_subvolume(PinRequest request) {
     return from_errno(ErrorCode::io, synced.error().number, "sync", request.set.place.location);
   }
   auto store = disk.open(os::kCwd, request.directory, O_RDONLY | O_DIRECTORY);
-  if (!store) return store_error(store.error().number, "open", request.directory);
+  if (!store) return os::write_error(store.error(), "open", request.directory);
   return std::unique_ptr<component::Armed>(std::make_unique<ArmedSubvolume>(
       request.surroundings, request.set, request.context.run, std::move(request.place),
       std::move(*store), std::move(request.hold)));

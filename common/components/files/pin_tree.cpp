@@ -10,10 +10,10 @@
 
 #include "common/components/files/native.hpp"
 #include "common/components/files/pin_armed.hpp"
-#include "common/components/files/pin_errors.hpp"
 #include "common/components/files/pin_mirror.hpp"
 #include "common/components/files/remove_tree.hpp"
 #include "common/components/files/store.hpp"
+#include "common/os/durable.hpp"
 #include "common/os/failpoint.hpp"
 
 namespace lockstep::files {
@@ -42,7 +42,7 @@ class Count final : public Visitor {
  public:
   explicit Count(OriginReader* base) : base_(base) {}
 
-  Result<void> enter(const Node&, int, const std::vector<std::string>&) override {
+  Result<void> enter(const Node&) override {
     ++entries;
     return {};
   }
@@ -143,21 +143,25 @@ class ArmedTree final : public component::Armed {
   }
 
   WalkOptions options(bool live) const {
-    return {.shown = set_.place.location, .live = live, .directories_only = false, .stop = stop_};
+    return {.shown = set_.place.location,
+            .scratch = hold_,
+            .live = live,
+            .directories_only = false,
+            .stop = stop_};
   }
 
   Result<void> sync(int descriptor) {
     auto synced = disk_.syncfs(descriptor);
     if (synced) return {};
-    return store_error(synced.error().number, "sync the file system of", set_.place.location);
+    return os::write_error(synced.error(), "sync the file system of", set_.place.location);
   }
 
   Result<os::Fd> make_place(const std::string& path) {
     if (auto made = disk_.make_directory(os::kCwd, path, 0700); !made) {
-      return store_error(made.error().number, "make the directory", path);
+      return os::write_error(made.error(), "make the directory", path);
     }
     auto opened = disk_.open(os::kCwd, path, O_RDONLY | O_DIRECTORY);
-    if (!opened) return store_error(opened.error().number, "open the directory", path);
+    if (!opened) return os::write_error(opened.error(), "open the directory", path);
     // Below a default ACL all that is made would carry it.
     (void)disk_.remove_xattr(opened->get(), "system.posix_acl_default");
     return std::move(*opened);
@@ -206,7 +210,7 @@ class ArmedTree final : public component::Armed {
 
   Result<void> check_space(const Count& count) {
     auto space = disk_.space(tree_.get());
-    if (!space) return store_error(space.error().number, "ask for the free space of", directory_);
+    if (!space) return os::write_error(space.error(), "ask for the free space of", directory_);
     const std::uint64_t wanted = reflink_ ? 0 : count.changed_bytes;
     if (space->free_bytes > wanted &&
         (space->total_inodes == 0 || base_tree_ || space->free_inodes > count.entries)) {
@@ -223,6 +227,7 @@ class ArmedTree final : public component::Armed {
   MirrorPlan plan(bool live, std::int64_t settled_before_ns) const {
     MirrorPlan plan;
     plan.shown = set_.place.location;
+    plan.scratch = hold_;
     plan.live = live;
     plan.settled_before_ns = settled_before_ns;
     plan.tree = tree_.get();

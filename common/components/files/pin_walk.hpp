@@ -1,11 +1,12 @@
-// Walk: visits a data set's tree in manifest order, with what the policy leaves out left out.
+// Walk: visits a data set's tree in manifest order while it is pinned, with what the policy leaves
+// out left out. Descriptors and memory are bounded (tree_walk.hpp).
 #pragma once
 
 #include <sys/stat.h>
 
+#include <cstdint>
 #include <stop_token>
 #include <string>
-#include <vector>
 
 #include "common/components/files/exclude.hpp"
 #include "common/error/error.hpp"
@@ -25,17 +26,17 @@ struct Node {
 class Visitor {
  public:
   virtual ~Visitor() = default;
-  // A directory, before what it holds. `names` are what it holds, sorted, without what is left out.
-  virtual Result<void> enter(const Node& node, int descriptor,
-                             const std::vector<std::string>& names) = 0;
-  // The same directory, after what it holds.
+  // A directory, before what it holds.
+  virtual Result<void> enter(const Node& node) = 0;
+  // The same directory, after what it holds. Its descriptor is -1 where a live walk found it gone.
   virtual Result<void> leave(const Node& node, int descriptor) = 0;
   // Anything but a directory.
   virtual Result<void> entry(const Node& node) = 0;
 };
 
 struct WalkOptions {
-  std::string shown;  // the set's place, for messages
+  std::string shown;    // the set's place, for messages
+  std::string scratch;  // a directory for scratch files
   // While writers may be at work: what vanishes between two looks is passed over. Else that is
   // set-changed.
   bool live = false;
@@ -45,12 +46,8 @@ struct WalkOptions {
 };
 
 // Errors: nested-mount (a mount or subvolume inside, named), permission, source-read, set-changed,
-// cancelled, and whatever the visitor returns.
+// source-special (a path that is too long), cancelled, and whatever the visitor returns.
 Result<void> walk(os::Disk& disk, int root, const Exclude& exclude, const WalkOptions& options,
                   Visitor& visitor);
-
-// The names in a directory, sorted bytewise. `shown` is for messages.
-Result<std::vector<std::string>> sorted_names(os::Disk& disk, int directory,
-                                              const std::string& shown);
 
 }  // namespace lockstep::files

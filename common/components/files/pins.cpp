@@ -10,10 +10,9 @@
 #include "common/components/files/native.hpp"
 #include "common/components/files/origin.hpp"
 #include "common/components/files/pin_armed.hpp"
-#include "common/components/files/pin_errors.hpp"
-#include "common/components/files/pin_walk.hpp"
 #include "common/components/files/remove_tree.hpp"
 #include "common/components/files/store.hpp"
+#include "common/os/durable.hpp"
 #include "common/os/failpoint.hpp"
 
 namespace lockstep::files {
@@ -53,7 +52,7 @@ class FileSnapshots final : public component::Snapshots {
     LOCKSTEP_TRY(PinPlace place, look_at_place(disk_, set, exclude));
     LOCKSTEP_TRY(std::string store, open_store(disk_, set.place.location));
     std::string directory = set_directory(store, Area::pins, set.id);
-    LOCKSTEP_CHECK(make_directories(disk_, directory));
+    LOCKSTEP_CHECK(os::make_directories(disk_, directory));
     LOCKSTEP_TRY(const auto earlier, find(context, set));
     if (earlier) {
       return make_error(ErrorCode::arm_refused, "a pin of this run lies there already",
@@ -81,7 +80,7 @@ class FileSnapshots final : public component::Snapshots {
         auto seen = disk_.stat_at(os::kCwd, path);
         if (seen) return std::optional<Version>(version_at(set, context.run, hold));
         if (seen.error().number != ENOENT) {
-          return store_error(seen.error().number, "look at", path);
+          return os::write_error(seen.error(), "look at", path);
         }
       }
     }
@@ -117,11 +116,17 @@ class FileSnapshots final : public component::Snapshots {
     auto opened = disk_.open(os::kCwd, directory, O_RDONLY | O_DIRECTORY);
     if (!opened) {
       if (opened.error().number == ENOENT) return runs;
-      return store_error(opened.error().number, "open", directory);
+      return os::write_error(opened.error(), "open", directory);
     }
-    LOCKSTEP_TRY(const auto names, sorted_names(disk_, opened->get(), directory));
-    for (const std::string& name : names) runs.insert(run_of(name));
-    return runs;
+    auto stream = disk_.read_directory(opened->get());
+    if (!stream) return os::write_error(stream.error(), "read the directory", directory);
+    while (true) {
+      auto entry = (*stream)->next();
+      if (!entry) return os::write_error(entry.error(), "read the directory", directory);
+      if (!entry->has_value()) return runs;
+      // ".scratch...": what a walk left that died (open_scratch).
+      if (!(*entry)->name.starts_with('.')) runs.insert(run_of((*entry)->name));
+    }
   }
 
   Version version_at(const DataSet& set, const std::string& run, const std::string& hold) {

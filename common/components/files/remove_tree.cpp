@@ -6,8 +6,8 @@
 #include <cerrno>
 #include <vector>
 
-#include "common/components/files/pin_errors.hpp"
 #include "common/components/files/store.hpp"
+#include "common/os/durable.hpp"
 
 namespace lockstep::files {
 
@@ -18,7 +18,7 @@ constexpr std::size_t kBatch = 1024;  // names read at once: memory does not gro
 Result<os::Fd> open_for_removal(os::Disk& disk, int directory, const std::string& name) {
   auto opened = disk.open(directory, name, O_RDONLY | O_DIRECTORY);
   if (opened) return std::move(*opened);
-  return store_error(opened.error().number, "open the directory", name);
+  return os::write_error(opened.error(), "open the directory", name);
 }
 
 constexpr int kDeepest = 32;  // levels with open descriptors at a time
@@ -41,7 +41,7 @@ Result<void> move_up(Removal& removal, int directory, const std::string& name) {
     const std::string up = ".deep-" + std::to_string(++removal.moved);
     auto moved = removal.disk.rename(directory, name, removal.top, up, false);
     if (moved) return {};
-    if (moved.error().number != EEXIST) return store_error(moved.error().number, "move", name);
+    if (moved.error().number != EEXIST) return os::write_error(moved.error(), "move", name);
   }
 }
 
@@ -57,17 +57,17 @@ Result<void> remove_child(Removal& removal, int directory, const os::DirectoryEn
       return remove_directory_tree(removal, directory, entry.name, *seen);
     }
   }
-  return store_error(unlinked.error().number, "remove", entry.name);
+  return os::write_error(unlinked.error(), "remove", entry.name);
 }
 
 Result<void> empty_directory(Removal& removal, int descriptor, const std::string& shown) {
   while (true) {
     auto stream = removal.disk.read_directory(descriptor);
-    if (!stream) return store_error(stream.error().number, "read the directory", shown);
+    if (!stream) return os::write_error(stream.error(), "read the directory", shown);
     std::vector<os::DirectoryEntry> batch;
     while (batch.size() < kBatch) {
       auto next = (*stream)->next();
-      if (!next) return store_error(next.error().number, "read the directory", shown);
+      if (!next) return os::write_error(next.error(), "read the directory", shown);
       if (!*next) break;
       batch.push_back(std::move(**next));
     }
@@ -93,7 +93,7 @@ Result<void> remove_directory_tree(Removal& removal, int directory, const std::s
   constexpr mode_t kOwnerAll = S_IRUSR | S_IWUSR | S_IXUSR;
   if ((info.st_mode & kOwnerAll) != kOwnerAll) {
     if (auto changed = disk.change_mode_at(directory, name, kOwnerAll); !changed) {
-      return store_error(changed.error().number, "change the mode of", name);
+      return os::write_error(changed.error(), "change the mode of", name);
     }
   }
   if (removal.level >= kDeepest) return move_up(removal, directory, name);
@@ -107,7 +107,7 @@ Result<void> remove_directory_tree(Removal& removal, int directory, const std::s
   }
   auto removed = disk.remove_directory(directory, name);
   if (removed || removed.error().number == ENOENT) return {};
-  return store_error(removed.error().number, "remove the directory", name);
+  return os::write_error(removed.error(), "remove the directory", name);
 }
 
 }  // namespace
@@ -116,12 +116,12 @@ Result<void> remove_tree(os::Disk& disk, int directory, const std::string& name)
   auto seen = disk.stat_at(directory, name);
   if (!seen) {
     if (seen.error().number == ENOENT) return {};
-    return store_error(seen.error().number, "look at", name);
+    return os::write_error(seen.error(), "look at", name);
   }
   if (!S_ISDIR(seen->st_mode)) {
     auto unlinked = disk.unlink(directory, name);
     if (unlinked || unlinked.error().number == ENOENT) return {};
-    return store_error(unlinked.error().number, "remove", name);
+    return os::write_error(unlinked.error(), "remove", name);
   }
   Removal removal{disk};
   return remove_directory_tree(removal, directory, name, *seen);
@@ -137,10 +137,10 @@ Result<void> remove_subvolume(os::Disk& disk, int directory, const std::string& 
   if (destroyed || destroyed.error().number == ENOENT) return {};
   const int refused = destroyed.error().number;
   if (refused != EPERM && refused != EACCES && refused != EROFS) {
-    return store_error(refused, "destroy the subvolume", name);
+    return os::write_error(destroyed.error(), "destroy the subvolume", name);
   }
   const auto hopeless = [&name](int number) {
-    Error error = store_error(number, "destroy the subvolume", name);
+    Error error = os::write_error(os::Errno{number}, "destroy the subvolume", name);
     error.code = ErrorCode::permission;
     error.hint =
         "mount the file system with user_subvol_rm_allowed, run the agent as the owner of the "

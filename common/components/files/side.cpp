@@ -2,20 +2,45 @@
 
 #include <cerrno>
 
+#include "common/os/durable.hpp"
+
 namespace lockstep::files {
 
+namespace {
+
+constexpr const char* kLetRead =
+    "let the agent's user read it, exclude it, or run the agent as root";
+
+Error failed_set(int number, std::string_view act, std::string where) {
+  switch (number) {
+    case EACCES:
+    case EPERM: {
+      Error refused = from_errno(ErrorCode::permission, number, act, std::move(where));
+      refused.hint = kLetRead;
+      return refused;
+    }
+    case ENOENT:
+    case ENOTDIR:
+    case ELOOP:
+    case ESTALE:
+      return make_error(ErrorCode::set_changed, "it was removed or replaced while it was pinned",
+                        std::move(where));
+    default:
+      return from_errno(ErrorCode::source_read, number, act, std::move(where));
+  }
+}
+
+}  // namespace
+
 Error failed(Side side, os::Errno error, std::string_view act, std::string where) {
-  const int number = error.number;
-  const bool refused = number == EACCES || number == EPERM;
+  if (side == Side::set) return failed_set(error.number, act, std::move(where));
   if (side == Side::source) {
-    Error made = from_errno(ErrorCode::source_read, number, act, std::move(where));
-    if (refused) made.hint = "let the agent's user read it, exclude it, or run the agent as root";
+    Error made = from_errno(ErrorCode::source_read, error.number, act, std::move(where));
+    const bool refused = error.number == EACCES || error.number == EPERM;
+    if (refused) made.hint = kLetRead;
     return made;
   }
-  ErrorCode code = ErrorCode::target_write;
-  if (number == ENOSPC || number == EDQUOT) code = ErrorCode::no_space;
-  if (refused || number == EROFS) code = ErrorCode::permission;
-  return from_errno(code, number, act, std::move(where));
+  return os::write_error(error, act, std::move(where));
 }
 
 std::string full_path(const std::string& root, std::string_view path) {

@@ -1,5 +1,10 @@
 // Side: which end of a backup a failing call belongs to, so that reading the source and writing the
-// target are told apart (common/errors.yaml: source-read; target-write, no-space, permission).
+// target are told apart:
+//   set     the data set itself, while it is pinned: permission, set-changed (what was seen is
+//   gone:
+//           something writes), else source-read
+//   source  what was pinned: source-read
+//   target  os::write_error's: target-write, no-space, permission
 #pragma once
 
 #include <string>
@@ -10,7 +15,7 @@
 
 namespace lockstep::files {
 
-enum class Side { source, target };
+enum class Side { set, source, target };
 
 // "cannot <act>: <strerror>: <where>" with the code that belongs to the side and to errno.
 Error failed(Side side, os::Errno error, std::string_view act, std::string where);

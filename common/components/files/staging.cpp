@@ -11,6 +11,7 @@
 #include "common/components/files/names.hpp"
 #include "common/components/files/remove_tree.hpp"
 #include "common/components/files/store.hpp"
+#include "common/os/durable.hpp"
 #include "common/os/failpoint.hpp"
 
 namespace lockstep::files {
@@ -34,7 +35,7 @@ Result<std::unique_ptr<FileStaging>> FileStaging::open(os::Disk& disk, Setup set
   auto opened = disk.open(os::kCwd, path, O_RDONLY | O_DIRECTORY);
   if (!opened) return failed(Side::target, opened.error(), "open the staging", path);
   made->staging_ = std::move(*opened);
-  LOCKSTEP_CHECK(make_directories(disk, scratch_in(path)));
+  LOCKSTEP_CHECK(os::make_directories(disk, scratch_in(path)));
   LOCKSTEP_CHECK(made->find_tree());
   return made;
 }
@@ -254,7 +255,7 @@ Result<Version> FileStaging::publish(const std::string& tree_name) {
   }
   LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, setup_.path));
   os::failpoint("files-seal-cleared");
-  LOCKSTEP_CHECK(sync_directory(disk_, setup_.kept.stagings()));
+  LOCKSTEP_CHECK(os::make_names_last(disk_, setup_.kept.stagings()));
   return std::move(*made);
 }
 

@@ -5,6 +5,8 @@
 
 #include <cerrno>
 
+#include "common/os/durable.hpp"
+
 namespace lockstep::files {
 
 namespace {
@@ -78,7 +80,7 @@ Result<std::string> open_store(os::Disk& disk, const std::string& location) {
   }
   const std::vector<std::string> candidates = store_candidates(location);
   if (!is_directory(disk, location)) {
-    LOCKSTEP_CHECK(make_directories(disk, candidates.front()));
+    LOCKSTEP_CHECK(os::make_directories(disk, candidates.front()));
     return candidates.front();
   }
   LOCKSTEP_TRY(const std::string own, file_system_of(disk, location));
@@ -86,7 +88,7 @@ Result<std::string> open_store(os::Disk& disk, const std::string& location) {
   for (const std::string& candidate : candidates) {
     auto beside = file_system_of(disk, parent_of(candidate));
     if (!beside || *beside != own) continue;
-    if (auto made = make_directories(disk, candidate); !made) {
+    if (auto made = os::make_directories(disk, candidate); !made) {
       last = std::move(made).error();
       continue;
     }
@@ -110,22 +112,6 @@ std::vector<std::string> existing_stores(os::Disk& disk, const std::string& loca
 
 std::string set_directory(const std::string& store, Area area, const component::SetId& id) {
   return store + "/" + area_name(area) + "/" + id.service + "/" + id.set;
-}
-
-Result<void> make_directories(os::Disk& disk, const std::string& path) {
-  if (path.empty() || path == "/" || is_directory(disk, path)) return {};
-  auto made = disk.make_directory(os::kCwd, path, 0700);
-  if (!made && made.error().number == ENOENT) {
-    LOCKSTEP_CHECK(make_directories(disk, parent_of(path)));
-    made = disk.make_directory(os::kCwd, path, 0700);
-  }
-  if (made || (made.error().number == EEXIST && is_directory(disk, path))) return {};
-  const int number = made.error().number;
-  const ErrorCode code = number == EACCES || number == EPERM || number == EROFS
-                             ? ErrorCode::permission
-                         : number == ENOSPC || number == EDQUOT ? ErrorCode::no_space
-                                                                : ErrorCode::target_write;
-  return from_errno(code, number, "make the directory", path);
 }
 
 }  // namespace lockstep::files

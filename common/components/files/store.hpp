@@ -42,9 +42,6 @@ std::vector<std::string> existing_stores(os::Disk& disk, const std::string& loca
 // "<store>/<area>/<service>/<set>"
 std::string set_directory(const std::string& store, Area area, const component::SetId& id);
 
-// mkdir -p, each made with mode 0700 (their parents' modes are left alone).
-Result<void> make_directories(os::Disk& disk, const std::string& path);
-
 // "/a/b" for "/a/b/c"; "/" for "/a".
 std::string parent_of(const std::string& path);
 // "c" for "/a/b/c".

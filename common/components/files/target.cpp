@@ -11,6 +11,7 @@
 #include "common/components/files/source.hpp"
 #include "common/components/files/staging.hpp"
 #include "common/components/files/store.hpp"
+#include "common/os/durable.hpp"
 
 namespace lockstep::files {
 
@@ -32,7 +33,7 @@ Result<void> try_store(os::Disk& disk, const std::string& store) {
     return from_errno(ErrorCode::wrong_filesystem, number.number, what, store);
   };
   LOCKSTEP_CHECK(remove_tree(disk, os::kCwd, probe));
-  LOCKSTEP_CHECK(make_directories(disk, probe));
+  LOCKSTEP_CHECK(os::make_directories(disk, probe));
   const auto attempt = [&]() -> Result<void> {
     if (auto made = disk.symlink("x", os::kCwd, probe + "/symlink"); !made) {
       return lacks(made.error(), "make a symbolic link");
@@ -131,7 +132,7 @@ Result<std::unique_ptr<component::Staging>> FileTarget::stage(
     }
     LOCKSTEP_CHECK(kept.collect());
   }
-  LOCKSTEP_CHECK(make_directories(disk_, path));
+  LOCKSTEP_CHECK(os::make_directories(disk_, path));
   FileStaging::Setup setup{std::move(kept), context, path, scratch_, nullptr, lock_of_set};
   if (request.base) {
     LOCKSTEP_TRY(setup.base, FileSource::open(disk_, scratch_, *request.base));

@@ -12,7 +12,7 @@
 namespace lockstep::files {
 
 namespace {
-constexpr std::size_t kOpenFrames = 48;
+constexpr std::size_t kOpenFrames = 32;
 constexpr std::size_t kLongestPath = 4095;
 // What stands in a btrfs snapshot where a subvolume was nested (BTRFS_EMPTY_SUBVOL_DIR_OBJECTID).
 constexpr ino_t kEmptySubvolume = 2;
@@ -53,24 +53,27 @@ Result<std::optional<Visit>> TreeWalk::next() {
       return make_error(ErrorCode::source_special, "the path is longer than 4,095 bytes",
                         full_path(where_, path));
     }
-    LOCKSTEP_TRY(const int parent, descriptor(top));
+    LOCKSTEP_TRY(const std::optional<int> parent, descriptor(top));
+    if (!parent) return leave();
     bool directory = name->type == DT_DIR;
     std::optional<struct ::stat> info;
     if (name->type == DT_UNKNOWN || (!directory && options_.stat_files)) {
-      auto seen = disk_.stat_at(parent, name->text);
+      auto seen = disk_.stat_at(*parent, name->text);
+      if (!seen && gone(seen.error())) continue;
       if (!seen) return error(seen.error(), "look at", path);
       directory = S_ISDIR(seen->st_mode);
       info = *seen;
     }
     if (options_.skip && options_.skip(path, directory)) continue;
     if (directory) {
-      LOCKSTEP_TRY(Visit visit, enter(parent, name->text, std::move(path)));
-      return std::optional<Visit>(std::move(visit));
+      LOCKSTEP_TRY(std::optional<Visit> visit, enter(*parent, name->text, std::move(path)));
+      if (!visit) continue;
+      return visit;
     }
     Visit visit;
     visit.path = std::move(path);
     visit.name = std::move(name->text);
-    visit.parent = parent;
+    visit.parent = *parent;
     if (info) visit.info = *info;
     return std::optional<Visit>(std::move(visit));
   }
@@ -85,10 +88,11 @@ Result<std::optional<Visit>> TreeWalk::begin() {
   if (!kind) return error(kind.error(), "look at the file system of", "");
   btrfs_ = kind->magic == BTRFS_SUPER_MAGIC;
   if (options_.start.empty()) {
-    LOCKSTEP_TRY(Visit visit, enter(root_, ".", ""));
-    visit.name.clear();
-    visit.parent = -1;
-    return std::optional<Visit>(std::move(visit));
+    LOCKSTEP_TRY(std::optional<Visit> visit, enter(root_, ".", ""));
+    if (!visit) return visit;
+    visit->name.clear();
+    visit->parent = -1;
+    return visit;
   }
   auto parent = open_directory_beneath(disk_, root_, directory_of(options_.start));
   if (!parent) return error(parent.error(), "open the directory of", options_.start);
@@ -100,15 +104,21 @@ Result<std::optional<Visit>> TreeWalk::begin() {
   auto seen = disk_.stat_at(visit.parent, visit.name);
   if (!seen) return error(seen.error(), "look at", options_.start);
   if (S_ISDIR(seen->st_mode)) {
-    LOCKSTEP_TRY(visit, enter(visit.parent, visit.name, options_.start));
-  } else {
-    visit.info = *seen;
+    return enter(visit.parent, visit.name, options_.start);
   }
+  visit.info = *seen;
   return std::optional<Visit>(std::move(visit));
 }
 
-Result<Visit> TreeWalk::enter(int parent, const std::string& name, std::string path) {
+bool TreeWalk::gone(os::Errno number) const {
+  return options_.live && (number.number == ENOENT || number.number == ENOTDIR ||
+                           number.number == ELOOP || number.number == ESTALE);
+}
+
+Result<std::optional<Visit>> TreeWalk::enter(int parent, const std::string& name,
+                                             std::string path) {
   auto opened = disk_.open(parent, name, O_RDONLY | O_DIRECTORY);
+  if (!opened && gone(opened.error())) return std::optional<Visit>{};
   if (!opened) return error(opened.error(), "open the directory", path);
   auto info = disk_.stat(opened->get());
   if (!info) return error(info.error(), "look at", path);
@@ -130,15 +140,15 @@ Result<Visit> TreeWalk::enter(int parent, const std::string& name, std::string p
   frames_.push_back(std::move(frame));
   // Not the one that this visit names as its parent: that is the frame before the new one.
   if (frames_.size() > kOpenFrames) frames_[frames_.size() - 1 - kOpenFrames].fd.reset();
-  return visit;
+  return std::optional<Visit>(std::move(visit));
 }
 
 Result<std::optional<Visit>> TreeWalk::leave() {
-  LOCKSTEP_TRY(const int self, descriptor(frames_.back()));
+  LOCKSTEP_TRY(const std::optional<int> self, descriptor(frames_.back()));
   Visit visit;
   visit.what = Visit::What::leave;
   visit.directory = true;
-  visit.self = self;
+  visit.self = self.value_or(-1);
   visit.path = frames_.back().path;
   visit.name = std::string(last_name(visit.path));
   visit.info = frames_.back().info;
@@ -147,13 +157,20 @@ Result<std::optional<Visit>> TreeWalk::leave() {
   return std::optional<Visit>(std::move(visit));
 }
 
-Result<int> TreeWalk::descriptor(Frame& frame) {
-  if (!frame.fd) {
-    auto opened = open_directory_beneath(disk_, root_, frame.path);
-    if (!opened) return error(opened.error(), "open the directory", frame.path);
-    frame.fd = std::move(*opened);
+Result<std::optional<int>> TreeWalk::descriptor(Frame& frame) {
+  if (frame.fd) return std::optional<int>(frame.fd.get());
+  auto opened = open_directory_beneath(disk_, root_, frame.path);
+  if (!opened && gone(opened.error())) return std::optional<int>{};
+  if (!opened) return error(opened.error(), "open the directory", frame.path);
+  auto info = disk_.stat(opened->get());
+  if (!info) return error(info.error(), "look at", frame.path);
+  if (info->st_ino != frame.info.st_ino || info->st_dev != frame.info.st_dev) {
+    // Another directory stands there now: its names are not the ones that were read.
+    if (options_.live) return std::optional<int>{};
+    return error({ESTALE}, "come back to the directory", frame.path);
   }
-  return frame.fd.get();
+  frame.fd = std::move(*opened);
+  return std::optional<int>(frame.fd.get());
 }
 
 }  // namespace lockstep::files

@@ -24,7 +24,9 @@ struct Visit {
   std::string path;                                     // relative to the root; "" is the root
   std::string name;                                     // in `parent`; "" for the root
   int parent = -1;  // descriptor of its directory, open until the next call; -1 for the root
-  int self = -1;    // directories: their own descriptor, open until the next call
+  // Directories: their own descriptor, open until the next call; -1 where a live walk leaves one
+  // that is no longer there.
+  int self = -1;
   bool directory = false;
   struct ::stat info {};  // see TreeWalkOptions::stat_files
 };
@@ -35,6 +37,9 @@ struct TreeWalkOptions {
   std::string start;
   // Entries that are passed over, with all they hold. (path, is a directory)
   std::function<bool(const std::string&, bool)> skip;
+  // While writers may be at work: what vanishes between two looks is passed over; else it is an
+  // error.
+  bool live = false;
   // False: `info` of what is no directory is left empty where the directory told its type.
   bool stat_files = true;
 };
@@ -46,7 +51,7 @@ class TreeWalk {
   TreeWalk(os::Disk& disk, int root, std::string where, std::string scratch,
            TreeWalkOptions options);
 
-  // Errors: source-read (or target-*), nested-mount, source-special (a path beyond 4,095 bytes).
+  // Errors: those of the side (side.hpp), nested-mount, source-special (a path beyond 4,095 bytes).
   Result<std::optional<Visit>> next();
 
  private:
@@ -59,8 +64,10 @@ class TreeWalk {
 
   Result<std::optional<Visit>> begin();
   Result<std::optional<Visit>> leave();
-  Result<int> descriptor(Frame& frame);
-  Result<Visit> enter(int parent, const std::string& name, std::string path);
+  // Nothing, where a live walk finds it gone.
+  Result<std::optional<int>> descriptor(Frame& frame);
+  Result<std::optional<Visit>> enter(int parent, const std::string& name, std::string path);
+  bool gone(os::Errno number) const;
   Result<void> check_inside(const struct ::stat& info, const std::string& path) const;
   Error error(os::Errno number, std::string_view act, std::string_view path) const;
 

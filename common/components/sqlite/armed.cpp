@@ -1,6 +1,7 @@
 #include "common/components/sqlite/armed.hpp"
 
 #include "common/components/sqlite/settle.hpp"
+#include "common/os/durable.hpp"
 #include "common/os/failpoint.hpp"
 
 namespace lockstep::sqlite {
@@ -71,7 +72,7 @@ Result<Interval> ArmedDatabase::pin_by_reflink() {
   if (exists(disk, found_.hold)) {
     return make_error(ErrorCode::pin_failed, "a pin of this run is in the store", found_.hold);
   }
-  LOCKSTEP_CHECK(files::make_directories(disk, found_.hold));
+  LOCKSTEP_CHECK(os::make_directories(disk, found_.hold));
   os::failpoint("sqlite.pin.begin");
   const auto act = [&]() -> Result<Interval> {
     const bool own = !fence_.raised();

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/components/sqlite/hold.hpp"
+#include "common/os/durable.hpp"
 
 namespace lockstep::sqlite {
 
@@ -29,7 +30,7 @@ Result<void> copy_content(os::Disk& disk, int from, const std::string& from_name
                         from_name);
     }
     auto put = disk.write_at(to, at, std::span<const std::byte>(buffer).first(*got));
-    if (!put) return target_error(put.error().number, "write", to_name);
+    if (!put) return os::write_error(put.error(), "write", to_name);
     at += *got;
     if (!copied(*got)) return make_error(ErrorCode::cancelled, "the copy was stopped", from_name);
   }

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
+#include "common/os/durable.hpp"
 #include "common/os/failpoint.hpp"
 
 namespace lockstep::sqlite {
@@ -170,47 +171,23 @@ Result<void> remove_hold(os::Disk& disk, const std::string& hold) {
   return {};
 }
 
-Error target_error(int number, std::string_view act, const std::string& where) {
-  ErrorCode code = ErrorCode::target_write;
-  if (number == EACCES || number == EPERM || number == EROFS) code = ErrorCode::permission;
-  if (number == ENOSPC || number == EDQUOT) code = ErrorCode::no_space;
-  return from_errno(code, number, act, where);
-}
-
-Result<void> sync_names(os::Disk& disk, const std::string& directory) {
-  const std::string store = "/" + std::string(files::kStoreName);
-  for (std::string at = directory;; at = files::parent_of(at)) {
-    // Far above there may be what we cannot look into, or a read-only file system.
-    const bool ours = at == directory || (at + "/").find(store + "/") != std::string::npos;
-    auto opened = disk.open(os::kCwd, at, O_RDONLY | O_DIRECTORY);
-    if (!opened && !ours && opened.error().number == EACCES) break;
-    if (!opened) return target_error(opened.error().number, "open", at);
-    if (auto synced = disk.fsync(opened->get()); !synced) {
-      if (!ours && (synced.error().number == EROFS || synced.error().number == EINVAL)) break;
-      return target_error(synced.error().number, "sync", at);
-    }
-    if (at == "/") break;
-  }
-  return {};
-}
-
 Result<void> hand_over(os::Disk& disk, const std::string& path, const Owner& owner,
                        bool owner_if_allowed) {
   auto file = disk.open(os::kCwd, path, O_RDONLY);
-  if (!file) return target_error(file.error().number, "open", path);
+  if (!file) return os::write_error(file.error(), "open", path);
   auto seen = disk.stat(file->get());
-  if (!seen) return target_error(seen.error().number, "look at", path);
+  if (!seen) return os::write_error(seen.error(), "look at", path);
   if (seen->st_uid != owner.uid || seen->st_gid != owner.gid) {
     auto done = disk.change_owner(file->get(), owner.uid, owner.gid);
     if (!done && !(owner_if_allowed && done.error().number == EPERM)) {
-      return target_error(done.error().number, "give to its owner", path);
+      return os::write_error(done.error(), "give to its owner", path);
     }
   }
   if (auto done = disk.change_mode(file->get(), owner.mode); !done) {
-    return target_error(done.error().number, "set the mode of", path);
+    return os::write_error(done.error(), "set the mode of", path);
   }
   if (auto done = disk.fsync(file->get()); !done) {
-    return target_error(done.error().number, "sync", path);
+    return os::write_error(done.error(), "sync", path);
   }
   return {};
 }

@@ -72,10 +72,6 @@ Result<std::vector<component::Version>> holds_of(os::Disk& disk, const component
 // Removes a hold and the plain files in it. Gone already: success. Errors: permission, io.
 Result<void> remove_hold(os::Disk& disk, const std::string& hold);
 
-// Makes the names in `directory` durable, and those of all directories above it, which may have
-// been made for it. (Directories that are synced already cost next to nothing.)
-Result<void> sync_names(os::Disk& disk, const std::string& directory);
-
 // Gives the file its mode and owner and syncs it. With `owner_if_allowed` one that may not give
 // files away keeps the owner that it has. Errors: permission, target-write, no-space.
 Result<void> hand_over(os::Disk& disk, const std::string& path, const Owner& owner,
@@ -83,8 +79,5 @@ Result<void> hand_over(os::Disk& disk, const std::string& path, const Owner& own
 
 // The page size in a database's header; 0 where there is none, or an impossible one.
 std::uint32_t page_size_of(os::Disk& disk, const std::string& path);
-
-// from_errno for the target's side: permission and no-space keep codes of their own.
-Error target_error(int number, std::string_view act, const std::string& where);
 
 }  // namespace lockstep::sqlite

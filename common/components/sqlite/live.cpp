@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "common/os/apart.hpp"
+#include "common/os/durable.hpp"
 
 namespace lockstep::sqlite {
 
@@ -85,7 +86,7 @@ namespace {
 Result<void> clone_file(os::Disk& disk, os::Fd from, const std::string& path,
                         const std::string& to) {
   auto into = disk.open(os::kCwd, to, O_WRONLY | O_CREAT | O_EXCL, 0600);
-  if (!into) return target_error(into.error().number, "make the clone", to);
+  if (!into) return os::write_error(into.error(), "make the clone", to);
   if (auto done = disk.reflink(into->get(), from.get()); !done) {
     const int number = done.error().number;
     switch (number) {
@@ -93,7 +94,7 @@ Result<void> clone_file(os::Disk& disk, os::Fd from, const std::string& path,
         return from_errno(ErrorCode::source_read, number, "clone", path);
       case ENOSPC:
       case EDQUOT:
-        return target_error(number, "clone to", to);
+        return os::write_error(os::Errno{number}, "clone to", to);
       default:  // EOPNOTSUPP, EXDEV, EINVAL (no copy on write here), ETXTBSY (a swap file), ...
         return from_errno(ErrorCode::not_supported, number, "clone", path);
     }

@@ -7,6 +7,7 @@
 
 #include "common/components/sqlite/copy.hpp"
 #include "common/components/sqlite/database.hpp"
+#include "common/os/durable.hpp"
 #include "common/os/failpoint.hpp"
 
 namespace lockstep::sqlite {
@@ -37,7 +38,7 @@ Result<void> move_aside(os::Disk& disk, const std::string& path, const std::stri
   for (const char* end : kFamily) {
     auto moved = disk.rename(os::kCwd, path + end, os::kCwd, aside + end, false);
     if (!moved && moved.error().number != ENOENT) {
-      return target_error(moved.error().number, "move aside to", aside + end);
+      return os::write_error(moved.error(), "move aside to", aside + end);
     }
   }
   return {};
@@ -63,7 +64,7 @@ Result<std::uint64_t> prepare(os::Disk& disk, const Context& context, const Nati
     return from_errno(ErrorCode::source_read, seen.error().number, "look at", version.file);
   }
   auto to = disk.open(os::kCwd, fresh, O_RDWR | O_CREAT | O_TRUNC, 0600);
-  if (!to) return target_error(to.error().number, "make", fresh);
+  if (!to) return os::write_error(to.error(), "make", fresh);
   LOCKSTEP_CHECK(
       copy_content(disk, from->get(), version.file, to->get(), fresh, [&](std::uint64_t bytes) {
         if (context.progress) context.progress(0, bytes);
@@ -84,7 +85,7 @@ Result<RestoreResult> restore_to(os::Disk& disk, const Context& context, const N
   }
   if (exists(disk, path)) LOCKSTEP_CHECK(refuse_if_open(path));
   const std::string parent = files::parent_of(path);
-  LOCKSTEP_CHECK(files::make_directories(disk, parent));
+  LOCKSTEP_CHECK(os::make_directories(disk, parent));
 
   const std::string fresh = path + ".restoring-" + context.run;
   RestoreResult out;
@@ -104,9 +105,9 @@ Result<RestoreResult> restore_to(os::Disk& disk, const Context& context, const N
     LOCKSTEP_CHECK(move_aside(disk, path, out.moved_aside));
   }
   if (auto done = disk.rename(os::kCwd, fresh, os::kCwd, path, false); !done) {
-    return target_error(done.error().number, "rename to", path);
+    return os::write_error(done.error(), "rename to", path);
   }
-  LOCKSTEP_CHECK(sync_names(disk, parent));
+  LOCKSTEP_CHECK(os::make_names_last(disk, parent));
   return out;
 }
 

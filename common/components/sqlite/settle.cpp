@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 
+#include "common/os/durable.hpp"
 #include "common/os/failpoint.hpp"
 
 namespace lockstep::sqlite {
@@ -21,9 +22,9 @@ Result<void> publish(os::Disk& disk, const std::string& hold, const char* from,
   os::failpoint("sqlite.settle.publish");
   const std::string name = hold + "/" + kDatabase;
   if (auto done = disk.rename(os::kCwd, path, os::kCwd, name); !done) {
-    return target_error(done.error().number, "rename to", name);
+    return os::write_error(done.error(), "rename to", name);
   }
-  return sync_names(disk, hold);
+  return os::make_names_last(disk, hold);
 }
 
 Result<void> write_back(const std::string& path) {
@@ -60,7 +61,7 @@ Result<void> settle_clone(os::Disk& disk, const std::string& hold, const Owner& 
   for (const char* left : {"-wal", "-shm"}) {
     auto gone = disk.unlink(os::kCwd, raw + left);
     if (!gone && gone.error().number != ENOENT) {
-      return target_error(gone.error().number, "remove", raw + left);
+      return os::write_error(gone.error(), "remove", raw + left);
     }
   }
   return publish(disk, hold, kClone, owner);
@@ -116,9 +117,9 @@ Result<void> restore_cookie(os::Disk& disk, const std::string& path, std::int64_
     bytes[i] = static_cast<std::byte>(value >> (24U - 8U * i));
   }
   auto file = disk.open(os::kCwd, path, O_WRONLY);
-  if (!file) return target_error(file.error().number, "open", path);
+  if (!file) return os::write_error(file.error(), "open", path);
   if (auto done = disk.write_at(file->get(), kAt, bytes); !done) {
-    return target_error(done.error().number, "write", path);
+    return os::write_error(done.error(), "write", path);
   }
   return {};
 }
@@ -130,7 +131,7 @@ Result<void> copy_out(os::Disk& disk, Database& reader, const std::string& hold,
   if (!reader.in_transaction()) {
     return make_error(ErrorCode::pin_lost, "the read transaction of the pin ended", reader.path());
   }
-  LOCKSTEP_CHECK(files::make_directories(disk, hold));
+  LOCKSTEP_CHECK(os::make_directories(disk, hold));
   const std::string path = hold + "/" + kCopying;
   LOCKSTEP_TRY(const std::int64_t page_size, reader.number("PRAGMA page_size"));
   LOCKSTEP_TRY(const std::int64_t pages, reader.number("PRAGMA page_count"));

@@ -6,6 +6,7 @@
 
 #include "common/components/sqlite/armed.hpp"
 #include "common/components/sqlite/settle.hpp"
+#include "common/os/durable.hpp"
 #include "common/os/failpoint.hpp"
 
 namespace lockstep::sqlite {
@@ -28,7 +29,7 @@ constexpr Nanos kArmPatience = seconds(2);
 // Clones the database as the pin will, measures, and removes the clone. Nothing: cannot be cloned.
 Result<std::optional<Nanos>> try_clone(const component::Surroundings& at, const std::string& path,
                                        const Seen& seen, const std::string& hold) {
-  LOCKSTEP_CHECK(files::make_directories(at.disk, hold));
+  LOCKSTEP_CHECK(os::make_directories(at.disk, hold));
   const MonoNanos begin = at.clock.mono();
   auto cloned = clone(at.disk, path, seen, hold + "/" + kProbe);
   const Nanos took = at.clock.mono() - begin;
@@ -43,9 +44,9 @@ Result<std::optional<Nanos>> try_clone(const component::Surroundings& at, const 
 Result<void> check_room(os::Disk& disk, const std::string& store, std::uint64_t needed) {
   constexpr std::uint64_t kMargin = 1U << 20U;
   auto opened = disk.open(os::kCwd, store, O_RDONLY | O_DIRECTORY);
-  if (!opened) return target_error(opened.error().number, "open", store);
+  if (!opened) return os::write_error(opened.error(), "open", store);
   auto space = disk.space(opened->get());
-  if (!space) return target_error(space.error().number, "look at the free space of", store);
+  if (!space) return os::write_error(space.error(), "look at the free space of", store);
   if (space->free_bytes >= needed + kMargin) return {};
   return make_error(ErrorCode::no_space,
                     std::to_string(needed + kMargin) + " bytes are needed to pin, " +

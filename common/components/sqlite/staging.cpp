@@ -6,6 +6,7 @@
 
 #include "common/components/sqlite/copy.hpp"
 #include "common/components/sqlite/database.hpp"
+#include "common/os/durable.hpp"
 #include "common/os/failpoint.hpp"
 
 namespace lockstep::sqlite {
@@ -33,11 +34,11 @@ Result<void> DatabaseStaging::start_from_base() {
                       base_->file);
   }
   auto to = disk_.open(os::kCwd, half, O_RDWR | O_CREAT | O_TRUNC, 0600);
-  if (!to) return target_error(to.error().number, "make", half);
+  if (!to) return os::write_error(to.error(), "make", half);
   LOCKSTEP_CHECK(copy_content(disk_, from->get(), base_->file, to->get(), half,
                               [this](std::uint64_t) { return !context_.stop.stop_requested(); }));
   if (auto done = disk_.rename(os::kCwd, half, os::kCwd, file()); !done) {
-    return target_error(done.error().number, "rename to", file());
+    return os::write_error(done.error(), "rename to", file());
   }
   return {};
 }
@@ -51,7 +52,7 @@ Result<void> DatabaseStaging::begin(const Entry& entry, Action action) {
   entry_ = entry;
   if (sealed()) {
     auto opened = disk_.open(os::kCwd, kept_ + "/" + kDatabase, O_RDONLY);
-    if (!opened) return target_error(opened.error().number, "open", kept_);
+    if (!opened) return os::write_error(opened.error(), "open", kept_);
     open_ = std::move(*opened);
     return {};
   }
@@ -66,12 +67,12 @@ Result<void> DatabaseStaging::begin(const Entry& entry, Action action) {
   if (there) {
     // Begun again after finish(), which may have given it a mode that forbids writing.
     if (auto done = disk_.change_mode_at(os::kCwd, file(), 0600); !done) {
-      return target_error(done.error().number, "make writable", file());
+      return os::write_error(done.error(), "make writable", file());
     }
   }
   auto opened = disk_.open(os::kCwd, file(),
                            action == Action::create ? O_RDWR | O_CREAT | O_TRUNC : O_RDWR, 0600);
-  if (!opened) return target_error(opened.error().number, "open", file());
+  if (!opened) return os::write_error(opened.error(), "open", file());
   open_ = std::move(*opened);
   return {};
 }
@@ -83,7 +84,7 @@ Result<void> DatabaseStaging::write(std::uint64_t offset, std::span<const std::b
   }
   if (sealed()) return {};
   if (auto done = disk_.write_at(open_.get(), offset, data); !done) {
-    return target_error(done.error().number, "write", file());
+    return os::write_error(done.error(), "write", file());
   }
   return {};
 }
@@ -92,7 +93,7 @@ Result<void> DatabaseStaging::finish() {
   if (!entry_) return make_error(ErrorCode::internal, "no entry is begun", file());
   if (!sealed()) {
     if (auto done = disk_.truncate(open_.get(), entry_->size); !done) {
-      return target_error(done.error().number, "set the size of", file());
+      return os::write_error(done.error(), "set the size of", file());
     }
     LOCKSTEP_CHECK(
         hand_over(disk_, file(), Owner{entry_->mode & 07777U, entry_->uid, entry_->gid}, false));
@@ -104,7 +105,7 @@ Result<void> DatabaseStaging::finish() {
 Result<std::size_t> DatabaseStaging::read_back(std::uint64_t offset, std::span<std::byte> into) {
   if (!open_) return make_error(ErrorCode::internal, "no entry is begun", file());
   auto got = disk_.read_at(open_.get(), offset, into);
-  if (!got) return target_error(got.error().number, "read back", file());
+  if (!got) return os::write_error(got.error(), "read back", file());
   return *got;
 }
 
@@ -119,9 +120,9 @@ Result<void> DatabaseStaging::leave_directory(const Entry& directory) {
 Result<void> DatabaseStaging::checkpoint() {
   if (!open_ || sealed()) return {};
   if (auto done = disk_.fsync(open_.get()); !done) {
-    return target_error(done.error().number, "sync", file());
+    return os::write_error(done.error(), "sync", file());
   }
-  return sync_names(disk_, hold_);
+  return os::make_names_last(disk_, hold_);
 }
 
 // Nothing was applied: the version is the base's file, which nobody ever writes again.
@@ -131,7 +132,7 @@ Result<void> DatabaseStaging::link_base() {
   }
   auto linked = disk_.link(os::kCwd, base_->file, os::kCwd, file());
   if (!linked && linked.error().number != EEXIST) {
-    return target_error(linked.error().number, "link the base to", file());
+    return os::write_error(linked.error(), "link the base to", file());
   }
   return {};
 }
@@ -141,30 +142,30 @@ Result<Version> DatabaseStaging::version() const {
 }
 
 Result<Version> DatabaseStaging::seal() {
-  if (sealed()) {
-    LOCKSTEP_CHECK(sync_names(disk_, kept_));
+  if (sealed()) {  // by one that may have died right after the rename
+    LOCKSTEP_CHECK(os::make_names_last(disk_, files::parent_of(kept_)));
     return version();
   }
   if (entry_) return make_error(ErrorCode::stream_protocol, "the entry was not finished", file());
   if (!exists(disk_, file())) LOCKSTEP_CHECK(link_base());
   {
     auto opened = disk_.open(os::kCwd, file(), O_RDONLY);
-    if (!opened) return target_error(opened.error().number, "open", file());
+    if (!opened) return os::write_error(opened.error(), "open", file());
     if (auto done = disk_.fsync(opened->get()); !done) {
-      return target_error(done.error().number, "sync", file());
+      return os::write_error(done.error(), "sync", file());
     }
   }
   LOCKSTEP_CHECK(check_integrity(file(), [stop = context_.stop] { return stop.stop_requested(); }));
-  LOCKSTEP_CHECK(sync_names(disk_, hold_));
-  LOCKSTEP_CHECK(files::make_directories(disk_, files::parent_of(kept_)));
+  LOCKSTEP_CHECK(os::make_names_last(disk_, hold_));
+  LOCKSTEP_CHECK(os::make_directories(disk_, files::parent_of(kept_)));
   os::failpoint("sqlite.seal.rename");
   if (auto done = disk_.rename(os::kCwd, hold_, os::kCwd, kept_, false); !done) {
-    return target_error(done.error().number, "rename to", kept_);
+    return os::write_error(done.error(), "rename to", kept_);
   }
   os::failpoint("sqlite.seal.renamed");
   open_.reset();
-  LOCKSTEP_CHECK(sync_names(disk_, files::parent_of(hold_)));
-  LOCKSTEP_CHECK(sync_names(disk_, kept_));
+  LOCKSTEP_CHECK(os::make_names_last(disk_, files::parent_of(kept_)));
+  LOCKSTEP_CHECK(os::make_names_last(disk_, files::parent_of(hold_)));
   return version();
 }
 

@@ -6,6 +6,7 @@
 #include "common/components/sqlite/hold.hpp"
 #include "common/components/sqlite/restore.hpp"
 #include "common/components/sqlite/staging.hpp"
+#include "common/os/durable.hpp"
 
 namespace lockstep::sqlite {
 
@@ -26,14 +27,14 @@ class SqliteTarget final : public component::Target {
   Result<void> check(const DataSet& target, std::uint64_t bytes_expected) override {
     LOCKSTEP_TRY(const std::string store, store_of(target));
     auto opened = disk_.open(os::kCwd, store, O_RDONLY | O_DIRECTORY);
-    if (!opened) return target_error(opened.error().number, "open", store);
+    if (!opened) return os::write_error(opened.error(), "open", store);
     auto kind = disk_.file_system(opened->get());
-    if (!kind) return target_error(kind.error().number, "look at the file system of", store);
+    if (!kind) return os::write_error(kind.error(), "look at the file system of", store);
     if (kind->read_only) {
       return make_error(ErrorCode::wrong_filesystem, "the file system is mounted read-only", store);
     }
     auto space = disk_.space(opened->get());
-    if (!space) return target_error(space.error().number, "look at the free space of", store);
+    if (!space) return os::write_error(space.error(), "look at the free space of", store);
     if (space->free_bytes < bytes_expected) {
       return make_error(ErrorCode::no_space,
                         std::to_string(bytes_expected) + " bytes are to come, " +
@@ -61,7 +62,7 @@ class SqliteTarget final : public component::Target {
       return make_error(ErrorCode::resume_refused, "this attempt has staged nothing", hold);
     }
     if (!request.resume) LOCKSTEP_CHECK(remove_stagings(set, context.run));
-    if (!sealed) LOCKSTEP_CHECK(files::make_directories(disk_, hold));
+    if (!sealed) LOCKSTEP_CHECK(os::make_directories(disk_, hold));
     return std::unique_ptr<Staging>(
         std::make_unique<DatabaseStaging>(disk_, context, set.id, hold, kept, std::move(base)));
   }

@@ -52,21 +52,6 @@ TEST_CASE("the pid file is held by one, and a stale one is taken over") {
   CHECK(PidFile::take(*disk, path));
 }
 
-TEST_CASE("files are written whole, in place of what was there") {
-  const Directory directory;
-  const auto disk = os::make_kernel_disk();
-  const std::string path = directory.path + "/a/b/file";
-  REQUIRE(make_directories(*disk, directory.path + "/a/b", 0700));
-  REQUIRE(make_directories(*disk, directory.path + "/a/b", 0700));
-  REQUIRE(write_file(*disk, path, "one, longer", 0600));
-  REQUIRE(write_file(*disk, path, "two", 0600));
-  CHECK(read_small_file(*disk, path).value() == "two");
-  CHECK_FALSE(exists(*disk, path + ".partial"));
-  const auto nowhere = write_file(*disk, directory.path + "/no/file", "x", 0600);
-  REQUIRE_FALSE(nowhere);
-  CHECK(nowhere.error().code == ErrorCode::target_write);
-}
-
 TEST_CASE("relative paths stand against the working directory") {
   const std::string here = std::filesystem::current_path().string();
   CHECK(absolute("x/../y/").value() == here + "/y");

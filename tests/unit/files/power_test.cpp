@@ -1,5 +1,6 @@
 // Whatever call the power goes at, and whatever of the unsynced reached the platter: a version that
 // can be seen is whole, an earlier one is untouched, and the work can be done again.
+#include "common/components/files/store.hpp"
 #include "tests/support/lossy_disk.hpp"
 #include "tests/unit/files/bench.hpp"
 
@@ -92,4 +93,17 @@ void sweep(bool changed) {
 TEST_CASE("power lost at any change while a version is made") { sweep(true); }
 TEST_CASE("power lost at any change while a version is made that shares its base's tree") {
   sweep(false);
+}
+
+TEST_CASE("a power loss does not take the way to the store of a place that did not exist yet") {
+  for (std::uint64_t seed = 0; seed < 32; ++seed) {
+    const auto kernel = os::make_kernel_disk();
+    Scratch grave;
+    Scratch south;
+    LossyDisk disk(*kernel, grave.path());
+    const auto store = files::open_store(disk, south / "srv/orders/invoices");
+    REQUIRE(store);
+    disk.lose_power(seed);
+    REQUIRE(fs::is_directory(*store));
+  }
 }

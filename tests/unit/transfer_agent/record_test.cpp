@@ -4,12 +4,9 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
-#include <set>
 
 #include "common/os/durable.hpp"
 #include "services/transfer-agent/record_store.hpp"
-#include "tests/support/faulty_disk.hpp"
-#include "tests/support/lossy_disk.hpp"
 #include "tests/support/scratch.hpp"
 
 using namespace lockstep;
@@ -24,48 +21,6 @@ TEST_CASE("the point digest is what docs/point-format.md says, in any order of t
   CHECK(*point_digest(Body::array({a, b})) == expected);
   CHECK(*point_digest(Body::array({b, a})) == expected);
   CHECK_FALSE(point_digest(Body::array({{{"name", "a"}, {"root", "12"}}})));
-}
-
-TEST_CASE("a file written durably is old or new after any loss of power, never else") {
-  const std::string old_text = "old";
-  const std::string new_text(10'000, 'n');
-  std::set<std::string> seen;
-  for (std::uint64_t calls = 0; calls < 6; ++calls) {
-    for (std::uint64_t seed = 0; seed < 12; ++seed) {
-      const test::Scratch scratch;
-      const test::Scratch grave;
-      const auto kernel = os::make_kernel_disk();
-      test::LossyDisk disk(*kernel, grave.path());
-      REQUIRE(write_durably(disk, scratch / "f", old_text, {}));
-      disk.power_off_after(calls);
-      const bool said_done = write_durably(disk, scratch / "f", new_text, {}).has_value();
-      disk.lose_power(seed);
-      disk.power_on();
-      const auto found = read_file(disk, scratch / "f", 1 << 20);
-      REQUIRE(found);
-      CHECK((*found == old_text || *found == new_text));
-      if (said_done) CHECK(*found == new_text);
-      seen.insert(*found);
-    }
-  }
-  CHECK(seen.size() == 2);
-}
-
-TEST_CASE("a full disk and a refused last check leave the old file and nothing else") {
-  const test::Scratch scratch;
-  const auto kernel = os::make_kernel_disk();
-  test::FaultyDisk disk(*kernel);
-  REQUIRE(write_durably(disk, scratch / "f", "old", {}));
-  disk.full_after(100);
-  CHECK(write_durably(disk, scratch / "f", std::string(1000, 'n'), {}).error().code ==
-        ErrorCode::no_space);
-  disk.free_space();
-  const auto refused = write_durably(disk, scratch / "f", "new", []() -> Result<void> {
-    return make_error(ErrorCode::epoch_old, "as the test wants it");
-  });
-  CHECK(refused.error().code == ErrorCode::epoch_old);
-  CHECK(*read_file(disk, scratch / "f", 1000) == "old");
-  CHECK(names_in(disk, scratch.path())->size() == 1);
 }
 
 TEST_CASE("records that cannot be read are told apart from those that are not there") {
