@@ -22,6 +22,25 @@ class EntryCursor {
   virtual Result<std::optional<Entry>> next() = 0;
 };
 
+// One place at which a version may differ from its base.
+struct Change {
+  std::string path;
+  std::optional<Entry> now;  // as the cursor of all entries would give it; nothing: there is none
+  // A directory of which all that lies inside follows, one by one: what the base has inside it and
+  // does not follow is there no more.
+  bool below = false;
+};
+
+// Where a version may differ from its base, in manifest order, each path once. Of an entry that is
+// neither given nor inside one given with `below`, the base's is still true, `native` included (of
+// a hard_link: unless its first name was given). Thread rule: one thread.
+class ChangeCursor {
+ public:
+  virtual ~ChangeCursor() = default;
+  // The next, or nothing at the end. Errors: source-read, source-special, nested-mount.
+  virtual Result<std::optional<Change>> next() = 0;
+};
+
 // The content of one regular file. Thread rule: one thread.
 class EntryReader {
  public:
@@ -38,6 +57,14 @@ class Source {
 
   // All entries of the version.
   virtual Result<std::unique_ptr<EntryCursor>> entries() = 0;
+
+  // Where this version may differ from `base` (a version of the same set that is still held); null
+  // where the component cannot tell that with less effort than by listing all entries. It only
+  // spares the effort: what comes of it is the same.
+  virtual Result<std::unique_ptr<ChangeCursor>> changes(const Version& base) {
+    (void)base;
+    return std::unique_ptr<ChangeCursor>();
+  }
 
   // The content of a regular file that entries() returned (of a hard_link: ask for its target).
   virtual Result<std::unique_ptr<EntryReader>> open(const Entry& entry) = 0;

@@ -30,7 +30,7 @@ CREATE TABLE reply (
 constexpr Nanos kKeepReplies = seconds(90LL * 86400);
 constexpr int kBusyMilliseconds = 3000;  // for the end of the process before this one
 
-Result<void> sync_directory(os::Disk& disk, const std::string& path) {
+Result<void> sync_name(os::Disk& disk, const std::string& path) {
   const std::string name = os::directory_of(path);
   if (auto synced = os::sync_directory(disk, name); !synced) {
     return from_errno(ErrorCode::journal_open, synced.error().number, "sync the directory", name);
@@ -45,7 +45,7 @@ Result<void> make_if_missing(os::Disk& disk, const std::string& path) {
     if (file.error().number == EEXIST) return {};
     return from_errno(ErrorCode::journal_open, file.error().number, "make the journal", path);
   }
-  return sync_directory(disk, path);
+  return sync_name(disk, path);
 }
 
 Error set_aside(os::Disk& disk, const Clock& clock, const std::string& path, const Error& why) {
@@ -60,7 +60,7 @@ Error set_aside(os::Disk& disk, const Clock& clock, const std::string& path, con
                         "set the damaged journal aside", path + suffix);
     }
   }
-  if (auto synced = sync_directory(disk, path); !synced) return std::move(synced).error();
+  if (auto synced = sync_name(disk, path); !synced) return std::move(synced).error();
   return make_error(ErrorCode::journal_corrupt,
                     fmt::format("{}; it was set aside as {}", why.what, kept), path);
 }

@@ -23,23 +23,12 @@ class Planner {
         files_(*job.source, manifest_, builder, job.stop, job.walked) {}
 
   Result<ManifestSummary> run() {
-    LOCKSTEP_TRY(const auto cursor, job_.source->entries());
-    LOCKSTEP_CHECK(advance_base());
-    while (true) {
-      if (job_.stop.stop_requested())
-        return make_error(ErrorCode::cancelled, "sending was stopped");
-      LOCKSTEP_TRY(auto entry, cursor->next());
-      if (!entry) break;
-      normalise(*entry);
-      LOCKSTEP_CHECK(remove_before(entry->path));
-      LOCKSTEP_TRY(const bool fits, manifest_.leave_until(entry->path));
-      if (!fits)
-        return make_error(ErrorCode::source_read, "the component lists entries out of order",
-                          entry->path);
-      LOCKSTEP_CHECK(plan_entry(*entry));
-      if (job_.walked) job_.walked(manifest_.entries());
+    std::unique_ptr<component::ChangeCursor> changes;
+    if (base_ && job_.base && base_->has_native()) {
+      LOCKSTEP_TRY(changes, job_.source->changes(*job_.base));
     }
-    while (base_at_entry()) LOCKSTEP_CHECK(remove_base());
+    LOCKSTEP_CHECK(advance_base());
+    LOCKSTEP_CHECK(changes ? plan_changes(*changes) : plan_all());
     if (manifest_.entries() == 0)
       return make_error(ErrorCode::source_read, "the version holds nothing, not even its root");
     LOCKSTEP_TRY(const ManifestSummary summary, manifest_.finish());
@@ -49,6 +38,74 @@ class Planner {
   }
 
  private:
+  Result<void> plan_all() {
+    LOCKSTEP_TRY(const auto cursor, job_.source->entries());
+    while (true) {
+      LOCKSTEP_CHECK(check_stop());
+      LOCKSTEP_TRY(auto entry, cursor->next());
+      if (!entry) break;
+      normalise(*entry);
+      LOCKSTEP_CHECK(remove_before(entry->path));
+      LOCKSTEP_CHECK(take(*entry));
+    }
+    while (base_at_entry()) LOCKSTEP_CHECK(remove_base());
+    return {};
+  }
+
+  // The same from where the version may differ alone: what lies between is as in the base.
+  Result<void> plan_changes(component::ChangeCursor& changes) {
+    std::optional<std::string> below;  // the last directory that is listed with all it holds
+    while (true) {
+      LOCKSTEP_CHECK(check_stop());
+      LOCKSTEP_TRY(auto change, changes.next());
+      while (base_at_entry() &&
+             (!change || component::path_less(base_->entry().path, change->path))) {
+        const bool gone = below && component::path_inside(base_->entry().path, *below);
+        LOCKSTEP_CHECK(gone ? remove_base() : keep_base());
+      }
+      if (!change) return {};
+      if (change->below) below = change->path;
+      if (change->now) {
+        normalise(*change->now);
+        LOCKSTEP_CHECK(take(*change->now));
+      } else if (base_at_entry() && base_->entry().path == change->path) {
+        LOCKSTEP_CHECK(remove_base());
+      }
+    }
+  }
+
+  Result<void> check_stop() const {
+    if (!job_.stop.stop_requested()) return {};
+    return make_error(ErrorCode::cancelled, "sending was stopped");
+  }
+
+  Result<void> leave_until(const std::string& path) {
+    LOCKSTEP_TRY(const bool fits, manifest_.leave_until(path));
+    if (fits) return {};
+    return make_error(ErrorCode::source_read, "the component lists entries out of order", path);
+  }
+
+  Result<void> take(const Entry& entry) {
+    LOCKSTEP_CHECK(leave_until(entry.path));
+    LOCKSTEP_CHECK(plan_entry(entry));
+    if (job_.walked) job_.walked(manifest_.entries());
+    return {};
+  }
+
+  // The base's entry at hand is the version's too.
+  Result<void> keep_base() {
+    LOCKSTEP_CHECK(check_stop());
+    LOCKSTEP_CHECK(leave_until(base_->entry().path));
+    if (base_->entry().kind == EntryKind::hard_link) {
+      const Entry entry = base_->entry();
+      LOCKSTEP_CHECK(plan_other(entry, true));
+    } else {
+      LOCKSTEP_CHECK(manifest_.copy(*base_));
+    }
+    if (job_.walked) job_.walked(manifest_.entries());
+    return advance_base();
+  }
+
   bool base_at_entry() const { return base_ && base_->at() == At::entry; }
 
   Result<void> advance_base() {

@@ -5,10 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -20,33 +18,19 @@
 #include "common/components/files/store.hpp"
 #include "common/os/processes.hpp"
 #include "tests/conformance/snapshots_suite.hpp"
+#include "tests/support/differences.hpp"
 #include "tests/support/scratch.hpp"
 
 namespace {
 
 using namespace lockstep;
 namespace fs = std::filesystem;
+using test::differences;
+using test::output_of;
+using test::shell;
 
 const std::string kRun = "01930000-0000-7000-8000-00000000000a";
 const std::string kRun2 = "01930000-0000-7000-8000-00000000000b";
-
-std::string output_of(const std::string& command) {
-  std::string text;
-  FILE* pipe = ::popen(command.c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  std::array<char, 4096> buffer{};
-  while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), pipe)) {
-    text.append(buffer.data(), count);
-  }
-  const int status = ::pclose(pipe);
-  if (status != 0) text += "[exit status " + std::to_string(WEXITSTATUS(status)) + "]";
-  return text;
-}
-
-void shell(const std::string& command) {
-  INFO(command);
-  REQUIRE(output_of("exec 2>&1; set -e; " + command) == "");
-}
 
 // Names, metadata and content in text.
 std::string tree_text(const std::string& path) {
@@ -61,12 +45,6 @@ std::string tree_of(const component::Version& version) {
   auto native = files::native_from_text(version.native);
   REQUIRE(native);
   return native->tree;
-}
-
-// The independent comparator: content, all metadata, hard links, holes, xattrs, ACLs.
-std::string differences(const std::string& left, const std::string& right) {
-  return output_of("out=$(/usr/bin/python3 '" LOCKSTEP_SOURCE_DIR "/tests/compare/compare.py' '" +
-                   left + "' '" + right + "' 2>&1) || echo \"$out\"");
 }
 
 // One of everything that is carried.

@@ -3,13 +3,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <array>
 #include <catch2/catch.hpp>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 
 #include "tests/conformance/carry.hpp"
+#include "tests/support/differences.hpp"
 
 namespace lockstep::test {
 
@@ -30,30 +29,6 @@ Context context_of(const std::string& run) {
   Context context;
   context.run = run;
   return context;
-}
-
-std::string output_of(const std::string& command) {
-  std::string text;
-  FILE* pipe = ::popen(command.c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  std::array<char, 4096> buffer{};
-  while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), pipe)) {
-    text.append(buffer.data(), count);
-  }
-  const int status = ::pclose(pipe);
-  if (status != 0) text += "[exit status " + std::to_string(WEXITSTATUS(status)) + "]";
-  return text;
-}
-
-void shell(const std::string& command) {
-  INFO(command);
-  REQUIRE(output_of("exec 2>&1; set -e; " + command) == "");
-}
-
-// The independent comparator: content, all metadata, hard links, holes, xattrs, ACLs.
-std::string differences(const std::string& left, const std::string& right) {
-  return output_of("out=$(/usr/bin/python3 '" LOCKSTEP_SOURCE_DIR "/tests/compare/compare.py' '" +
-                   left + "' '" + right + "' 2>&1) || echo \"$out\"");
 }
 
 template <class T>

@@ -37,6 +37,7 @@ class Cursor final : public component::EntryCursor {
   TreeWalkOptions walk_options() const {
     TreeWalkOptions walk;
     walk.start = options_.start;
+    walk.alone = options_.alone;
     if (options_.exclude != nullptr) {
       walk.skip = [exclude = options_.exclude](const std::string& path, bool directory) {
         return exclude->leaves_out(path, directory);
@@ -77,6 +78,14 @@ class Cursor final : public component::EntryCursor {
     return identity;
   }
 
+  // Nothing where `path` is the first.
+  Result<std::optional<std::string>> first_name(const Identity& identity, const std::string& path) {
+    if (!options_.first_name) return links_.first(identity.inode, identity.names, path);
+    LOCKSTEP_TRY(std::string first, options_.first_name(identity.inode, path));
+    if (first == path) return std::optional<std::string>{};
+    return std::optional<std::string>(std::move(first));
+  }
+
   Result<Entry> read(Visit& visit) {
     Entry entry;
     entry.path = std::move(visit.path);
@@ -84,8 +93,7 @@ class Cursor final : public component::EntryCursor {
     LOCKSTEP_TRY(const Identity identity, identify(visit));
     entry.native = identity.native;
     if (S_ISREG(visit.info.st_mode) && identity.names > 1) {
-      LOCKSTEP_TRY(std::optional<std::string> first,
-                   links_.first(identity.inode, identity.names, entry.path));
+      LOCKSTEP_TRY(std::optional<std::string> first, first_name(identity, entry.path));
       if (first) {
         entry.kind = EntryKind::hard_link;
         entry.link_target = std::move(*first);

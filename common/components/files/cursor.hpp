@@ -1,6 +1,7 @@
 // Cursor: the entries of one version of a tree of files, in manifest order.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -13,10 +14,14 @@
 namespace lockstep::files {
 
 struct CursorOptions {
-  int root = -1;                     // the opened root of the version; outlives the cursor
-  std::string where;                 // its path, for errors
-  std::string scratch;               // a directory for scratch files
-  std::string start;                 // only this entry and what it holds; "" for all
+  int root = -1;        // the opened root of the version; outlives the cursor
+  std::string where;    // its path, for errors
+  std::string scratch;  // a directory for scratch files
+  std::string start;    // only this entry and what it holds; "" for all
+  bool alone = false;   // only the start itself
+  // Of an inode with several names: the first of them in order, of those that belong to the set.
+  // Where it is not given the cursor remembers what it has seen, and must see all of the set.
+  std::function<Result<std::string>(std::uint64_t inode, const std::string& path)> first_name;
   const Exclude* exclude = nullptr;  // outlives the cursor
   // Entries with a ctime from here on are given without `native` (Native::settled_before_ns); 0:
   // none.

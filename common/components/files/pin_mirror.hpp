@@ -83,7 +83,7 @@ class Mirror final : public Visitor {
   InodeCopier& copier_;
   MirrorPlan plan_;
   std::function<bool()> stop_;
-  NameBudget budget_;
+  SortBudget budget_;
   std::vector<Level> levels_;  // from the pin's root to where the walk is
   MirrorCounts counts_;
   bool stopped_ = false;

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "common/components/files/changes.hpp"
 #include "common/components/files/cursor.hpp"
 #include "common/components/files/extents.hpp"
 #include "common/components/files/kept.hpp"
@@ -111,18 +112,50 @@ Result<std::unique_ptr<FileSource>> FileSource::open(os::Disk& disk, std::string
 
 Result<std::unique_ptr<component::EntryCursor>> FileSource::entries() { return entries_from(""); }
 
-Result<std::unique_ptr<component::EntryCursor>> FileSource::entries_from(const std::string& start) {
+CursorOptions FileSource::cursor_options() const {
   CursorOptions options;
   options.root = tree_->root.get();
   options.where = tree_->native.tree;
   options.scratch = scratch_;
-  options.start = start;
   options.exclude = &exclude_;
   options.settled_before_ns = tree_->native.settled_before_ns;
+  return options;
+}
+
+Result<std::unique_ptr<component::EntryCursor>> FileSource::entries_from(const std::string& start) {
+  CursorOptions options = cursor_options();
+  options.start = start;
   if (tree_->native.form == kClonedForm) {
     LOCKSTEP_TRY(options.origins, OriginReader::open(disk_, origin_path(tree_->native.hold)));
   }
   return make_cursor(disk_, std::move(options));
+}
+
+Result<std::unique_ptr<component::ChangeCursor>> FileSource::changes(const Version& base) {
+  using Answer = std::unique_ptr<component::ChangeCursor>;
+  // Whatever stands against it: then all entries are listed.
+  auto old_tree = base_tree(base);
+  if (!old_tree) return Answer{};
+  const Native& now = tree_->native;
+  const Native& then = (*old_tree)->native;
+  const bool snapshots = now.form == kSubvolume && then.form == kSubvolume && !now.uuid.empty() &&
+                         !then.uuid.empty() && now.uuid != then.uuid;
+  if (!snapshots || now.exclude != then.exclude || tree_->file_system != (*old_tree)->file_system) {
+    return Answer{};
+  }
+  const auto inside = [](const Native& native) {
+    return native.tree.size() > native.hold.size() ? native.tree.substr(native.hold.size() + 1)
+                                                   : std::string();
+  };
+  if (!now.tree.starts_with(now.hold) || inside(now) != inside(then)) return Answer{};
+  auto subvolume = disk_.open(os::kCwd, now.hold, O_RDONLY | O_DIRECTORY);
+  auto info = disk_.subvolume_info((*old_tree)->root.get());
+  if (!subvolume || !info || !info->read_only) return Answer{};
+  return make_changes(disk_, {.cursor = cursor_options(),
+                              .directories = tree_->directories.get(),
+                              .subvolume = std::move(*subvolume),
+                              .base_root = info->id,
+                              .inside = inside(now)});
 }
 
 Result<os::Fd> FileSource::open_file(const std::string& path) {

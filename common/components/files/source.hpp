@@ -9,6 +9,7 @@
 
 #include "common/component/component.hpp"
 #include "common/component/source.hpp"
+#include "common/components/files/cursor.hpp"
 #include "common/components/files/directories.hpp"
 #include "common/components/files/exclude.hpp"
 #include "common/components/files/native.hpp"
@@ -37,6 +38,8 @@ class FileSource final : public component::Source {
   Result<std::unique_ptr<component::EntryCursor>> entries() override;
   // Only `start` and what it holds.
   Result<std::unique_ptr<component::EntryCursor>> entries_from(const std::string& start);
+  // Of two btrfs snapshots of one subvolume, where btrfs may be asked.
+  Result<std::unique_ptr<component::ChangeCursor>> changes(const component::Version& base) override;
   Result<std::unique_ptr<component::EntryReader>> open(const component::Entry& entry) override;
   bool unchanged(const component::Entry& before, const component::Entry& now) const override;
   Result<std::optional<std::vector<component::Extent>>> changed_extents(
@@ -48,6 +51,7 @@ class FileSource final : public component::Source {
 
  private:
   FileSource(os::Disk& disk, std::string scratch, std::unique_ptr<OpenTree> tree);
+  CursorOptions cursor_options() const;
   Result<std::shared_ptr<OpenTree>> base_tree(const component::Version& base);
 
   os::Disk& disk_;

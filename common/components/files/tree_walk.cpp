@@ -123,6 +123,17 @@ Result<std::optional<Visit>> TreeWalk::enter(int parent, const std::string& name
   auto info = disk_.stat(opened->get());
   if (!info) return error(info.error(), "look at", path);
   LOCKSTEP_CHECK(check_inside(*info, path));
+  if (options_.alone) {
+    Visit only;
+    only.path = std::move(path);
+    only.name = name;
+    only.parent = parent;
+    only.directory = true;
+    only.info = *info;
+    only.self = opened->get();
+    left_ = std::move(*opened);
+    return std::optional<Visit>(std::move(only));
+  }
   LOCKSTEP_TRY(SortedNames names, SortedNames::read(disk_, opened->get(), scratch_, budget_,
                                                     options_.side, full_path(where_, path)));
   Visit visit;

@@ -35,6 +35,8 @@ struct TreeWalkOptions {
   Side side = Side::source;
   // Where the walk starts, and ends when it has passed what it holds: "" for the whole tree.
   std::string start;
+  // The start alone, without what it holds.
+  bool alone = false;
   // Entries that are passed over, with all they hold. (path, is a directory)
   std::function<bool(const std::string&, bool)> skip;
   // While writers may be at work: what vanishes between two looks is passed over; else it is an
@@ -76,7 +78,7 @@ class TreeWalk {
   std::string where_;
   std::string scratch_;
   TreeWalkOptions options_;
-  NameBudget budget_;
+  SortBudget budget_;
   std::vector<Frame> frames_;
   os::Fd left_;  // the descriptor that the last `leave` handed out
   os::Fd start_parent_;

@@ -2,6 +2,7 @@
 // little memory however many names a directory holds.
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include <iostream>
 #include <sstream>
 
+#include "common/os/disk.hpp"
 #include "tests/unit/files/bench.hpp"
 
 using namespace lockstep;

@@ -33,7 +33,7 @@ TEST_CASE("a directory beyond the budget is sorted on disk, bytewise") {
   auto opened = disk->open(os::kCwd, directory, O_RDONLY | O_DIRECTORY);
   REQUIRE(opened);
   for (const std::size_t left : {std::size_t{0}, std::size_t{7'000}, std::size_t{50'000}}) {
-    NameBudget budget{left};
+    SortBudget budget{left};
     {
       auto names =
           SortedNames::read(*disk, opened->get(), scratch.path(), budget, Side::source, "x");

@@ -1,0 +1,195 @@
+#include "common/components/files/touched.hpp"
+
+#include <algorithm>
+#include <array>
+#include <unordered_set>
+#include <vector>
+
+#include "common/component/entry.hpp"
+#include "common/components/files/directories.hpp"
+#include "common/components/files/tree_walk.hpp"
+#include "common/os/btrfs_changes.hpp"
+
+namespace lockstep::files {
+
+namespace {
+
+// Beyond so many a walk costs no more.
+constexpr std::uint64_t kMostPaths = 500'000;
+constexpr std::size_t kReadAtOnce = 256 * 1024;
+// Inodes whose names were listed lately are not asked for again: a file with thousands of names
+// would cost their square.
+constexpr std::size_t kRememberedInodes = 100'000;
+
+// The order of manifests is that of paths with NUL for '/': no name has one. The two NUL at the end
+// sort before all that lies inside; then what has `below` sorts before what has not.
+std::string encode(const Touched& touched) {
+  std::string out = touched.path;
+  std::replace(out.begin(), out.end(), '/', '\0');
+  out.append(2, '\0');
+  out += touched.below ? '\1' : '\2';
+  return out;
+}
+
+Touched decode(std::string encoded) {
+  Touched touched;
+  touched.below = encoded.back() == '\1';
+  encoded.resize(encoded.size() - 3);
+  std::replace(encoded.begin(), encoded.end(), '\0', '/');
+  touched.path = std::move(encoded);
+  return touched;
+}
+
+// A path of the subvolume as one of the set at `inside`; nothing where it lies elsewhere.
+std::optional<std::string> in_set(const std::string& path, const std::string& inside) {
+  if (inside.empty()) return path;
+  if (path == inside) return std::string();
+  if (!component::path_inside(path, inside)) return std::nullopt;
+  return path.substr(inside.size() + 1);
+}
+
+// True where the set, or a directory above `path`, is left out.
+bool left_out(const TouchedRequest& request, const std::string& path, bool directory) {
+  for (std::size_t end = path.find('/'); end != std::string::npos; end = path.find('/', end + 1)) {
+    if (request.left_out(path.substr(0, end), true)) return true;
+  }
+  return !path.empty() && request.left_out(path, directory);
+}
+
+// Reads the stream into `list`. False where btrfs will not tell.
+Result<bool> read_stream(const TouchedRequest& request, TouchedPaths& list) {
+  auto stream = os::send_changes(request.subvolume, request.base_root);
+  if (!stream) return false;
+  std::uint64_t count = 0;
+  bool broken = false;  // by us: the list itself could not be written
+  SendParser parser([&](const Touched& touched) -> Result<void> {
+    if (++count > kMostPaths) return make_error(ErrorCode::source_read, "too much has changed");
+    auto path = in_set(touched.path, request.inside);
+    const bool around =
+        !path && touched.below &&
+        (touched.path.empty() || component::path_inside(request.inside, touched.path));
+    if (!path && !around) return {};
+    auto added = list.add(around ? Touched{"", true} : Touched{std::move(*path), touched.below});
+    broken = !added;
+    return added;
+  });
+  std::vector<std::byte> buffer(kReadAtOnce);
+  while (true) {
+    auto got = (*stream)->read(buffer);
+    if (!got) return false;
+    if (*got == 0) return parser.ended();
+    auto taken = parser.take(std::span(buffer).first(*got));
+    if (!taken && broken) return std::move(taken).error();
+    if (!taken) return false;
+  }
+}
+
+// Adds all names of the inodes that have several, of what stands in `from`.
+class OtherNames {
+ public:
+  OtherNames(os::Disk& disk, const TouchedRequest& request, TouchedPaths& list)
+      : disk_(disk), request_(request), list_(list), directories_(disk, request.set) {}
+
+  // False where btrfs does not tell them all.
+  Result<bool> of(const Touched& touched) {
+    auto parent = directories_.get(directory_of(touched.path));
+    if (!parent) return true;  // not there any more
+    const std::string name(touched.path.empty() ? "." : last_name(touched.path));
+    auto info = disk_.stat_at((*parent)->fd.get(), name);
+    if (!info) return true;
+    if (!S_ISDIR(info->st_mode)) return of_inode(*info);
+    return touched.below ? inside(touched.path) : Result<bool>(true);
+  }
+
+ private:
+  Result<bool> inside(const std::string& path) {
+    TreeWalkOptions options;
+    options.start = path;
+    options.skip = request_.left_out;
+    TreeWalk walk(disk_, request_.set, request_.where, request_.scratch, std::move(options));
+    while (true) {
+      LOCKSTEP_TRY(const std::optional<Visit> visit, walk.next());
+      if (!visit) return true;
+      if (visit->directory) continue;
+      LOCKSTEP_TRY(const bool told, of_inode(visit->info));
+      if (!told) return false;
+    }
+  }
+
+  Result<bool> of_inode(const struct ::stat& info) {
+    if (!S_ISREG(info.st_mode) || info.st_nlink < 2) return true;
+    if (known_.size() >= kRememberedInodes) known_.clear();
+    if (!known_.insert(info.st_ino).second) return true;
+    auto paths = os::inode_paths(request_.subvolume, info.st_ino);
+    if (!paths || !paths->has_value()) return false;
+    for (const std::string& path : **paths) {
+      if (auto own = in_set(path, request_.inside)) {
+        LOCKSTEP_CHECK(list_.add({std::move(*own), false}));
+      }
+    }
+    return true;
+  }
+
+  os::Disk& disk_;
+  const TouchedRequest& request_;
+  TouchedPaths& list_;
+  Directories directories_;
+  std::unordered_set<std::uint64_t> known_;
+};
+
+}  // namespace
+
+TouchedPaths::TouchedPaths(os::Disk& disk, const std::string& scratch, const std::string& where)
+    : sorted_(disk, budget_, scratch, where) {}
+
+Result<void> TouchedPaths::add(const Touched& touched) { return sorted_.add(encode(touched)); }
+
+Result<void> TouchedPaths::finish() { return sorted_.finish(); }
+
+Result<std::optional<Touched>> TouchedPaths::next() {
+  while (true) {
+    LOCKSTEP_TRY(std::optional<std::string> encoded, sorted_.next());
+    if (!encoded) return std::optional<Touched>{};
+    Touched touched = decode(std::move(*encoded));
+    if (any_ && touched.path == before_) continue;
+    any_ = true;
+    before_ = touched.path;
+    return std::optional<Touched>(std::move(touched));
+  }
+}
+
+Result<std::unique_ptr<TouchedPaths>> touched_paths(os::Disk& disk, const TouchedRequest& request) {
+  TouchedPaths told(disk, request.scratch, request.where);
+  auto all = std::make_unique<TouchedPaths>(disk, request.scratch, request.where);
+  LOCKSTEP_TRY(bool known, read_stream(request, told));
+  if (!known) return std::unique_ptr<TouchedPaths>();
+  LOCKSTEP_CHECK(told.finish());
+  LOCKSTEP_CHECK(all->add({"", false}));  // the root is looked at whatever is told
+  OtherNames others(disk, request, *all);
+  while (true) {
+    LOCKSTEP_TRY(const std::optional<Touched> touched, told.next());
+    if (!touched) break;
+    // What is left out as a directory alone is not known here: the look at it will tell.
+    if (left_out(request, touched->path, false)) continue;
+    LOCKSTEP_CHECK(all->add(*touched));
+    LOCKSTEP_TRY(known, others.of(*touched));
+    if (!known) return std::unique_ptr<TouchedPaths>();
+  }
+  LOCKSTEP_CHECK(all->finish());
+  return all;
+}
+
+Result<std::optional<std::string>> first_name_in_set(const TouchedRequest& request,
+                                                     std::uint64_t inode) {
+  auto paths = os::inode_paths(request.subvolume, inode);
+  if (!paths || !paths->has_value()) return std::optional<std::string>{};
+  std::optional<std::string> first;
+  for (const std::string& path : **paths) {
+    auto own = in_set(path, request.inside);
+    if (!own || left_out(request, *own, false)) continue;
+    if (!first || component::path_less(*own, *first)) first = std::move(own);
+  }
+  return first;
+}
+
+}  // namespace lockstep::files
