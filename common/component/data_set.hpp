@@ -56,7 +56,8 @@ struct Version {
   std::string native;
 };
 
-// What a call is part of. `progress` may be called often; it is cheap.
+// What a call is part of. `progress` is told how far the call has come, in all; it may be called
+// often and is cheap.
 struct Context {
   std::string run;  // UUIDv7 of the run, in text
   int attempt = 1;

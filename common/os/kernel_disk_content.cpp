@@ -9,10 +9,12 @@
 #include <cstring>
 
 #include "common/os/kernel_disk.hpp"
+#include "common/os/read_fault.hpp"
 
 namespace lockstep::os {
 
 Sys<std::size_t> KernelDisk::read_at(int fd, std::uint64_t offset, std::span<std::byte> into) {
+  if (const int number = read_fault(fd, offset, into.size())) return Errno{number};
   std::size_t done = 0;
   while (done < into.size()) {
     const ssize_t got = retried([&] {

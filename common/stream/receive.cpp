@@ -307,7 +307,12 @@ class Receiver {
   // True at the end of the transfer.
   Result<bool> heed(const Control& control) {
     if (control.type() == "fail") return fail_of_peer(control);
-    if (control.type() == "working") return false;
+    if (control.type() == "working") {
+      // What is counted ends above 0, or there is nothing to tell of.
+      if (const std::uint64_t expected = control.number("expected"); expected > 0)
+        progress_.expected = Forecast{expected, control.number("at_most") != 0};
+      return false;
+    }
     if (control.type() == "fin") {
       LOCKSTEP_CHECK(finish(control));
       return true;
@@ -401,7 +406,10 @@ class Receiver {
   void report(bool now_too) {
     if (!job_.progress || (!now_too && now() - reported_ < kReport)) return;
     reported_ = now();
-    if (applier_) progress_ = {applier_->entries(), applier_->bytes()};
+    if (applier_) {
+      progress_.entries = applier_->entries();
+      progress_.bytes = applier_->bytes();
+    }
     job_.progress(progress_);
   }
 

@@ -27,6 +27,7 @@ class Sender {
 
   Result<SendOutcome> run() {
     auto done = transfer();
+    forecaster_.reset();
     production_.reset();
     // A sender that starts again walks again: what it wrote is of no use to it.
     if (!done) static_cast<void>(tools_.disk.unlink(os::kCwd, part()));
@@ -90,6 +91,7 @@ class Sender {
     hello.set("v", 1).text("transfer", job_.transfer).set("epoch", job_.epoch);
     if (base_root_) hello.digest("base", *base_root_);
     patient_ = true;
+    forecast_told_ = false;
     finack_.reset();
     ended_ = false;
     LOCKSTEP_CHECK(channel_->send({hello.encode(), {}}));
@@ -143,6 +145,8 @@ class Sender {
     under_way_.clear();
     held_.reset();
     with_base_ = outcome_.incremental = base;
+    forecaster_.reset();
+    progress_.expected.reset();
     acknowledged_ = 0;
     chain_acknowledged_ = {};
     skip_to_ = sequence;
@@ -290,6 +294,7 @@ class Sender {
           ErrorCode::deadline,
           std::string("the transfer did not end in time; it waited for ") + waiting_for);
     LOCKSTEP_CHECK(tell_of_work(at));
+    LOCKSTEP_CHECK(tell_forecast(at));
     // What the receiver does before its start and while it seals has no steps to see: the deadline
     // alone limits it, and its silence.
     if (!patient_ && at - moved_ > job_.stall)
@@ -311,6 +316,25 @@ class Sender {
     if (at - told_ < kTellWork) return {};
     told_ = at;
     return channel_->send({Control("working").encode(), {}});
+  }
+
+  // What there will be to send, once it is known: to the receiver too, which cannot know.
+  Result<void> tell_forecast(MonoNanos at) {
+    if (!production_ || forecast_told_) return {};
+    if (!progress_.expected) {
+      if (at - started_ < job_.forecast_after) return {};
+      if (!forecaster_) {
+        forecaster_ = std::make_unique<Forecaster>(tools_.disk, *job_.source,
+                                                   with_base_ ? job_.base_manifest : "");
+      }
+      progress_.expected = forecaster_->result();
+      if (!progress_.expected) return {};
+    }
+    forecast_told_ = true;
+    Control working("working");
+    working.set("expected", progress_.expected->bytes);
+    working.set("at_most", progress_.expected->at_most ? 1 : 0);
+    return channel_->send({working.encode(), {}});
   }
 
   Result<void> end() {
@@ -364,6 +388,8 @@ class Sender {
 
   // Of the walk.
   std::unique_ptr<Production> production_;
+  std::unique_ptr<Forecaster> forecaster_;
+  bool forecast_told_ = false;    // on this connection
   std::optional<WirePack> held_;  // made, and not sent for want of credit
   std::deque<UnderWay> under_way_;
   bool with_base_ = false;

@@ -10,6 +10,7 @@
 #include "common/clock/clock.hpp"
 #include "common/component/source.hpp"
 #include "common/stream/channel.hpp"
+#include "common/stream/forecast.hpp"
 #include "common/stream/manifest.hpp"
 
 namespace lockstep::stream {
@@ -29,6 +30,9 @@ enum class Compress {
 struct Progress {
   std::uint64_t entries = 0;  // walked (sender), changed entries applied (receiver)
   std::uint64_t bytes = 0;    // of content sent or applied, uncompressed
+  // Of both sides, what `bytes` will be in the end; known some time after the start of a transfer
+  // that lasts.
+  std::optional<Forecast> expected = {};
 };
 
 struct SendJob {
@@ -44,6 +48,8 @@ struct SendJob {
   unsigned compress_threads = 2;
   Nanos stall = seconds(60);        // nothing moved for this long: stalled
   Nanos deadline = seconds(86400);  // for the whole call, reconnecting included
+  // A transfer that lasts longer has what it will send counted (forecast.hpp); 0: at once.
+  Nanos forecast_after = seconds(2);
   std::stop_token stop;
   std::function<void(const Progress&)> progress;  // a few times a second, from one thread
 };

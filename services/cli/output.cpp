@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 
@@ -170,46 +171,67 @@ void print_error(const Error& error, bool json) {
 Progress::Progress(std::string what, bool quiet)
     : what_(std::move(what)), terminal_(is_terminal(2)), quiet_(quiet) {}
 
+namespace {
+struct Sum {
+  std::uint64_t entries = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t expected = 0;
+  bool all_expected = true;  // of every set it is known
+  bool at_most = false;
+};
+
+Sum sum_of(const message::Body& body) {
+  Sum sum;
+  const auto sets = body.find("sets");
+  if (sets == body.end()) return sum;
+  for (const auto& set : *sets) {
+    sum.bytes += set.value("bytes", std::uint64_t{0});
+    sum.entries += set.value("entries", std::uint64_t{0});
+    sum.all_expected = sum.all_expected && set.contains("bytes_expected");
+    sum.expected += set.value("bytes_expected", std::uint64_t{0});
+    sum.at_most = sum.at_most || set.value("at_most", false);
+  }
+  return sum;
+}
+}  // namespace
+
+std::string progress_text(const message::Body& body, std::uint64_t bytes_before, double seconds) {
+  const Sum sum = sum_of(body);
+  if (sum.bytes == 0 && sum.entries == 0) return {};
+  std::string line = fmt::format("{} entries, {}", sum.entries, size_text(sum.bytes));
+  const double moved = sum.bytes > bytes_before ? static_cast<double>(sum.bytes - bytes_before) : 0;
+  const bool moves = seconds > 0.5 && moved > 0;
+  const double rate = moves ? moved / seconds : 0;
+  if (moves) line += fmt::format(", {}/s", size_text(static_cast<std::uint64_t>(rate)));
+  if (!sum.all_expected || sum.expected <= sum.bytes) return line;
+  line += fmt::format(" of {}{}, {:.0f} %", sum.at_most ? "at most " : "", size_text(sum.expected),
+                      100.0 * static_cast<double>(sum.bytes) / static_cast<double>(sum.expected));
+  if (moves) {
+    const double left = static_cast<double>(sum.expected - sum.bytes) / rate;
+    line += fmt::format(", {}{} left", sum.at_most ? "at most " : "",
+                        span_text(static_cast<std::int64_t>(std::ceil(left)) * 1'000'000'000));
+  }
+  return line;
+}
+
 void Progress::show(const message::Body& body) {
   if (quiet_ && !terminal_) return;
   std::string stage = field(body, "state");
   if (const auto step = field(body, "step"); !step.empty() && step != stage) stage += " " + step;
-  std::uint64_t bytes = 0, expected = 0, entries = 0;
-  bool all_expected = true;
-  const auto sets = body.find("sets");
-  if (sets != body.end()) {
-    for (const auto& set : *sets) {
-      bytes += set.value("bytes", std::uint64_t{0});
-      entries += set.value("entries", std::uint64_t{0});
-      all_expected = all_expected && set.contains("bytes_expected");
-      expected += set.value("bytes_expected", std::uint64_t{0});
-    }
-  }
+  const std::uint64_t bytes = sum_of(body).bytes;
   const auto now = Clock::now();
-  if (stage != stage_ || !moving_since_) {
+  const bool new_stage = stage != stage_;
+  if (new_stage || !moving_since_) {
     moving_since_ = now;
     bytes_at_start_ = bytes;
   }
-  const bool new_stage = stage != stage_;
   stage_ = stage;
 
   std::string line = what_;
   if (!stage.empty()) line += ": " + stage;
-  if (bytes > 0 || entries > 0) {
-    line += fmt::format("  {} entries, {}", entries, size_text(bytes));
-    const double elapsed = std::chrono::duration<double>(now - *moving_since_).count();
-    const double moved = bytes > bytes_at_start_ ? static_cast<double>(bytes - bytes_at_start_) : 0;
-    if (elapsed > 0.5 && moved > 0) {
-      const double rate = moved / elapsed;
-      line += fmt::format(", {}/s", size_text(static_cast<std::uint64_t>(rate)));
-      if (all_expected && expected > bytes) {
-        const double left = static_cast<double>(expected - bytes) / rate;
-        line += fmt::format(", {:.0f} %, {} left",
-                            100.0 * static_cast<double>(bytes) / static_cast<double>(expected),
-                            span_text(static_cast<std::int64_t>(left * 1e9)));
-      }
-    }
-  }
+  const double elapsed = std::chrono::duration<double>(now - *moving_since_).count();
+  if (const auto text = progress_text(body, bytes_at_start_, elapsed); !text.empty())
+    line += "  " + text;
   if (terminal_) {
     std::fputs(("\r" + line + "\x1b[K").c_str(), stderr);
     std::fflush(stderr);

@@ -51,6 +51,10 @@ void print_notice(const std::string& text);   // a line to stderr
 void print_error(const Error& error,
                  bool json);  // to stderr; with `json` also {"error": ...} to stdout
 
+// What a progress body says: "12 entries, 1.2 GiB, 40.0 MiB/s, 34 %, 1m 2s left". `seconds`: how
+// long it took to come from `bytes_before` to here; 0: not known. "" where nothing has moved.
+std::string progress_text(const message::Body& body, std::uint64_t bytes_before, double seconds);
+
 // Progress of a long request: one line that is rewritten on a terminal, plain lines from time to
 // time in a pipe. Shown on stderr.
 class Progress {
@@ -62,7 +66,7 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   // The body of a progress message: {state?, step?, sets?: [{name, entries, bytes,
-  // bytes_expected?}]}.
+  // bytes_expected?, at_most?}]}.
   void show(const message::Body& body);
   void finish();  // ends the line on a terminal
 

@@ -169,13 +169,10 @@ struct Delete {
 Result<int> delete_point(const Options& options, const Delete& wish) {
   LOCKSTEP_CHECK(check_id(wish.id));
   LOCKSTEP_TRY(const Session session, Session::open(options));
-  LOCKSTEP_TRY(const Body read, session.call_registrar("point.read", {{"id", wish.id}}));
-  LOCKSTEP_TRY(const Body done,
-               session.call_registrar("point.delete",
-                                      {{"id", wish.id},
-                                       {"service", read.at("record").at("service")},
-                                       {"even_newest", wish.even_newest}},
-                                      Patience::long_));
+  LOCKSTEP_TRY(
+      const Body done,
+      session.call_registrar("point.delete", {{"id", wish.id}, {"even_newest", wish.even_newest}},
+                             Patience::long_));
   if (options.json) {
     print_json(done);
   } else {

@@ -25,6 +25,16 @@ std::string error_text(const Body& error) {
   return out + " [" + field(error, "code") + "]";
 }
 
+namespace {
+// Of a step under way, with the rate since its start.
+std::string step_progress(const Body& step) {
+  if (!step.contains("progress") || field(step, "state") != "asked") return {};
+  const auto began = parse_rfc3339(field(step, "started_at"));
+  const Nanos took = began ? make_system_clock()->utc() - *began : Nanos{};
+  return progress_text(step.at("progress"), 0, static_cast<double>(took.count) / 1e9);
+}
+}  // namespace
+
 std::string run_text(const Body& run) {
   std::string out =
       fmt::format("run {} of {}: {}\n  moment    {}\n  attempt   {}\n  started   {}",
@@ -48,7 +58,7 @@ std::string run_text(const Body& run) {
     const auto error = step.find("error");
     table.row({"  " + field(step, "step"), field(step, "agent"), state_text(field(step, "state")),
                field(step, "started_at"), field(step, "ended_at"),
-               error == step.end() ? "" : error_text(*error)});
+               error == step.end() ? step_progress(step) : error_text(*error)});
   }
   return out + "\n" + table.text();
 }
@@ -162,7 +172,9 @@ Result<int> list_runs(const Options& options, const Listing& listing) {
     table.row({field(run, "run"), field(run, "service"), state_text(field(run, "state")),
                short_instant(field(run, "moment")), field(run, "attempt"),
                run.contains("skew_ns") ? span_text(run.value("skew_ns", std::int64_t{0})) : "",
-               error == run.end() ? "" : field(*error, "code")});
+               error != run.end()         ? field(*error, "code")
+               : run.contains("progress") ? progress_text(run.at("progress"), 0, 0)
+                                          : ""});
   }
   print(table.empty() ? "no runs yet" : table.text());
   return 0;

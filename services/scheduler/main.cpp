@@ -3,6 +3,7 @@
 
 #include "common/service/service.hpp"
 #include "services/scheduler/handlers.hpp"
+#include "services/scheduler/orphans.hpp"
 #include "services/scheduler/status.hpp"
 
 namespace {
@@ -20,6 +21,7 @@ struct Scheduler {
         catalog(here, store),
         pruner(here, policies, catalog, store),
         reachability(here),
+        orphans(here, process),
         parts{here, store, policies, process, schedules, catalog, pruner, reachability} {}
 
   Store store;
@@ -30,6 +32,7 @@ struct Scheduler {
   Catalog catalog;
   Pruner pruner;
   Reachability reachability;
+  Orphans orphans;
   Parts parts;
 };
 
@@ -53,6 +56,7 @@ Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
   all.policies.follow();
   all.catalog.rebuild();
   all.reachability.watch();
+  all.orphans.watch();
   return std::shared_ptr<void>{scheduler};
 }
 

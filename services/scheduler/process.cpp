@@ -8,6 +8,7 @@
 #include "common/service/log.hpp"
 #include "services/scheduler/events_of.hpp"
 #include "services/scheduler/facts_body.hpp"
+#include "services/scheduler/movement.hpp"
 #include "services/scheduler/run/successor.hpp"
 #include "services/scheduler/timetable.hpp"
 
@@ -67,6 +68,12 @@ bool Process::any_open(const std::string& service) const {
     const run::State& state = one.second.stored.state;
     return state.plan.service == service && !run::terminal(state.phase) && !run::pending(state);
   });
+}
+
+bool Process::knows(const std::string& run) {
+  if (find(run) != nullptr) return true;
+  const auto stored = store_.find_run(run);
+  return !stored || stored.value().has_value();
 }
 
 const run::State* Process::at_work(const std::string& service) const {
@@ -188,7 +195,14 @@ Result<Body> Process::show(const std::string& run) {
 Result<Body> Process::list(const std::string& service, std::size_t limit) {
   LOCKSTEP_TRY(const auto runs, store_.newest_runs(service, limit));
   Body list = Body::array();
-  for (const StoredRun& stored : runs) list.push_back(run_body(stored.state));
+  for (const StoredRun& stored : runs) {
+    Body row = run_body(stored.state);
+    if (const Held* held = find(stored.state.plan.run)) {
+      if (Body progress = progress_of(held->stored.state, held->progress); !progress.is_null())
+        row["progress"] = std::move(progress);
+    }
+    list.push_back(std::move(row));
+  }
   return list;
 }
 
@@ -318,20 +332,31 @@ void Process::ask_agent(const std::string& run, const run::Ask& ask) {
   }
   const Outgoing out = message_for(held.stored.origin, held.stored.state, ask, giver_, base);
   const auto heard = std::make_shared<bool>(false);
+  const auto movement = std::make_shared<Movement>(ask, here_.clock.mono());
   held.requests[ask.key] = here_.client.request(
       out.to, out.envelope, out.options,
-      [this, run, key = ask.key, heard](const transport::Reply& reply) {
+      [this, run, key = ask.key, attempt = ask.attempt, heard,
+       movement](const transport::Reply& reply) {
         *heard = true;
         Held* asking = find(run);
-        if (asking == nullptr || reply.stage != transport::Reply::Stage::progress) return;
+        if (asking == nullptr) return;
+        if (auto stalled = movement->look(reply, here_.clock.mono())) {
+          here_.client.cancel(asking->requests[key]);
+          asking->requests.erase(key);
+          feed(run, run::Answer{key, attempt, std::move(*stalled)});
+          return;
+        }
+        if (reply.stage != transport::Reply::Stage::progress) return;
         asking->progress[key] = reply.body;
         watchers_.tell(asking->stored.state, run::step_name(key),
                        reply.body.value("sets", Body(nullptr)));
       },
-      [this, run, key = ask.key, attempt = ask.attempt, heard](const Result<Body>& end) {
+      [this, run, key = ask.key, attempt = ask.attempt, heard, movement](const Result<Body>& end) {
         if (Held* asking = find(run)) asking->requests.erase(key);
         run::Answer answer{key, attempt, run::Failure{}};
         const auto nobody = [&](ErrorCode code) {
+          // A snapshot-agent never says `stalled`: that is the wire's word for its silence.
+          if (code == ErrorCode::stalled && movement->watched()) return true;
           return !*heard && (code == ErrorCode::unreachable || code == ErrorCode::transport ||
                              code == ErrorCode::stalled || code == ErrorCode::deadline);
         };

@@ -47,6 +47,8 @@ class Process {
   // The request is answered when the run (or its last attempt) has ended.
   void watch(const std::string& run, const transport::Request& request);
 
+  // Whether the run was ever planned here. Where the journal cannot be read: true.
+  bool knows(const std::string& run);
   // Errors: not-found; guard where the run is over, or its seal is in doubt.
   Result<run::Phase> abort(const std::string& run);
   Result<run::Phase> nudge(const std::string& run);

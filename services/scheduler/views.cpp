@@ -18,6 +18,14 @@ Body run_error(const run::State& state) {
   return nullptr;
 }
 
+Body progress_of(const run::State& state, const Progress& progress) {
+  for (const auto& [key, said] : progress) {
+    const run::StepState* step = state.find(key);
+    if (step != nullptr && step->status == run::StepState::Status::asked) return said;
+  }
+  return nullptr;
+}
+
 Body run_body(const run::State& state) {
   const run::Plan& plan = state.plan;
   Body body = {{"run", plan.run},

@@ -14,7 +14,9 @@ using Progress =
     std::map<run::StepKey, message::Body>;  // what a step under way last said of itself
 
 message::Body run_body(const run::State& state, const Progress& progress);
-message::Body run_body(const run::State& state);   // without its steps
+message::Body run_body(const run::State& state);  // without its steps
+// How far the step under way is, where one has said so; else null.
+message::Body progress_of(const run::State& state, const Progress& progress);
 message::Body run_error(const run::State& state);  // null where it has not failed
 
 }  // namespace lockstep::scheduler

@@ -13,6 +13,7 @@ namespace lockstep::snapshot {
 namespace {
 
 constexpr Nanos kLookAtLeases = milliseconds(500);
+constexpr Nanos kReportProgress = milliseconds(500);
 constexpr Nanos kTryAgain = seconds(60);
 constexpr Nanos kLookAgain = milliseconds(20);
 // How many runs that ended are remembered without the journal.
@@ -49,6 +50,7 @@ Result<std::shared_ptr<Agent>> Agent::start(const Tools& tools, Wires wires) {
       "snapshot.holds", {transport::Role::scheduler, transport::Role::user},
       [self = agent.get()](transport::Request request) { self->answer_holds(request); });
   agent->wires_.reactor.every(kLookAtLeases, [self = agent.get()] { self->look_at_leases(); });
+  agent->wires_.reactor.every(kReportProgress, [self = agent.get()] { self->report_progress(); });
   agent->wires_.reactor.every(kTryAgain, [self = agent.get()] {
     self->chores_ = std::jthread([self] {
       if (auto tried = try_again(self->tools_); !tried) self->fatal(tried.error());
@@ -263,6 +265,9 @@ void Agent::begin(Live& live, const Question& question, int attempt, Work work) 
   live.stop = std::stop_source();
   Occasion occasion{live.service, live.run,     question.step,
                     attempt,      std::nullopt, live.stop.get_token()};
+  if (question.ask == Ask::arm || question.ask == Ask::commit) {
+    occasion.progress = live.progress = std::make_shared<service::ProgressBoard>();
+  }
   if (question.deadline) {
     occasion.deadline = UtcNanos{*question.deadline};
     live.deadline = wires_.reactor.after(Nanos{*question.deadline - question.now},
@@ -302,6 +307,7 @@ void Agent::finish(const std::string& run, const Occasion& occasion, Ask ask,
   live.worker.join();  // its last act was to post this
   if (live.deadline) wires_.reactor.cancel(*live.deadline);
   live.deadline.reset();
+  live.progress.reset();
   const std::optional<transport::Request> asker = std::exchange(live.asker, std::nullopt);
   wires_.events.flush();
   if (result) {
@@ -389,6 +395,11 @@ void Agent::look_at_leases() {
   for (auto& [run, live] : runs_) {
     if (live->state.lease_over(now)) end_run(*live, Over::expired, "its lease ran out");
   }
+}
+
+void Agent::report_progress() {
+  for (auto& [run, live] : runs_)
+    if (live->progress && live->asker) live->asker->progress(live->progress->body());
 }
 
 void Agent::answer_holds(const transport::Request& request) {

@@ -49,6 +49,7 @@ class Agent {
     std::unique_ptr<Pins> pins;
     std::vector<OwnSet> sets;
     std::map<std::string, message::Body> answers;  // of steps that are done
+    ProgressPtr progress;                          // of arm or commit under way; else null
     std::optional<transport::Request> asker;       // of the step under way: who asked last
     std::optional<transport::Request> drop_asker;  // who waits for a drop
     std::vector<OwnSet> drop_also;
@@ -77,6 +78,7 @@ class Agent {
   void drop_now(Live& live);
   void watch_fences(const std::string& run, Nanos after);
   void look_at_leases();
+  void report_progress();
   // True where the error ends the process.
   bool fatal(const Error& error);
 

@@ -42,6 +42,19 @@ component::Context Pins::context(std::stop_token stop) const {
   return context;
 }
 
+component::Context Pins::context(std::stop_token stop, const Member& member,
+                                 const ProgressPtr& progress) const {
+  component::Context context = this->context(stop);
+  if (progress) {
+    context.progress = [progress, set = member.set.data.id.set](std::uint64_t entries,
+                                                                std::uint64_t bytes) {
+      progress->put(set, {entries, bytes});
+    };
+    progress->put(member.set.data.id.set, {});
+  }
+  return context;
+}
+
 std::vector<Pins::Member*> Pins::named(const std::vector<std::string>& names) {
   std::vector<Member*> found;
   for (Member& member : members_) {
@@ -52,7 +65,8 @@ std::vector<Pins::Member*> Pins::named(const std::vector<std::string>& names) {
   return found;
 }
 
-Result<void> Pins::arm_one(Member& member, std::optional<UtcNanos> deadline, std::stop_token stop) {
+Result<void> Pins::arm_one(Member& member, std::optional<UtcNanos> deadline, std::stop_token stop,
+                           const ProgressPtr& progress) {
   component::Component* component = tools_.components.find(member.set.data.component);
   member.snapshots = component != nullptr ? component->snapshots() : nullptr;
   if (member.snapshots == nullptr) {
@@ -60,7 +74,7 @@ Result<void> Pins::arm_one(Member& member, std::optional<UtcNanos> deadline, std
                       "this agent cannot pin the component " + member.set.data.component,
                       member.set.data.place.location);
   }
-  component::Context context = this->context(stop);
+  component::Context context = this->context(stop, member, progress);
   context.deadline = deadline;
   LOCKSTEP_TRY(member.armed, member.snapshots->arm(context, member.set.data, moment_));
   if (member.set.fence.kind == FenceWish::Kind::own_lock &&
@@ -73,7 +87,8 @@ Result<void> Pins::arm_one(Member& member, std::optional<UtcNanos> deadline, std
 }
 
 Result<std::vector<ArmedSet>> Pins::arm(const std::vector<OwnSet>& sets, UtcNanos moment,
-                                        std::optional<UtcNanos> deadline, std::stop_token stop) {
+                                        std::optional<UtcNanos> deadline, std::stop_token stop,
+                                        const ProgressPtr& progress) {
   moment_ = moment;
   offset_at_arm_ = tools_.clock.realtime_offset();
   for (const OwnSet& set : sets) {
@@ -85,7 +100,8 @@ Result<std::vector<ArmedSet>> Pins::arm(const std::vector<OwnSet>& sets, UtcNano
   std::vector<FencedSet> fenced;
   for (Member& member : members_) all.push_back(&member);
   std::vector<Result<void>> outcomes(all.size());
-  in_parallel(all.size(), [&](std::size_t i) { outcomes[i] = arm_one(*all[i], deadline, stop); });
+  in_parallel(all.size(),
+              [&](std::size_t i) { outcomes[i] = arm_one(*all[i], deadline, stop, progress); });
   LOCKSTEP_CHECK(all_of(all, std::move(outcomes)));
   std::vector<ArmedSet> armed;
   for (const Member& member : members_) {
@@ -151,13 +167,13 @@ Result<std::vector<PinnedSet>> Pins::pin(const std::vector<std::string>& names, 
   return pinned;
 }
 
-Result<std::vector<SettledSet>> Pins::settle(std::stop_token stop) {
+Result<std::vector<SettledSet>> Pins::settle(std::stop_token stop, const ProgressPtr& progress) {
   std::vector<Member*> all;
   for (Member& member : members_) all.push_back(&member);
   std::vector<component::Version> versions(all.size());
   std::vector<Result<void>> outcomes(all.size());
   in_parallel(all.size(), [&](std::size_t i) {
-    auto settled = all[i]->armed->settle(context(stop));
+    auto settled = all[i]->armed->settle(context(stop, *all[i], progress));
     if (settled) {
       versions[i] = std::move(*settled);
     } else {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/component/component.hpp"
+#include "common/service/progress.hpp"
 #include "services/snapshot-agent/fence/fences.hpp"
 #include "services/snapshot-agent/sets.hpp"
 #include "services/snapshot-agent/tools.hpp"
@@ -33,6 +34,9 @@ struct SettledSet {
   component::Version version;
 };
 
+// Told how far each set has come; null: nobody asks.
+using ProgressPtr = std::shared_ptr<service::ProgressBoard>;
+
 class Pins {
  public:
   Pins(const Tools& tools, std::string service, std::string run);
@@ -40,7 +44,8 @@ class Pins {
   // Arms all sets at once. Error: the first set's that cannot be armed, its name in front; then
   // none is.
   Result<std::vector<ArmedSet>> arm(const std::vector<OwnSet>& sets, UtcNanos moment,
-                                    std::optional<UtcNanos> deadline, std::stop_token stop);
+                                    std::optional<UtcNanos> deadline, std::stop_token stop,
+                                    const ProgressPtr& progress = {});
   void move_moment(UtcNanos moment) { moment_ = moment; }
 
   // At `at`, or at once where it has passed.
@@ -54,7 +59,7 @@ class Pins {
   const Fences& fences() const { return fences_; }
 
   // Makes all pins durable and lets go of the sets.
-  Result<std::vector<SettledSet>> settle(std::stop_token stop);
+  Result<std::vector<SettledSet>> settle(std::stop_token stop, const ProgressPtr& progress = {});
 
   // Takes down the fences, disarms, and removes whatever versions of the run lie in the stores.
   // Errors: as of Snapshots::find() and drop(); what failed is tried again by the caller.
@@ -69,7 +74,10 @@ class Pins {
   };
 
   component::Context context(std::stop_token stop) const;
-  Result<void> arm_one(Member& member, std::optional<UtcNanos> deadline, std::stop_token stop);
+  component::Context context(std::stop_token stop, const Member& member,
+                             const ProgressPtr& progress) const;
+  Result<void> arm_one(Member& member, std::optional<UtcNanos> deadline, std::stop_token stop,
+                       const ProgressPtr& progress);
   Result<void> pin_one(Member& member, UtcNanos at, std::stop_token stop);
   Result<void> wait_for(UtcNanos at, std::stop_token stop) const;
   Result<void> same_clock(const std::string& when) const;

@@ -3,10 +3,12 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "services/snapshot-agent/book.hpp"
 #include "services/snapshot-agent/fence/undo.hpp"
+#include "services/snapshot-agent/places.hpp"
 #include "services/snapshot-agent/steps.hpp"
 
 namespace lockstep::snapshot {
@@ -58,7 +60,10 @@ Result<void> drop_run(const Tools& tools, const RunRow& run, Over over, const st
 // No snapshot without a hold: what the stores hold and the journal does not know.
 Result<void> drop_unheld(const Tools& tools) {
   Book book(tools.journal);
-  LOCKSTEP_TRY(const std::vector<MemberRow> places, book.places());
+  LOCKSTEP_TRY(std::vector<MemberRow> places, book.places());
+  // Also those that a journal knew which was lost.
+  LOCKSTEP_TRY(std::vector<MemberRow> remembered, remembered_places(tools));
+  std::move(remembered.begin(), remembered.end(), std::back_inserter(places));
   LOCKSTEP_TRY(const std::vector<Hold> holds, book.holds());
   for (const MemberRow& place : places) {
     const OwnSet set = read_set(place.service, place.set);

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "common/message/bytes.hpp"
+#include "services/snapshot-agent/places.hpp"
 
 namespace lockstep::snapshot {
 
@@ -48,6 +49,7 @@ message::Body clock_body(const Clock& clock) {
 Result<Outcome> do_arm(const Tools& tools, Pins& pins, const Occasion& occasion,
                        const std::vector<OwnSet>& sets, UtcNanos moment, Nanos lease) {
   // Arming may already leave things in the stores (a tree that is copied ahead).
+  LOCKSTEP_CHECK(remember_places(tools, sets));
   LOCKSTEP_CHECK(
       tools.journal.transact("arm-intent", [&](journal::Transaction& transaction) -> Result<void> {
         Book::put_run(transaction, {occasion.run, occasion.service, false, Over::no},
@@ -56,7 +58,7 @@ Result<Outcome> do_arm(const Tools& tools, Pins& pins, const Occasion& occasion,
         return {};
       }));
   LOCKSTEP_TRY(const std::vector<ArmedSet> armed,
-               pins.arm(sets, moment, occasion.deadline, occasion.stop));
+               pins.arm(sets, moment, occasion.deadline, occasion.stop, occasion.progress));
   std::map<std::string, SetState> states;
   message::Body told = message::Body::array();
   for (std::size_t i = 0; i < armed.size(); ++i) {
@@ -165,7 +167,8 @@ Result<Outcome> do_lower(const Tools& tools, Pins& pins, const Occasion& occasio
 }
 
 Result<Outcome> do_commit(const Tools& tools, Pins& pins, const Occasion& occasion) {
-  LOCKSTEP_TRY(const std::vector<SettledSet> settled, pins.settle(occasion.stop));
+  LOCKSTEP_TRY(const std::vector<SettledSet> settled,
+               pins.settle(occasion.stop, occasion.progress));
   LOCKSTEP_TRY(std::vector<MemberRow> members, Book(tools.journal).members_of(occasion.run));
   message::Body told = message::Body::array();
   for (const SettledSet& set : settled) {

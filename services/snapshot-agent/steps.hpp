@@ -32,6 +32,7 @@ struct Occasion {
   int attempt = 0;
   std::optional<UtcNanos> deadline;
   std::stop_token stop;
+  ProgressPtr progress = {};
   journal::ReplyKey key() const { return {run, step, attempt}; }
 };
 

@@ -70,7 +70,21 @@ Result<void> Remover::collect_manifests() {
   return {};
 }
 
+Result<std::map<component::SetId, component::DataSet>> Remover::known_targets(
+    const std::string& service) {
+  std::map<component::SetId, component::DataSet> targets;
+  LOCKSTEP_TRY(const auto received, book_.all_received());
+  for (const auto& row : received) {
+    if (service.empty() || row.target.id.service == service) targets[row.target.id] = row.target;
+  }
+  LOCKSTEP_TRY(const auto points, records_.all(service, nullptr));
+  for (const auto& record : points) add_targets(record, agent_.cluster, targets);
+  return targets;
+}
+
 Result<void> Remover::recover() {
+  // Before rows go.
+  LOCKSTEP_TRY(const auto targets, known_targets(""));
   LOCKSTEP_TRY(const auto deletions, book_.unfinished("delete"));
   for (const auto& one : deletions) {
     const RecordStore::Name name{one.service, one.run};
@@ -78,11 +92,9 @@ Result<void> Remover::recover() {
     LOCKSTEP_CHECK(finish_deletion(name, nullptr));
   }
   LOCKSTEP_TRY(const auto received, book_.all_received());
-  std::map<component::SetId, component::DataSet> targets;
   for (const auto& row : received) {
     LOCKSTEP_TRY(const bool sealed, records_.exists({row.target.id.service, row.run}));
     LOCKSTEP_TRY(const auto dropped, book_.tombstone(row.run));
-    targets[row.target.id] = row.target;
     if (sealed || !dropped) continue;
     LOCKSTEP_CHECK(drop_received(row.run, {}));
     LOCKSTEP_CHECK(agent_.journal.transact("collect.dropped",
@@ -91,8 +103,6 @@ Result<void> Remover::recover() {
                                              return {};
                                            }));
   }
-  LOCKSTEP_TRY(const auto points, records_.all("", nullptr));
-  for (const auto& record : points) add_targets(record, agent_.cluster, targets);
   for (const auto& [id, target_set] : targets) LOCKSTEP_CHECK(collect(target_set));
   return collect_manifests();
 }

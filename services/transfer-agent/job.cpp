@@ -97,18 +97,13 @@ Result<Job> job_of(const stream::Opening& opening, const transport::Directory& d
   return job;
 }
 
-void ProgressBoard::put(const std::string& set, const stream::Progress& progress) {
-  const std::scoped_lock lock(guard_);
-  sets_[set] = progress;
-}
-
-Body ProgressBoard::body() const {
-  const std::scoped_lock lock(guard_);
-  Body sets = Body::array();
-  for (const auto& [name, progress] : sets_) {
-    sets.push_back({{"name", name}, {"entries", progress.entries}, {"bytes", progress.bytes}});
+service::SetProgress shown(const stream::Progress& progress) {
+  service::SetProgress out{progress.entries, progress.bytes};
+  if (progress.expected) {
+    out.bytes_expected = progress.expected->bytes;
+    out.at_most = progress.expected->at_most;
   }
-  return {{"sets", std::move(sets)}};
+  return out;
 }
 
 Body body_of(const std::vector<Transferred>& sets) {

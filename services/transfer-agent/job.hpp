@@ -2,16 +2,15 @@
 // or the peer's transfer-agent by the opening of its stream (which carries the instruction on, with
 // that one set).
 //
-// Thread rule: values and pure functions, but for ProgressBoard (any thread).
+// Thread rule: values and pure functions.
 #pragma once
 
 #include <functional>
-#include <map>
-#include <mutex>
 #include <string>
 
 #include "common/component/data_set.hpp"
 #include "common/message/envelope.hpp"
+#include "common/service/progress.hpp"
 #include "common/stream/channel.hpp"
 #include "common/stream/send.hpp"
 #include "common/transport/peer.hpp"
@@ -46,17 +45,9 @@ Result<void> check_clusters(const message::Body& instruction, Part part, const s
 stream::Opening opening_of(const Job& job, stream::Opening::Kind kind);
 Result<Job> job_of(const stream::Opening& opening, const transport::Directory& directory);
 
-// How far each set has come, for progress replies.
-class ProgressBoard {
- public:
-  void put(const std::string& set, const stream::Progress& progress);
-  // {sets: [{name, entries, bytes}]}, in the order of their names.
-  message::Body body() const;
-
- private:
-  mutable std::mutex guard_;
-  std::map<std::string, stream::Progress> sets_;
-};
+using service::ProgressBoard;
+// As the board shows it.
+service::SetProgress shown(const stream::Progress& progress);
 
 // The way to the peer, asked for once when all that can fail on this side alone has been done: so
 // that the peer of an arriving stream is refused with the reason, and not left waiting.

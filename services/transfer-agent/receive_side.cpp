@@ -94,7 +94,7 @@ Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStor
   in.stall = job.stall();
   in.deadline = job.deadline;
   in.stop = stop;
-  in.progress = [&](const stream::Progress& progress) { board.put(id.set, progress); };
+  in.progress = [&](const stream::Progress& progress) { board.put(id.set, shown(progress)); };
   LOCKSTEP_TRY(auto outcome, stream::receive_set({agent.disk, agent.clock}, link(), in));
 
   received.version = outcome.version;

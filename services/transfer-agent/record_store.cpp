@@ -58,12 +58,17 @@ Result<Body> RecordStore::read(const Name& name) const {
   return record;
 }
 
-Result<Body> RecordStore::find(const std::string& id) const {
+Result<RecordStore::Name> RecordStore::locate(const std::string& id) const {
   LOCKSTEP_TRY(const auto all_names, names(""));
   for (const auto& name : all_names) {
-    if (name.id == id) return read(name);
+    if (name.id == id) return name;
   }
   return make_error(ErrorCode::point_missing, "there is no such point", id);
+}
+
+Result<Body> RecordStore::find(const std::string& id) const {
+  LOCKSTEP_TRY(const Name name, locate(id));
+  return read(name);
 }
 
 Result<bool> RecordStore::exists(const Name& name) const {

@@ -26,6 +26,8 @@ class RecordStore {
 
   // Errors: point-missing, point-damaged (not JSON), source-read.
   Result<message::Body> read(const Name& name) const;
+  // Where the record of that id lies, readable or not. Error: point-missing.
+  Result<Name> locate(const std::string& id) const;
   // By id alone.
   Result<message::Body> find(const std::string& id) const;
   // Whether the record is there. Error: source-read.

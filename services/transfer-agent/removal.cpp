@@ -55,10 +55,13 @@ Result<Body> Remover::delete_point(const message::Envelope& envelope) {
                       agent_.name);
   }
   LOCKSTEP_CHECK(epochs_.admit(envelope.epoch));
-  const RecordStore::Name name{envelope.body.at("service").get<std::string>(),
-                               envelope.body.at("id").get<std::string>()};
+  RecordStore::Name name{envelope.body.value("service", ""),
+                         envelope.body.at("id").get<std::string>()};
+  if (name.service.empty()) {
+    LOCKSTEP_TRY(name, records_.locate(name.id));
+  }
   const Body answer{{"id", name.id}};
-  Body record;
+  std::optional<Body> record;
   LOCKSTEP_CHECK(epochs_.publish(envelope.epoch, [&]() -> Result<void> {
     LOCKSTEP_TRY(const auto all, records_.all(name.service, nullptr));
     std::vector<PointFacts> points;
@@ -72,6 +75,11 @@ Result<Body> Remover::delete_point(const message::Envelope& envelope) {
       if (facts.id == name.id) record = one;
       points.push_back(std::move(facts));
     }
+    LOCKSTEP_TRY(const bool there, records_.exists(name));
+    if (!record && there) {
+      LOCKSTEP_TRY(PointFacts facts, damaged_point(name));
+      points.push_back(std::move(facts));
+    }
     LOCKSTEP_CHECK(may_delete(points, name.id, agent_.clock.utc(), agent_.lock,
                               envelope.body.at("even_newest").get<bool>()));
     LOCKSTEP_TRY(const bool in_use, base_in_use(name.id));
@@ -80,12 +88,12 @@ Result<Body> Remover::delete_point(const message::Envelope& envelope) {
                         name.id);
     }
     // The rows of its sets stand before the record goes: by them the versions are found afterwards.
-    for (const auto& set : record.at("sets")) {
+    for (const auto& set : record ? record->at("sets") : Body::array()) {
       LOCKSTEP_TRY(const auto row, book_.find_received(name.id, set.at("name").get<std::string>()));
       if (row && row->version) continue;
       Received again;
       again.run = name.id;
-      again.version = version_in(record, set);
+      again.version = version_in(*record, set);
       again.target.id = again.version->id;
       again.target.component = again.version->component;
       again.manifest = manifest_in(set);
@@ -99,9 +107,34 @@ Result<Body> Remover::delete_point(const message::Envelope& envelope) {
     return records_.remove(name);
   }));
   os::failpoint("delete.record_removed");
+  if (!record) LOCKSTEP_CHECK(drop_nameless(name));
   LOCKSTEP_CHECK(finish_deletion(name, &envelope));
   spdlog::info("deleted point {} of {}", name.id, name.service);
   return answer;
+}
+
+// What the guards are to know of a point whose record says nothing: when it was written is the
+// file's own time.
+Result<PointFacts> Remover::damaged_point(const RecordStore::Name& name) {
+  const std::string path = agent_.record_path(name.service, name.id);
+  auto seen = agent_.disk.stat_at(os::kCwd, path);
+  if (!seen) return from_errno(ErrorCode::source_read, seen.error().number, "look at", path);
+  PointFacts facts;
+  facts.id = name.id;
+  facts.sealed_at = {seen->st_mtim.tv_sec * 1'000'000'000 + seen->st_mtim.tv_nsec};
+  facts.known_bad = true;
+  return facts;
+}
+
+// Of a point whose record could not be read: all of its name that lies where its service's sets do.
+Result<void> Remover::drop_nameless(const RecordStore::Name& name) {
+  LOCKSTEP_TRY(const auto targets, known_targets(name.service));
+  std::vector<component::DataSet> places;
+  for (const auto& [id, target] : targets) {
+    places.push_back(target);
+    LOCKSTEP_CHECK(remove_durably(agent_.disk, agent_.manifest_path(id.service, id.set, name.id)));
+  }
+  return drop_received(name.id, places);
 }
 
 // The record is gone, so that the point is; what it named goes now.

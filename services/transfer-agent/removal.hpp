@@ -2,9 +2,12 @@
 // any more. The name first, then what it named; a removal that began is finished after a restart.
 #pragma once
 
+#include <map>
+
 #include "services/transfer-agent/agent.hpp"
 #include "services/transfer-agent/book.hpp"
 #include "services/transfer-agent/epoch.hpp"
+#include "services/transfer-agent/guards.hpp"
 #include "services/transfer-agent/record_store.hpp"
 #include "services/transfer-agent/tasks.hpp"
 
@@ -18,7 +21,9 @@ class Remover {
       : agent_(agent), book_(book), records_(records), epochs_(epochs), tasks_(tasks) {}
 
   // point.delete. Errors: those of may_delete, run-busy (a transfer starts from this point now),
-  // identity-wrong, epoch-old. Of a point that is gone: point-missing.
+  // identity-wrong, epoch-old. Of a point that is gone: point-missing. Of one whose record cannot
+  // be read: deleted with whatever its service's places hold of it, not before `lock` after the
+  // record was written.
   Result<message::Body> delete_point(const message::Envelope& envelope);
 
   // transfer.drop: the tombstone, then the end of what is at work for the run, then its stagings,
@@ -33,6 +38,10 @@ class Remover {
   Result<void> recover();
 
  private:
+  // A service's targets, or those of all: by the journal and by the records that can be read.
+  Result<std::map<component::SetId, component::DataSet>> known_targets(const std::string& service);
+  Result<PointFacts> damaged_point(const RecordStore::Name& name);
+  Result<void> drop_nameless(const RecordStore::Name& name);
   Result<void> finish_deletion(const RecordStore::Name& name, const message::Envelope* asked_by);
   Result<void> drop_version(const component::Version& version);
   Result<void> drop_received(const std::string& run, const std::vector<component::DataSet>& also);

@@ -106,8 +106,13 @@ Result<Body> restore_point(const Agent& agent, const RecordStore& records,
     component::Context context;
     context.run = version.name;
     context.stop = stop;
-    context.progress = [&board, set = name](std::uint64_t entries, std::uint64_t bytes) {
-      board.put(set, {entries, bytes});
+    // Of one path only: how much that will be nobody knows.
+    std::optional<std::uint64_t> expected;
+    if (path.empty()) {
+      expected = find_set(record.at("sets"), name)->at("bytes").get<std::uint64_t>();
+    }
+    context.progress = [&board, set = name, expected](std::uint64_t entries, std::uint64_t bytes) {
+      board.put(set, {entries, bytes, expected});
     };
     auto restored = component->target()->restore(context, version, place, path,
                                                  request.at("replace").get<bool>());

@@ -56,7 +56,7 @@ Result<Transferred> send_one(const Agent& agent, Book& book, const LinkWhenReady
   out.stall = job.stall();
   out.deadline = job.deadline;
   out.stop = stop;
-  out.progress = [&](const stream::Progress& progress) { board.put(id.set, progress); };
+  out.progress = [&](const stream::Progress& progress) { board.put(id.set, shown(progress)); };
   LOCKSTEP_TRY(auto sent, stream::send_set({agent.disk, agent.clock}, link(), out));
 
   Transferred done{id.set, sent.summary, sent.bytes_sent, sent.bytes_resent, {}, {}};

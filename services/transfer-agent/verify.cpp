@@ -87,8 +87,10 @@ Result<Body> verify_point(const Agent& agent, const RecordStore& records, const 
     options.sample = request.at("sample").get<unsigned>();
     options.seed = static_cast<std::uint64_t>(agent.clock.utc().count);
     options.stop = stop;
-    options.progress = [&](std::uint64_t entries, std::uint64_t bytes) {
-      board.put(name, {entries, bytes});
+    const auto kept = set.at("bytes").get<std::uint64_t>();
+    const std::uint64_t expected = kept / 100 * options.sample + kept % 100 * options.sample / 100;
+    options.progress = [&, expected](std::uint64_t entries, std::uint64_t bytes) {
+      board.put(name, {entries, bytes, expected, options.sample < 100});
     };
     LOCKSTEP_TRY(auto result, verify_set(agent, record, set, options));
     // What is wrong with the record itself is wrong with each of its sets.

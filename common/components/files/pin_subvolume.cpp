@@ -115,7 +115,10 @@ Result<std::unique_ptr<component::Armed>> arm_subvolume(PinRequest request) {
                             .scratch = request.directory,
                             .live = true,
                             .directories_only = true,
-                            .stop = request.context.stop};
+                            .stop = request.context.stop,
+                            .walked = [&, seen = std::uint64_t{0}]() mutable {
+                              if (request.context.progress) request.context.progress(++seen, 0);
+                            }};
   LOCKSTEP_CHECK(walk(disk, request.place.root.get(), request.exclude, options, nothing));
   // What is dirty now need not be written by the snapshot's own commit, at the moment.
   if (auto synced = disk.syncfs(request.place.root.get()); !synced) {

@@ -79,6 +79,7 @@ class ArmedTree final : public component::Armed {
         set_(request.set),
         moment_(request.moment),
         deadline_(request.context.deadline),
+        progress_(request.context.progress),
         exclude_(std::move(request.exclude)),
         place_(std::move(request.place)),
         directory_(std::move(request.directory)),
@@ -142,12 +143,20 @@ class ArmedTree final : public component::Armed {
                      .settled_before_ns = 0})};
   }
 
-  WalkOptions options(bool live) const {
+  WalkOptions options(bool live) {
     return {.shown = set_.place.location,
             .scratch = hold_,
             .live = live,
             .directories_only = false,
-            .stop = stop_};
+            .stop = stop_,
+            .walked = [this] { moved(1, 0); }};
+  }
+
+  // Tells who waits that arming goes on.
+  void moved(std::uint64_t directories, std::uint64_t bytes) {
+    moved_entries_ += directories;
+    moved_bytes_ += bytes;
+    if (progress_) progress_(moved_entries_, moved_bytes_);
   }
 
   Result<void> sync(int descriptor) {
@@ -245,7 +254,9 @@ class ArmedTree final : public component::Armed {
     const Nanos most = deadline_ ? std::max(wanted, *deadline_ - kBeforeDeadline - now) : wanted;
     const Mirror* passing = nullptr;
     const InodeCopier* copying = nullptr;
+    std::uint64_t told = 0;
     const auto enough = [&] {
+      if (copying != nullptr) moved(0, copying->bytes() - std::exchange(told, copying->bytes()));
       if (stop_.stop_requested()) return true;
       const Nanos passed = clock_.mono() - begun;
       if (passed < wanted) return false;
@@ -381,6 +392,9 @@ class ArmedTree final : public component::Armed {
   component::DataSet set_;
   UtcNanos moment_;
   std::optional<UtcNanos> deadline_;
+  std::function<void(std::uint64_t, std::uint64_t)> progress_;
+  std::uint64_t moved_entries_ = 0;
+  std::uint64_t moved_bytes_ = 0;
   Exclude exclude_;
   PinPlace place_;
   std::string directory_;

@@ -28,6 +28,7 @@ Result<void> walk(os::Disk& disk, int root, const Exclude& exclude, const WalkOp
     if (visit->what == Visit::What::leave) {
       LOCKSTEP_CHECK(visitor.leave(node, visit->self));
     } else if (visit->directory) {
+      if (options.walked) options.walked();
       LOCKSTEP_CHECK(visitor.enter(node));
     } else if (!options.directories_only) {
       LOCKSTEP_CHECK(visitor.entry(node));

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <functional>
 #include <stop_token>
 #include <string>
 
@@ -43,6 +44,7 @@ struct WalkOptions {
   // Only directories are looked at (entry() is not called): enough to find nested subvolumes.
   bool directories_only = false;
   std::stop_token stop;
+  std::function<void()> walked = {};  // after each directory's names: the walk moves
 };
 
 // Errors: nested-mount (a mount or subvolume inside, named), permission, source-read, set-changed,

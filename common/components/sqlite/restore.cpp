@@ -65,9 +65,11 @@ Result<std::uint64_t> prepare(os::Disk& disk, const Context& context, const Nati
   }
   auto to = disk.open(os::kCwd, fresh, O_RDWR | O_CREAT | O_TRUNC, 0600);
   if (!to) return os::write_error(to.error(), "make", fresh);
+  std::uint64_t copied = 0;
   LOCKSTEP_CHECK(
       copy_content(disk, from->get(), version.file, to->get(), fresh, [&](std::uint64_t bytes) {
-        if (context.progress) context.progress(0, bytes);
+        copied += bytes;
+        if (context.progress) context.progress(0, copied);
         return !context.stop.stop_requested();
       }));
   LOCKSTEP_CHECK(hand_over(disk, fresh, version.owner.value_or(owner_of(*seen)), true));

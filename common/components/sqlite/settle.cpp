@@ -81,7 +81,6 @@ Result<void> copy_pages(Database& reader, Database& copy, const component::Conte
   if (!backup) {
     return copy.error(sqlite3_extended_errcode(copy.handle()), "cannot begin the copy");
   }
-  std::uint64_t told = 0;
   for (;;) {
     if (context.stop.stop_requested()) {
       return make_error(ErrorCode::cancelled, "the copy was stopped", reader.path());
@@ -101,8 +100,7 @@ Result<void> copy_pages(Database& reader, Database& copy, const component::Conte
     const auto done = static_cast<std::uint64_t>(sqlite3_backup_pagecount(backup.get()) -
                                                  sqlite3_backup_remaining(backup.get())) *
                       static_cast<std::uint64_t>(page_size);
-    if (context.progress && done > told) context.progress(0, done - told);
-    told = done;
+    if (context.progress) context.progress(0, done);
     os::failpoint("sqlite.copy.step");
     if (code == SQLITE_DONE) return {};
   }

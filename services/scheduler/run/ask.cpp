@@ -81,6 +81,7 @@ Ask make_ask(const State& state, const StepKey& key, Instant now) {
       ask.silence = ask.deadline = plan.hook_timeout + 5 * kSecond;
       break;
     case Act::arm:
+      ask.stall = plan.stall;
       ask.deadline = plan.now ? plan.deadline : from_now(state.moment) + plan.max_lateness;
       break;
     case Act::raise:
@@ -99,6 +100,7 @@ Ask make_ask(const State& state, const StepKey& key, Instant now) {
       ask.silence = ask.deadline = longest_fence(plan) + 2 * kSecond;
       break;
     case Act::commit:
+      ask.stall = plan.stall;
       ask.deadline = plan.deadline;  // volatile pins are copied out
       break;
     case Act::transfer:

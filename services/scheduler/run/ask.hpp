@@ -19,6 +19,7 @@ struct Ask {
   Instant at = 0;                 // of raise and pin: when; 0: at once
   Span silence = 0;               // nobody answers for this long: unreachable, or stalled
   Span deadline = 0;              // the whole of it
+  Span stall = 0;  // it answers and nothing moves for this long: stalled; 0: it sees to that itself
 };
 
 // Requires that the step was recorded as asked.

@@ -163,7 +163,9 @@ class Advance : private Course {
       record(StepFailed{key, failure, now_ + back_off(failures, kRetryCap)});
       return;
     }
-    if (key.act == Act::commit || key.act == Act::transfer) {
+    // An agent that answers while nothing moves is not away: its pins will not become durable.
+    const bool stuck = key.act == Act::commit && failure.code == "stalled" && failure.reached;
+    if (!stuck && (key.act == Act::commit || key.act == Act::transfer)) {
       const Patience left = patience(failure);
       if (left == Patience::deadline || (left == Patience::limited && failures < kTries)) {
         record(StepFailed{key, failure, now_ + back_off(failures, kRetryCap)});

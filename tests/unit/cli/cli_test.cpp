@@ -81,6 +81,23 @@ TEST_CASE("sizes and spans are short") {
   CHECK(short_instant("2026-11-21T02:00:00Z") == "2026-11-21T02:00:00Z");
 }
 
+TEST_CASE("progress has rate, percent and remaining time where they are known") {
+  const message::Body moving = {{"sets",
+                                 {{{"name", "a"}, {"entries", 3}, {"bytes", 1 << 20}},
+                                  {{"name", "b"}, {"entries", 1}, {"bytes", 1 << 20}}}}};
+  CHECK(progress_text(moving, 0, 0) == "4 entries, 2.0 MiB");
+  CHECK(progress_text(moving, 1 << 20, 2) == "4 entries, 2.0 MiB, 512.0 KiB/s");
+  message::Body known = moving;
+  known["sets"][0]["bytes_expected"] = 3 << 20;
+  CHECK(progress_text(known, 0, 2) == "4 entries, 2.0 MiB, 1.0 MiB/s");  // not of every set
+  known["sets"][1]["bytes_expected"] = 1 << 20;
+  CHECK(progress_text(known, 0, 2) ==
+        "4 entries, 2.0 MiB, 1.0 MiB/s of 4.0 MiB, 50 %, " + span_text(2'000'000'000) + " left");
+  known["sets"][0]["at_most"] = true;
+  CHECK(progress_text(known, 0, 0) == "4 entries, 2.0 MiB of at most 4.0 MiB, 50 %");
+  CHECK(progress_text({{"sets", message::Body::array()}}, 0, 9).empty());
+}
+
 TEST_CASE("columns are as wide as their widest cell") {
   Table table{{"A", "B"}};
   CHECK(table.empty());

@@ -145,6 +145,33 @@ struct Driver {
 
 }  // namespace
 
+TEST_CASE("a commit that gets nowhere fails the run; one whose agent fell silent is asked again") {
+  const Failure stuck{"stalled", "commit made no progress for 60s", "north", "", true};
+  const Failure silent{"stalled", "'north' has been silent", "", "", false};
+  for (const bool answers : {true, false}) {
+    Driver run(plan_now());
+    run.arm();
+    run.raise();
+    run.pin();
+    run.lower();
+    const auto asks = run.take(Act::commit);
+    REQUIRE(asks.size() == 2);
+    CHECK(asks[0].stall == run.state.plan.stall);
+    run.feed(Answer{asks[0].key, asks[0].attempt, answers ? stuck : silent});
+    if (answers) {
+      CHECK(run.state.phase == Phase::drop);
+      CHECK(run.state.failure->code == "stalled");
+    } else {
+      CHECK(run.state.phase == Phase::commit);
+      run.now = *next_wake(run.state);
+      run.feed(Tick{});
+      const auto again = run.take(Act::commit);
+      REQUIRE(again.size() == 1);
+      CHECK(again[0].attempt == asks[0].attempt);
+    }
+  }
+}
+
 TEST_CASE("a good run passes every step once, and its certificate tells of them") {
   Driver run(plan_now());
   run.arm();

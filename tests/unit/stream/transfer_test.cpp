@@ -94,6 +94,37 @@ TEST_CASE("a whole tree, then nothing, then every sort of change; by push and by
   CHECK(changed.sent->bytes_sent < 1'000'000);
 }
 
+TEST_CASE("what will be sent is told to both sides: exactly at first, at most with a base") {
+  const Kind kind = GENERATE(Kind::push, Kind::fetch);
+  Bench bench;
+  write(bench.north("/large"), random_bytes(9 << 20, 1));
+  write(bench.north("/small"), random_bytes(1000, 2));
+  std::optional<stream::Forecast> sender, receiver;
+  const auto listen = [&](stream::SendJob& out, stream::ReceiveJob& in) {
+    sender.reset();
+    receiver.reset();
+    out.forecast_after = Nanos{};
+    out.bandwidth = 4 << 20;  // so that counting ends first
+    out.compress = stream::Compress::off;
+    out.progress = [&](const stream::Progress& progress) { sender = progress.expected; };
+    in.progress = [&](const stream::Progress& progress) { receiver = progress.expected; };
+  };
+  const Carried first = bench.run(kFirst, "", kind, listen);
+  REQUIRE(sender);
+  REQUIRE(receiver);
+  CHECK(sender->bytes == first.sent->summary.bytes);
+  CHECK(receiver->bytes == sender->bytes);
+  CHECK_FALSE(sender->at_most);
+
+  overwrite(bench.north("/large"), 1 << 20, random_bytes(5 << 20, 3));
+  bench.run(kSecond, kFirst, kind, listen);
+  REQUIRE(sender);
+  REQUIRE(receiver);
+  CHECK(sender->bytes == 9 << 20);
+  CHECK(sender->at_most);
+  CHECK(receiver->at_most);
+}
+
 TEST_CASE("hard links follow their first name") {
   Bench bench;
   const std::string root = bench.north();
