@@ -23,7 +23,7 @@ Error disagreement(const std::string& what, const std::string& path) {
 Result<std::unique_ptr<Applier>> Applier::create(os::Disk& disk, component::Staging& staging,
                                                  const std::string& manifest_part,
                                                  const std::string& base_manifest) {
-  std::unique_ptr<Applier> made(new Applier(disk, staging));
+  std::unique_ptr<Applier> made(new Applier(staging));
   if (!base_manifest.empty()) {
     LOCKSTEP_TRY(ManifestReader base, ManifestReader::open(disk, base_manifest));
     made->base_ = std::move(base);
@@ -41,7 +41,7 @@ Result<std::unique_ptr<Applier>> Applier::resume(os::Disk& disk, component::Stag
                                                  const std::string& manifest_part,
                                                  const std::string& base_manifest,
                                                  const ApplyState& state) {
-  std::unique_ptr<Applier> made(new Applier(disk, staging));
+  std::unique_ptr<Applier> made(new Applier(staging));
   made->state_ = state;
   if (state.with_base) {
     if (base_manifest.empty())

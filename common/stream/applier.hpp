@@ -63,7 +63,7 @@ class Applier {
   std::uint64_t bytes() const { return state_.bytes; }
 
  private:
-  Applier(os::Disk& disk, component::Staging& staging) : disk_(disk), staging_(staging) {}
+  explicit Applier(component::Staging& staging) : staging_(staging) {}
 
   void attach_leave();
   Result<void> go_on_with_file();
@@ -85,7 +85,6 @@ class Applier {
   Result<Digest256> kept_content();
   const Entry& file() const { return manifest_->open_entry(); }
 
-  os::Disk& disk_;
   component::Staging& staging_;
   std::optional<ManifestReader> base_;
   std::optional<ManifestWriter> manifest_;

@@ -73,7 +73,7 @@ Result<ManifestSummary> check_manifest(os::Disk& disk, const std::string& path) 
   }
   made.root = tree.root();
   const ManifestSummary& told = reader.summary();
-  if (tree.depth() > 0 || told.entries != made.entries || told.bytes != made.bytes ||
+  if (!tree.any() || tree.depth() > 0 || told.entries != made.entries || told.bytes != made.bytes ||
       told.root != made.root)
     return damaged(path, "its root");
   return made;

@@ -110,6 +110,7 @@ struct ManifestReader::Impl {
       return damaged(path, "this is not a manifest");
     if (version != kManifestVersion)
       return damaged(path, "its format version is " + std::to_string(version));
+    if ((flags & ~kManifestHasNative) != 0) return damaged(path, "its flags");
     native = (flags & kManifestHasNative) != 0 ? WithNative::yes : WithNative::no;
     return {};
   }
@@ -172,6 +173,7 @@ struct ManifestReader::Impl {
     ByteReader in(take(1 + 4 + std::size_t{length}).subspan(5));
     DecodedEntry decoded = decode_entry(in, native);
     if (decoded.bad != nullptr) return damaged(path, std::string("an entry's ") + decoded.bad);
+    if (!in.done()) return damaged(path, "an entry's length");
     entry = std::move(decoded.entry);
     if (any && !component::path_less(last_path, entry.path))
       return damaged(path, "its entries are out of order");

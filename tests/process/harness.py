@@ -16,6 +16,8 @@ BIN = os.environ.get("LOCKSTEP_BIN", os.path.join(ROOT, "build/bin"))
 LOCKSTEP = os.path.join(BIN, "lockstep")
 WRITER = os.path.join(BIN, "ledger-writer")
 FULL = os.environ.get("LOCKSTEP_TEST_FULL") == "1"
+# Set by scripts/sanitized: the programs are then a sanitizer's, and write what it finds here.
+SANITIZER_LOGS = os.environ.get("LOCKSTEP_SANITIZER_LOGS")
 PYTHON = "/usr/bin/python3"
 sys.path[:0] = [os.path.join(ROOT, "tests/compare"), os.path.join(ROOT, "tests/ledger"),
                 os.path.join(ROOT, "tests/protocol")]
@@ -169,10 +171,20 @@ class SiteTest(unittest.TestCase):
             raise unittest.SkipTest("needs root for loop devices and mounts")
 
     def setUp(self):
+        self.addCleanup(self.assert_no_sanitizer_reports, self.sanitizer_reports())
         self.disks = Disks()
         self.addCleanup(self.disks.close)
         self.site = Site(self.disks.make("north", self.north_fs), self.disks.make("south", self.south_fs))
         self.addCleanup(self.site.close)
+
+    @staticmethod
+    def sanitizer_reports():
+        found = glob.glob(os.path.join(SANITIZER_LOGS, "report*")) if SANITIZER_LOGS else []
+        return {path for path in found if os.path.getsize(path) > 0}
+
+    def assert_no_sanitizer_reports(self, before):
+        """Of any process that this test started, however it ended; scripts/sanitized prints them."""
+        self.assertEqual(self.sanitizer_reports() - before, set(), "a sanitizer found something")
 
     # What every backup that a test makes has to pass.
     def assert_point_is_as_it_says(self, point):

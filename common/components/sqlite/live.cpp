@@ -44,7 +44,7 @@ Result<Database> open_live(os::Disk& disk, const std::string& path) {
 }
 
 std::function<bool()> patience(const Clock& clock, Nanos timeout, std::stop_token stop) {
-  constexpr Nanos kAgain{50'000};
+  static constexpr Nanos kAgain{50'000};
   const MonoNanos end = clock.mono() + timeout;
   return [&clock, end, stop = std::move(stop)] {
     if (clock.mono() >= end) return false;

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 
 #include "common/stream/manifest_writer.hpp"
@@ -207,4 +208,55 @@ TEST_CASE("known digests") {
   CHECK(zero_leaf_digest(5) == xxh3_128(std::vector<std::byte>(5)));
   CHECK(digest256_from_hex(to_hex(ContentDigest(0).finish())) == ContentDigest(0).finish());
   CHECK_FALSE(digest256_from_hex("ff").has_value());
+}
+
+namespace {
+
+// With a checksum that fits, so that only what the reader itself looks at can refuse it.
+void write_with_checksum(const std::string& path, std::string bytes) {
+  const auto digest = xxh3_128(std::as_bytes(std::span(bytes)));
+  bytes.append(reinterpret_cast<const char*>(digest.data()), digest.size());
+  test::spit(path, bytes);
+}
+
+}  // namespace
+
+// Found by the properties of tests/fuzz: there is one way to write a manifest, and nothing may hide
+// in another.
+TEST_CASE(
+    "a manifest with bytes behind an entry, with unknown flags or without a root is damaged") {
+  const test::Scratch scratch;
+  const auto disk = os::make_kernel_disk();
+  const std::string path = scratch / "m";
+  {
+    auto writer = ManifestWriter::create(*disk, path, WithNative::no);
+    REQUIRE(writer);
+    REQUIRE(write_one(*writer, entry("", EntryKind::fifo)));
+    REQUIRE(writer->finish());
+  }
+  std::string plain = test::slurp(path);
+  REQUIRE(check_manifest(*disk, path));
+  plain.resize(plain.size() - 16);
+  write_with_checksum(path, plain);
+  REQUIRE(check_manifest(*disk, path));
+
+  std::string behind = plain;
+  std::uint32_t length = 0;
+  std::memcpy(&length, behind.data() + kManifestHeaderBytes + 1, sizeof length);
+  behind.insert(kManifestHeaderBytes + 5 + length, "hidden");
+  length += 6;
+  std::memcpy(behind.data() + kManifestHeaderBytes + 1, &length, sizeof length);
+  write_with_checksum(path, behind);
+  CHECK(check_manifest(*disk, path).error().what.find("length") != std::string::npos);
+
+  std::string flags = plain;
+  flags[12] = 2;
+  write_with_checksum(path, flags);
+  CHECK(check_manifest(*disk, path).error().what.find("flags") != std::string::npos);
+
+  std::string empty = plain.substr(0, kManifestHeaderBytes);
+  empty += '\xff';
+  empty.append(8 + 8 + 32, '\0');
+  write_with_checksum(path, empty);
+  CHECK(check_manifest(*disk, path).error().what.find("root") != std::string::npos);
 }

@@ -47,3 +47,12 @@ TEST_CASE("records that cannot be read are told apart from those that are not th
   CHECK(store.all("", &unreadable)->empty());
   CHECK(unreadable.size() == 2);
 }
+
+// Found by the properties of tests/fuzz: these were uncaught exceptions.
+TEST_CASE("a record that is no object, or whose format is no text, has a problem") {
+  for (const char* text :
+       {"[]", "3", "null", "\"format\"", R"({"format":1})", R"({"format":null})"}) {
+    INFO(text);
+    CHECK(record_problems(Body::parse(text)).size() == 1);
+  }
+}
