@@ -24,15 +24,15 @@ def large_files(path, mib, each=256):
                 handle.write(noise.randbytes(MIB))
 
 
-def small_files(path, count, each=1000):
-    """`count` files of some hundred bytes, `each` in a directory."""
+def plain_files(path, count, size, each=1000):
+    """`count` files of `size` bytes, all different, `each` in a directory."""
     for first in range(0, count, each):
         directory = os.path.join(path, f"{first // each // 100:03}", f"{first // each:06}")
         os.makedirs(directory)
         here = os.open(directory, os.O_RDONLY)
         for number in range(first, min(first + each, count)):
             handle = os.open(f"file-{number}", os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=here)
-            os.write(handle, b"%d\n" % number * 20)
+            os.write(handle, (b"%08d" % number) * (size // 8))
             os.close(handle)
         os.close(here)
 

@@ -9,7 +9,28 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests/process"))
 import harness  # noqa: E402
 
-PARTIES = ("policy", "scheduler")
+
+def processes_of(config):
+    """The services that run by this lockstep.yaml: name -> pid."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as handle:
+                words = handle.read().split(b"\0")
+        except OSError:
+            continue
+        if os.fsencode(config) in words and b"--name" in words:
+            found[words[words.index(b"--name") + 1].decode()] = int(pid)
+    return found
+
+
+def peak_memory(processes):
+    """Name -> VmHWM in KiB."""
+    peaks = {}
+    for name, pid in processes.items():
+        with open(f"/proc/{pid}/status", encoding="ascii") as handle:
+            peaks[name] = next(int(line.split()[1]) for line in handle if line.startswith("VmHWM"))
+    return peaks
 
 
 class Disk:
@@ -84,25 +105,10 @@ class BenchSite(harness.Site):
                    f"data_sets:\n  - {{name: data, component: {component}, path: {path}{more}}}\n", name=service)
 
     def processes(self):
-        """The service processes: name -> pid."""
-        found = {}
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open(f"/proc/{pid}/cmdline", "rb") as handle:
-                    words = handle.read().split(b"\0")
-            except OSError:
-                continue
-            if os.fsencode(self.config) in words and b"--name" in words:
-                found[words[words.index(b"--name") + 1].decode()] = int(pid)
-        return found
+        return processes_of(self.config)
 
     def peak_memory(self):
-        """Name -> VmHWM in KiB."""
-        peaks = {}
-        for name, pid in self.processes().items():
-            with open(f"/proc/{pid}/status", encoding="ascii") as handle:
-                peaks[name] = next(int(line.split()[1]) for line in handle if line.startswith("VmHWM"))
-        return peaks
+        return peak_memory(self.processes())
 
     def close(self):
         if self in self.world.opened:

@@ -47,7 +47,7 @@ Result<std::unique_ptr<Applier>> Applier::resume(os::Disk& disk, component::Stag
     if (base_manifest.empty())
       return make_error(ErrorCode::resume_refused, "the base that it began with is not there now");
     LOCKSTEP_TRY(ManifestReader base,
-                 ManifestReader::open_at(disk, base_manifest, state.base_offset));
+                 ManifestReader::go_on_at(disk, base_manifest, state.base_offset));
     made->base_ = std::move(base);
     LOCKSTEP_CHECK(made->advance_base());
   }
@@ -100,16 +100,23 @@ Result<void> Applier::skip_base_tree() {
   return {};
 }
 
+// The base's entry at hand stays as it is, and with `whole` all that lies in it.
+Result<void> Applier::keep_base(bool whole, const std::string& before) {
+  LOCKSTEP_TRY(const bool fits, manifest_->leave_until(base_->entry().path));
+  if (!fits) return disagreement("what the base has here lost its directory", before);
+  LOCKSTEP_CHECK(whole && manifest_->copies_trees_of(*base_) ? manifest_->copy_tree(*base_)
+                                                             : manifest_->copy(*base_));
+  return advance_base();
+}
+
 // Everything of the base that stands before `path` was not sent: it is as it was.
 Result<void> Applier::move_to(const std::string& path) {
   if (state_.open) return hostile("an entry before the last file was closed", path);
   if (state_.any && !component::path_less(state_.last_path, path))
     return hostile("a path that is out of order", path);
   while (base_at_entry() && component::path_less(base_->entry().path, path)) {
-    LOCKSTEP_TRY(const bool fits, manifest_->leave_until(base_->entry().path));
-    if (!fits) return disagreement("what the base has here lost its directory", path);
-    LOCKSTEP_CHECK(manifest_->copy(*base_));
-    LOCKSTEP_CHECK(advance_base());
+    const bool whole = !component::path_inside(path, base_->entry().path);
+    LOCKSTEP_CHECK(keep_base(whole, path));
   }
   LOCKSTEP_TRY(const bool fits, manifest_->leave_until(path));
   if (!fits) return hostile("a path whose directory is not there", path);
@@ -309,13 +316,7 @@ Result<void> Applier::sync_manifest() { return manifest_->sync(); }
 
 Result<ManifestSummary> Applier::finish() {
   if (state_.open) return hostile("the stream ends inside a file", file().path);
-  while (base_at_entry()) {
-    LOCKSTEP_TRY(const bool fits, manifest_->leave_until(base_->entry().path));
-    if (!fits)
-      return disagreement("what the base has here lost its directory", base_->entry().path);
-    LOCKSTEP_CHECK(manifest_->copy(*base_));
-    LOCKSTEP_CHECK(advance_base());
-  }
+  while (base_at_entry()) LOCKSTEP_CHECK(keep_base(true, base_->entry().path));
   if (manifest_->entries() == 0)
     return make_error(ErrorCode::stream_hostile, "the stream holds nothing, not even the root");
   LOCKSTEP_TRY(const ManifestSummary summary, manifest_->finish());

@@ -76,6 +76,7 @@ class Applier {
   bool base_at_entry() const;
   Result<void> advance_base();
   Result<void> skip_base_tree();
+  Result<void> keep_base(bool whole, const std::string& before);
   Result<void> move_to(const std::string& path);
 
   Result<void> write_zeros(std::uint64_t offset, std::uint64_t length);

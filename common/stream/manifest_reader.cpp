@@ -10,6 +10,8 @@ namespace lockstep::stream {
 namespace {
 
 constexpr std::size_t kBuffer = 256 * 1024;
+// Where an entry's size stands in its record: after kind, mode, owner, group and mtime.
+constexpr std::size_t kEntrySizeAt = 1 + 4 + 4 + 4 + 8;
 
 struct FreeState {
   void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
@@ -28,7 +30,8 @@ struct ManifestReader::Impl {
   os::Fd file;
   std::uint64_t limit = 0;  // bytes that belong to it
   bool partial = false;
-  bool whole = false;  // read from the start: the checksum can be compared
+  bool whole = false;        // all its bytes are seen: the checksum can be compared
+  bool from_middle = false;  // directories end whose beginning was not decoded
   WithNative native = WithNative::no;
 
   Buffer buffer;
@@ -157,7 +160,7 @@ struct ManifestReader::Impl {
       if (!open.empty()) {
         entry.path = open.back();
         open.pop_back();
-      } else if (whole || partial) {
+      } else if (!from_middle && (whole || partial)) {
         return damaged(path, "a directory ends that had not begun");
       }
       return At::leave;
@@ -184,6 +187,53 @@ struct ManifestReader::Impl {
     leaves_left = stored_leaves(entry);
     tail_read = directory;
     return At::entry;
+  }
+
+  // One record inside of a directory that is passed, as bytes.
+  Result<void> pass_record(Inside& inside, std::uint64_t& depth,
+                           const std::function<Result<void>(std::span<const std::byte>)>& sink) {
+    LOCKSTEP_TRY(const bool tag_there, need(1));
+    if (!tag_there) return truncated();
+    const auto tag = static_cast<ManifestTag>(buffer[begin]);
+    if (tag == ManifestTag::leave) {
+      LOCKSTEP_TRY(const bool there, need(1 + 8 + 32));
+      if (!there) return truncated();
+      const auto record = take(1 + 8 + 32);
+      ByteReader in(record.subspan(1));
+      inside.tail.children = in.number<std::uint64_t>();
+      inside.tail.digest = in.digest<32>();
+      --depth;
+      return sink(record);
+    }
+    if (tag != ManifestTag::entry) return damaged(path, "a record of an unknown kind");
+    LOCKSTEP_TRY(const bool head, need(1 + 4));
+    if (!head) return truncated();
+    std::uint32_t length = 0;
+    std::memcpy(&length, buffer.data() + begin + 1, sizeof length);
+    if (length < kEntrySizeAt + 8 || length > kMaxEntryBytes)
+      return damaged(path, "an entry's length");
+    LOCKSTEP_TRY(const bool body, need(1 + 4 + std::size_t{length}));
+    if (!body) return truncated();
+    const auto record = take(1 + 4 + std::size_t{length});
+    Entry seen;
+    seen.kind = static_cast<component::EntryKind>(record[5]);
+    std::memcpy(&seen.size, record.data() + 5 + kEntrySizeAt, sizeof seen.size);
+    ++inside.entries;
+    LOCKSTEP_CHECK(sink(record));
+    if (seen.kind == component::EntryKind::directory) {
+      ++depth;
+      return {};
+    }
+    const bool regular = seen.kind == component::EntryKind::regular;
+    if (regular) inside.bytes += seen.size;
+    for (std::uint64_t rest = stored_leaves(seen) * 16 + (regular ? 64 : 32); rest > 0;) {
+      const auto some = static_cast<std::size_t>(std::min<std::uint64_t>(rest, kBuffer));
+      LOCKSTEP_TRY(const bool there, need(some));
+      if (!there) return truncated();
+      LOCKSTEP_CHECK(sink(take(some)));
+      rest -= some;
+    }
+    return {};
   }
 
   Result<At> read_end() {
@@ -229,6 +279,25 @@ Result<ManifestReader> ManifestReader::open_at(os::Disk& disk, const std::string
   return ManifestReader(std::move(impl));
 }
 
+Result<ManifestReader> ManifestReader::go_on_at(os::Disk& disk, const std::string& path,
+                                                std::uint64_t offset) {
+  auto impl = std::make_unique<Impl>(disk, path);
+  LOCKSTEP_CHECK(impl->open_file());
+  LOCKSTEP_CHECK(impl->read_header());
+  if (offset < kManifestHeaderBytes || offset > impl->limit)
+    return make_error(ErrorCode::resume_refused, "the base's manifest is shorter than it was",
+                      path);
+  while (impl->offset() < offset) {
+    LOCKSTEP_TRY(const bool there, impl->need(1));
+    if (!there) return impl->truncated();
+    impl->take(static_cast<std::size_t>(
+        std::min<std::uint64_t>(impl->end - impl->begin, offset - impl->offset())));
+  }
+  impl->whole = true;
+  impl->from_middle = true;
+  return ManifestReader(std::move(impl));
+}
+
 Result<ManifestReader> ManifestReader::open_partial(os::Disk& disk, const std::string& path,
                                                     std::uint64_t limit) {
   auto impl = std::make_unique<Impl>(disk, path);
@@ -268,6 +337,16 @@ Result<Digest128> ManifestReader::read_leaf() {
 Result<ManifestReader::Tail> ManifestReader::tail() {
   LOCKSTEP_CHECK(impl_->read_tail());
   return impl_->tail;
+}
+
+Result<ManifestReader::Inside> ManifestReader::pass_directory(
+    const std::function<Result<void>(std::span<const std::byte>)>& sink) {
+  Inside inside;
+  for (std::uint64_t depth = 1; depth > 0;) {
+    LOCKSTEP_CHECK(impl_->pass_record(inside, depth, sink));
+  }
+  impl_->open.pop_back();
+  return inside;
 }
 
 const ManifestSummary& ManifestReader::summary() const { return impl_->summary; }

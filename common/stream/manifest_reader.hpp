@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -36,6 +37,10 @@ class ManifestReader {
   // From the record that begins at `offset`, with no comparison at the end.
   static Result<ManifestReader> open_at(os::Disk& disk, const std::string& path,
                                         std::uint64_t offset);
+  // From the record that begins at `offset`. What stands before it is read for the checksum alone,
+  // which is compared when the end is reached.
+  static Result<ManifestReader> go_on_at(os::Disk& disk, const std::string& path,
+                                         std::uint64_t offset);
   // The first `limit` bytes of a manifest that is being written; it ends, wherever in a record,
   // with At::end.
   static Result<ManifestReader> open_partial(os::Disk& disk, const std::string& path,
@@ -68,6 +73,17 @@ class ManifestReader {
     std::uint64_t children = 0;
   };
   Result<Tail> tail();  // passes over leaves that are left; may be asked for again
+
+  // All that lies in the directory at hand, which no next() has left: the bytes of its records go
+  // to `sink`, the last of them its `leave`. Nothing is decoded but what tells the records'
+  // lengths. next() goes on after the directory.
+  struct Inside {
+    std::uint64_t entries = 0;
+    std::uint64_t bytes = 0;  // the sizes of the regular files
+    Tail tail;                // the directory's
+  };
+  Result<Inside> pass_directory(
+      const std::function<Result<void>(std::span<const std::byte>)>& sink);
 
   // Valid once next() gave At::end on a whole manifest.
   const ManifestSummary& summary() const;

@@ -87,6 +87,20 @@ struct ManifestWriter::Impl {
     return tree.leave();
   }
 
+  Result<void> put_entry(const Entry& entry) {
+    const std::size_t start = buffer.size();
+    ByteWriter out(buffer);
+    out.number(static_cast<std::uint8_t>(ManifestTag::entry));
+    out.number(std::uint32_t{0});
+    if (auto encoded = encode_entry(entry, native, buffer); !encoded) {
+      buffer.resize(start);
+      return encoded;
+    }
+    const auto length = static_cast<std::uint32_t>(buffer.size() - start - 5);
+    std::memcpy(buffer.data() + start + 1, &length, sizeof length);
+    return {};
+  }
+
   Result<void> leave() {
     if (on_leave) LOCKSTEP_CHECK(on_leave(tree.innermost(), touched.back()));
     const TreeDigest::Left left = account_leave();
@@ -198,16 +212,7 @@ std::vector<std::string> ManifestWriter::touched() const {
 Result<void> ManifestWriter::begin(const Entry& entry, bool touched) {
   if (impl_->current)
     return make_error(ErrorCode::internal, "an entry begins before the last one ended", entry.path);
-  const std::size_t start = impl_->buffer.size();
-  ByteWriter out(impl_->buffer);
-  out.number(static_cast<std::uint8_t>(ManifestTag::entry));
-  out.number(std::uint32_t{0});
-  if (auto encoded = encode_entry(entry, impl_->native, impl_->buffer); !encoded) {
-    impl_->buffer.resize(start);
-    return encoded;
-  }
-  const auto length = static_cast<std::uint32_t>(impl_->buffer.size() - start - 5);
-  std::memcpy(impl_->buffer.data() + start + 1, &length, sizeof length);
+  LOCKSTEP_CHECK(impl_->put_entry(entry));
   impl_->account_begin(entry, touched);
   return impl_->flush_if_full();
 }
@@ -241,18 +246,46 @@ Result<Digest256> ManifestWriter::end(const Digest256& content) {
 bool ManifestWriter::entry_open() const { return impl_->current.has_value(); }
 const Entry& ManifestWriter::open_entry() const { return *impl_->current; }
 
-Result<void> ManifestWriter::copy(ManifestReader& reader) {
-  LOCKSTEP_CHECK(begin(reader.entry()));
-  if (!impl_->current) return {};
+Result<void> ManifestWriter::copy(ManifestReader& reader, const Entry& as) {
+  Impl& impl = *impl_;
+  LOCKSTEP_CHECK(impl.put_entry(as));
+  if (as.kind == component::EntryKind::directory) {
+    impl.account_begin(as, false);
+    return impl.flush_if_full();
+  }
+  ByteWriter out(impl.buffer);
   while (reader.leaves_left() > 0) {
     LOCKSTEP_TRY(const Digest128 digest, reader.read_leaf());
-    LOCKSTEP_CHECK(leaf(digest));
+    out.digest(digest);
+    LOCKSTEP_CHECK(impl.flush_if_full());
   }
   LOCKSTEP_TRY(const ManifestReader::Tail tail, reader.tail());
-  LOCKSTEP_TRY(const Digest256 content, end(tail.content));
-  if (content != tail.content)
-    return make_error(ErrorCode::point_damaged,
-                      "the manifest's leaves do not make its content digest", reader.entry().path);
+  const bool regular = as.kind == component::EntryKind::regular;
+  if (regular) out.digest(tail.content);
+  out.digest(tail.digest);
+  ++impl.summary.entries;
+  if (regular) impl.summary.bytes += as.size;
+  impl.tree.add(as.path, tail.digest);
+  return impl.flush_if_full();
+}
+
+bool ManifestWriter::copies_trees_of(const ManifestReader& reader) const {
+  return reader.has_native() == (impl_->native == WithNative::yes);
+}
+
+Result<void> ManifestWriter::copy_tree(ManifestReader& reader) {
+  Impl& impl = *impl_;
+  if (reader.entry().kind != component::EntryKind::directory) return copy(reader);
+  LOCKSTEP_CHECK(impl.put_entry(reader.entry()));
+  const std::string path = reader.entry().path;
+  LOCKSTEP_TRY(const ManifestReader::Inside inside,
+               reader.pass_directory([&impl](std::span<const std::byte> bytes) -> Result<void> {
+                 impl.buffer.insert(impl.buffer.end(), bytes.begin(), bytes.end());
+                 return impl.flush_if_full();
+               }));
+  impl.summary.entries += 1 + inside.entries;
+  impl.summary.bytes += inside.bytes;
+  impl.tree.add(path, inside.tail.digest);
   return {};
 }
 

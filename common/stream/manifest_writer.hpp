@@ -54,8 +54,18 @@ class ManifestWriter {
   bool entry_open() const;
   const Entry& open_entry() const;  // requires entry_open()
 
-  // Copies the record at hand of `reader` with everything (requires leave_until, At::entry).
-  Result<void> copy(ManifestReader& reader);
+  // Copies the record at hand of `reader` with its leaves and digests, which are not made again:
+  // the reader's checksum tells at its end whether they are what was written (requires leave_until,
+  // At::entry). A directory is begun.
+  Result<void> copy(ManifestReader& reader) { return copy(reader, reader.entry()); }
+  // Under the entry `as`: with the metadata and content of the one at hand, but perhaps another
+  // native part.
+  Result<void> copy(ManifestReader& reader, const Entry& as);
+  // Whether whole directories can be copied as bytes: both have the same parts of an entry.
+  bool copies_trees_of(const ManifestReader& reader) const;
+  // Copies the record at hand and, of a directory, all that lies in it; no on_leave for these.
+  // Requires copies_trees_of(reader), leave_until, At::entry.
+  Result<void> copy_tree(ManifestReader& reader);
 
   // Leaves all directories and writes the end.
   Result<ManifestSummary> finish();

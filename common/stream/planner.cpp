@@ -162,25 +162,13 @@ class Planner {
   Result<void> plan_file(const Entry& entry, bool in_base) {
     const bool same_size = in_base && base_->entry().size == entry.size;
     if (same_size && base_->has_native() && job_.source->unchanged(base_->entry(), entry))
-      return keep_file(entry);
+      return manifest_.copy(*base_, entry);  // its native part may be new
     std::optional<FilePlanner::Extents> candidates;
     if (in_base && job_.base && stored_leaves(base_->entry()) > 0 && stored_leaves(entry) > 0) {
       LOCKSTEP_TRY(candidates, job_.source->changed_extents(entry, *job_.base));
     }
     LOCKSTEP_TRY(const bool sent, files_.plan(entry, in_base ? &*base_ : nullptr, candidates));
     if (sent) sent_.add(entry.path);
-    return {};
-  }
-
-  // The entry as it is now (its native part is new), the digests as they were.
-  Result<void> keep_file(const Entry& entry) {
-    LOCKSTEP_CHECK(manifest_.begin(entry));
-    while (base_->leaves_left() > 0) {
-      LOCKSTEP_TRY(const Digest128 leaf, base_->read_leaf());
-      LOCKSTEP_CHECK(manifest_.leaf(leaf));
-    }
-    LOCKSTEP_TRY(const ManifestReader::Tail tail, base_->tail());
-    LOCKSTEP_CHECK(manifest_.end(tail.content));
     return {};
   }
 

@@ -175,6 +175,81 @@ TEST_CASE("damage anywhere in a manifest is found") {
   }
 }
 
+namespace {
+
+// All of `from` in another manifest, its top directories as bytes; the reader begins anew at the
+// first record that stands at or after `again_at`.
+Result<ManifestSummary> copied(os::Disk& disk, const std::string& from, const std::string& to,
+                               std::uint64_t again_at) {
+  LOCKSTEP_TRY(ManifestWriter writer, ManifestWriter::create(disk, to, WithNative::yes));
+  LOCKSTEP_TRY(ManifestReader reader, ManifestReader::open(disk, from));
+  bool again = false;
+  while (true) {
+    LOCKSTEP_CHECK(reader.next());
+    if (!again && reader.record_offset() >= again_at) {
+      again = true;
+      const std::uint64_t offset = reader.record_offset();
+      LOCKSTEP_TRY(reader, ManifestReader::go_on_at(disk, from, offset));
+      LOCKSTEP_CHECK(reader.next());
+    }
+    if (reader.at() == ManifestReader::At::end) break;
+    if (reader.at() == ManifestReader::At::leave) continue;
+    LOCKSTEP_CHECK(writer.leave_until(reader.entry().path));
+    // The root is entered: what lies in it is copied one by one.
+    LOCKSTEP_CHECK(reader.entry().path.empty() ? writer.copy(reader) : writer.copy_tree(reader));
+  }
+  LOCKSTEP_TRY(const ManifestSummary summary, writer.finish());
+  LOCKSTEP_CHECK(writer.flush());
+  return summary;
+}
+
+}  // namespace
+
+TEST_CASE("directories that are copied as bytes make the same manifest, wherever it goes on") {
+  const test::Scratch scratch;
+  const auto disk = os::make_kernel_disk();
+  const std::string path = scratch / "manifest";
+  const Sample sample;
+  auto writer = ManifestWriter::create(*disk, path, WithNative::yes);
+  for (const Entry& one : sample.entries) REQUIRE(write_one(*writer, one));
+  const auto summary = writer->finish();
+  REQUIRE(writer->flush());
+  const std::string whole = test::slurp(path);
+  for (std::uint64_t again_at = 0; again_at < whole.size() + 100; again_at += 50) {
+    INFO(again_at);
+    const auto made = copied(*disk, path, scratch / "copy", again_at);
+    if (!made) FAIL(made.error().text());
+    CHECK(made->root == summary->root);
+    CHECK(made->entries == summary->entries);
+    CHECK(made->bytes == summary->bytes);
+    CHECK(test::slurp(scratch / "copy") == whole);
+  }
+}
+
+TEST_CASE("damage in what is copied as bytes is found at the end, even before where it went on") {
+  const test::Scratch scratch;
+  const auto disk = os::make_kernel_disk();
+  const std::string path = scratch / "manifest";
+  {
+    const Sample sample;
+    auto writer = ManifestWriter::create(*disk, path, WithNative::yes);
+    for (const Entry& one : sample.entries) REQUIRE(write_one(*writer, one));
+    REQUIRE(writer->finish());
+  }
+  const std::string good = test::slurp(path);
+  for (std::size_t i = 0; i < good.size(); i += 3) {
+    std::string bad = good;
+    bad[i] = static_cast<char>(bad[i] ^ 0x41);
+    test::spit(path, bad);
+    INFO(i);
+    for (const std::uint64_t again_at : {std::uint64_t{1} << 40, std::uint64_t{200}}) {
+      const auto made = copied(*disk, path, scratch / "copy", again_at);
+      REQUIRE_FALSE(made.has_value());
+      CHECK(made.error().code == ErrorCode::point_damaged);
+    }
+  }
+}
+
 TEST_CASE("entries are listed by the page") {
   const test::Scratch scratch;
   const auto disk = os::make_kernel_disk();
