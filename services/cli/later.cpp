@@ -17,9 +17,7 @@ void add_later(Registry& registry) {
       {"recover", "Rebuild the control device from a cluster"},
       {"users", "User data of both clusters"},
       {"inject", "Send scripted messages"},
-      {"doctor", "Check this host"},
       {"support-bundle", "Collect what a maintainer needs"},
-      {"completion", "Completion for a shell"},
   };
   for (const auto& later : kLater) {
     const std::string name = later.name;

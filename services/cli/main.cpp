@@ -64,6 +64,8 @@ int run(int count, char** words) {
   cli::add_keeping(registry);
   cli::add_explain(registry);
   cli::add_events(registry);
+  cli::add_doctor(registry);
+  cli::add_shell(registry);
   cli::add_later(registry);
 
   try {

@@ -34,6 +34,8 @@ class Registry {
   void takes_json(CLI::App* command);
   void on(CLI::App* command, Action action);
 
+  // All commands, with the texts of their --help.
+  const CLI::App& app() const { return app_; }
   const Options& options() const { return options_; }
   const Action& chosen() const { return chosen_; }
 
@@ -54,6 +56,8 @@ void add_restore(Registry& registry);
 void add_keeping(Registry& registry);
 void add_explain(Registry& registry);
 void add_events(Registry& registry);
+void add_shell(Registry& registry);
+void add_doctor(Registry& registry);
 void add_later(Registry& registry);
 
 }  // namespace lockstep::cli

@@ -1,6 +1,11 @@
 // lockstep status.
 #include <fmt/format.h>
 
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+
 #include "services/cli/output.hpp"
 #include "services/cli/registry.hpp"
 #include "services/cli/session.hpp"
@@ -57,13 +62,7 @@ void print_services(const Body& services) {
   }
 }
 
-Result<int> run_status(const Options& options) {
-  LOCKSTEP_TRY(const Session session, Session::open(options));
-  LOCKSTEP_TRY(const Body status, session.call("scheduler", "status", Body::object()));
-  if (options.json) {
-    print_json(status);
-    return 0;
-  }
+void print_status(const Body& status) {
   std::string clusters;
   for (const auto& cluster : status.at("clusters")) {
     clusters += fmt::format("{}{} ({})", clusters.empty() ? "" : ", ", field(cluster, "name"),
@@ -80,16 +79,69 @@ Result<int> run_status(const Options& options) {
   }
   print(agents.text());
   print_services(status.at("services"));
+}
+
+Result<int> run_status(const Options& options) {
+  LOCKSTEP_TRY(const Session session, Session::open(options));
+  LOCKSTEP_TRY(const Body status, session.call("scheduler", "status", Body::object()));
+  if (options.json) {
+    print_json(status);
+  } else {
+    print_status(status);
+  }
   return 0;
 }
+
+std::atomic<bool> interrupted = false;
+
+// Again and again until interrupted: on a terminal in one place, in a pipe one below the other;
+// with
+// --json a line each time. A service that does not answer now may do so the next time.
+Result<int> watch_status(const Options& options, Nanos every) {
+  LOCKSTEP_TRY(const Session session, Session::open(options));
+  std::signal(SIGINT, [](int) { interrupted = true; });
+  std::signal(SIGTERM, [](int) { interrupted = true; });
+  const bool in_place = is_terminal(1) && !options.json;
+  while (!interrupted && std::ferror(stdout) == 0) {
+    const auto status = session.call("scheduler", "status", Body::object());
+    if (in_place) std::fputs("\x1b[H\x1b[2J", stdout);  // ECMA-48: to the top, then clear
+    if (!status) {
+      print_error(status.error(), options.json);
+    } else if (options.json) {
+      print_json(*status);
+    } else {
+      print(paint(Colour::dim, to_rfc3339(session.clock().utc()).substr(0, 19) + " UTC"));
+      print_status(*status);
+    }
+    std::fflush(stdout);
+    const MonoNanos next = session.clock().mono() + every;
+    while (!interrupted && session.clock().mono() < next) {
+      (void)session.clock().wait_for(milliseconds(50), {});
+    }
+  }
+  return 0;
+}
+
+struct Status {
+  bool watch = false;
+  std::string every = "2s";
+};
 
 }  // namespace
 
 void add_status(Registry& registry) {
   CLI::App* command = registry.command("status", "Clusters, agents and services at a glance",
                                        "lockstep status -c lockstep.yaml");
+  auto wish = std::make_shared<Status>();
+  command->add_flag("--watch", wish->watch, "Show it again and again, until interrupted");
+  command->add_option("--every", wish->every, "With --watch: how often")
+      ->capture_default_str()
+      ->type_name("SPAN");
   registry.takes_json(command);
-  registry.on(command, [&registry] { return run_status(registry.options()); });
+  registry.on(command, [&registry, wish]() -> Result<int> {
+    LOCKSTEP_TRY(const Nanos every, parse_duration(wish->every));
+    return wish->watch ? watch_status(registry.options(), every) : run_status(registry.options());
+  });
 }
 
 }  // namespace lockstep::cli

@@ -1,0 +1,196 @@
+// lockstep doctor: whether this host can do its part of the site, and what is wrong where it
+// cannot.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "common/os/disk.hpp"
+#include "common/transport/keys.hpp"
+#include "services/cli/files.hpp"
+#include "services/cli/output.hpp"
+#include "services/cli/registry.hpp"
+#include "services/cli/session.hpp"
+
+namespace lockstep::cli {
+
+namespace {
+
+// Below these a run may end for want of room.
+constexpr std::uint64_t kLittle = std::uint64_t{1} << 30;
+constexpr std::uint64_t kLeastShare = 20;  // one part in so many
+// Between hosts a clock that may be this far off makes every run's skew too large.
+constexpr Nanos kLargeError = milliseconds(500);
+
+enum class Health { good, warning, bad };
+struct Finding {
+  std::string about;  // "clock", "key north-transfer"
+  Health health = Health::good;
+  std::string what;
+  std::string hint;
+};
+using Findings = std::vector<Finding>;
+
+const char* name_of(Health health) {
+  constexpr const char* kNames[] = {"good", "warning", "bad"};
+  return kNames[static_cast<std::size_t>(health)];
+}
+
+void look_at_clock(const Clock& clock, const config::Site& site, Findings& out) {
+  const auto quality = clock.quality();
+  const std::string error = "its error is at most " + to_duration(quality.max_error);
+  if (!quality.synchronised) {
+    const bool one_host = site.clusters_share_host();
+    out.push_back({"clock", one_host ? Health::good : Health::warning, "not synchronised",
+                   one_host ? "" : "run chrony with the same source on every host"});
+  } else if (quality.max_error > kLargeError) {
+    out.push_back({"clock", Health::warning, "synchronised; " + error,
+                   "see `chronyc tracking`: is the source near?"});
+  } else {
+    out.push_back({"clock", Health::good, "synchronised; " + error, ""});
+  }
+}
+
+void look_at_key(os::Disk& disk, const config::Site& site, const std::string& party,
+                 Findings& out) {
+  const auto known = transport::read_public_key(disk, site.keys, party);
+  const auto secret = transport::read_secret_key(disk, site.keys, party);
+  const std::string about = "key " + party;
+  if (!known || !secret) {
+    const Error& error = known ? secret.error() : known.error();
+    out.push_back({about, Health::bad, error.text(), error.advice()});
+  } else if (transport::public_key_of(*secret) != *known) {
+    out.push_back({about, Health::bad, "the secret and the public key do not belong together",
+                   "copy both from the host where `lockstep keys init` made them"});
+  } else {
+    out.push_back({about, Health::good, "there, and private", ""});
+  }
+}
+
+void look_at_keys(os::Disk& disk, const config::Site& site, Findings& out) {
+  if (site.keys.empty()) {
+    out.push_back({"keys", site.insecure ? Health::warning : Health::good,
+                   site.insecure ? "none: messages travel as plain text over the network"
+                                 : "none: sockets of this machine alone",
+                   site.insecure ? "make them with `lockstep keys init`" : ""});
+    return;
+  }
+  for (const auto& service : site.here) look_at_key(disk, site, service, out);
+}
+
+// A directory's room and its file system. Not there: said, `missing` being what that means.
+void look_at_directory(os::Disk& disk, const std::string& about, const std::string& path,
+                       bool is_root, Findings& out) {
+  auto opened = disk.open_at(os::kCwd, path, O_RDONLY | O_DIRECTORY, 0);
+  if (!opened) {
+    const Error error =
+        from_errno(ErrorCode::io, opened.error().number, "open the directory", path);
+    out.push_back(
+        {about, Health::bad, error.text(), "it must exist and belong to the services' user"});
+    return;
+  }
+  const auto space = disk.space(opened->get());
+  const auto system = disk.file_system(opened->get());
+  if (!space || !system) {
+    out.push_back({about, Health::bad, "cannot ask the file system of " + path, ""});
+    return;
+  }
+  Finding finding{about, Health::good,
+                  fmt::format("{}: {}, {} free of {}", path, system->name,
+                              size_text(space->free_bytes), size_text(space->total_bytes)),
+                  ""};
+  if (is_root) {
+    finding.what += system->name == "btrfs" ? "; pins are snapshots"
+                    : system->name == "xfs" ? "; pins are reflink clones"
+                                            : "; pins are copies";
+  }
+  if (system->read_only) {
+    finding.health = Health::bad;
+    finding.hint = "the file system is mounted read-only";
+  } else if (space->free_bytes < kLittle || space->free_bytes < space->total_bytes / kLeastShare) {
+    finding.health = Health::warning;
+    finding.hint = "make room: `lockstep prune --dry-run` shows what retention would free";
+  }
+  out.push_back(std::move(finding));
+}
+
+void look_at_directories(os::Disk& disk, const config::Site& site, Findings& out) {
+  look_at_directory(disk, "state", site.state, false, out);
+  for (const auto& [name, cluster] : site.clusters) {
+    const bool here = std::any_of(
+        cluster.agents.begin(), cluster.agents.end(), [&site](const config::Agent& agent) {
+          return std::find(site.here.begin(), site.here.end(), agent.name) != site.here.end();
+        });
+    if (here) look_at_directory(disk, "root of " + name, cluster.root, true, out);
+  }
+}
+
+void look_at_service(const Session& session, const std::string& name, Findings& out) {
+  const auto answer = session.call(name, "ping", Body::object(), Patience::probe);
+  if (!answer) {
+    out.push_back({name, Health::bad, answer.error().text(), answer.error().advice()});
+    return;
+  }
+  const std::string version = field(*answer, "version");
+  const bool same = version == LOCKSTEP_VERSION;
+  out.push_back({name, same ? Health::good : Health::warning,
+                 fmt::format("answers, version {}, since {}", version,
+                             short_instant(field(*answer, "started_at"))),
+                 same ? "" : "this program is " LOCKSTEP_VERSION ": bring all to one version"});
+}
+
+Result<int> run_doctor(const Options& options) {
+  LOCKSTEP_TRY(const std::string file, config_file(options));
+  LOCKSTEP_TRY(const auto site, config::load_site(file));
+  const auto disk = os::make_kernel_disk();
+  const auto clock = make_system_clock();
+  Findings findings{{"configuration", Health::good, site.file, ""}};
+  look_at_clock(*clock, site, findings);
+  look_at_keys(*disk, site, findings);
+  look_at_directories(*disk, site, findings);
+  if (const auto session = Session::open(options)) {
+    for (const auto& [name, party] : session->directory().parties) {
+      if (!party.endpoint.empty()) look_at_service(*session, name, findings);
+    }
+  } else {
+    findings.push_back({"services", Health::bad, session.error().text(), session.error().advice()});
+  }
+
+  Body list = Body::array();
+  Table table{{"", "", ""}};
+  bool bad = false;
+  for (const auto& one : findings) {
+    bad = bad || one.health == Health::bad;
+    list.push_back({{"about", one.about},
+                    {"health", name_of(one.health)},
+                    {"what", one.what},
+                    {"hint", one.hint}});
+    const Colour colour = one.health == Health::good      ? Colour::good
+                          : one.health == Health::warning ? Colour::warn
+                                                          : Colour::bad;
+    table.row({paint(colour, name_of(one.health)), one.about,
+               safe(one.hint.empty() ? one.what : one.what + "; " + one.hint)});
+  }
+  if (options.json) {
+    print_json({{"version", LOCKSTEP_VERSION}, {"ok", !bad}, {"findings", std::move(list)}});
+  } else {
+    print("lockstep " LOCKSTEP_VERSION "\n" + table.text());
+  }
+  return bad ? 1 : 0;
+}
+
+}  // namespace
+
+void add_doctor(Registry& registry) {
+  CLI::App* command =
+      registry.command("doctor", "Check this host: clock, keys, directories, services",
+                       "lockstep doctor -c lockstep.yaml");
+  registry.takes_json(command);
+  registry.on(command, [&registry] { return run_doctor(registry.options()); });
+}
+
+}  // namespace lockstep::cli
