@@ -73,9 +73,15 @@ struct Record {
   // Decisions of a number for which this site holds another one: two lone survivors acted. A person
   // has to look; the next promotion supersedes both.
   std::vector<Decision> clashes;
+  std::string active;  // the promotion for which this cluster's data sets were made live
   std::map<std::string, Lesson> lessons;  // while not known: what the others told
 
   const Decision* last() const { return decided.empty() ? nullptr : &decided.back(); }
+  // Whether this site's cluster, as the primary, may be used: in the first epoch, or once
+  // activated.
+  bool is_active() const {
+    return last() != nullptr && (last()->number == 1 || last()->promotion == active);
+  }
   std::uint64_t number() const { return decided.empty() ? 0 : decided.back().number; }
 };
 

@@ -38,7 +38,7 @@ constexpr std::size_t kMaxSocketPath = 107;  // sockaddr_un, unix(7)
 // Where the sockets lie: `run` beside the file where the longest of their names fits, else a
 // private directory of its own.
 Result<std::string> socket_directory(os::Disk& disk, const Init& init, const std::string& home) {
-  std::size_t longest = std::string{"/scheduler-events"}.size();
+  std::size_t longest = std::string{"/health-monitor-events"}.size();
   for (const auto& cluster : init.clusters) {
     longest = std::max(longest, cluster.size() + std::string{"/-transfer-events"}.size());
   }
@@ -112,7 +112,7 @@ std::string site_text(const Init& init, const std::string& run, const std::strin
       "hooks: hooks               # programs that `fence: {hook: NAME}` names\n";
   if (!init.without_keys) out += "keys: keys\n";
   out += fmt::format("first_promotion: {}\ncontrol:\n", promotion);
-  for (const char* name : {"policy", "scheduler"}) {
+  for (const char* name : {"policy", "scheduler", "health-monitor"}) {
     out += fmt::format("  {}:\n    endpoint: \"ipc://{}/{}\"\n    events: \"ipc://{}/{}-events\"\n",
                        name, run, name, run, name);
   }

@@ -9,11 +9,9 @@ void add_later(Registry& registry) {
     const char* what;
   };
   static constexpr Later kLater[] = {
-      {"promote", "Make the secondary cluster the primary"},
       {"failback", "Give the roles back after a promotion"},
       {"switchover", "Exchange the roles as planned, without loss"},
       {"drill", "Bring a point up beside the live data and check it"},
-      {"client", "Which cluster applications are to use"},
       {"recover", "Rebuild the control device from a cluster"},
       {"users", "User data of both clusters"},
       {"inject", "Send scripted messages"},

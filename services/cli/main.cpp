@@ -63,6 +63,8 @@ int run(int count, char** words) {
   cli::add_restore(registry);
   cli::add_keeping(registry);
   cli::add_explain(registry);
+  cli::add_client(registry);
+  cli::add_promote(registry);
   cli::add_events(registry);
   cli::add_doctor(registry);
   cli::add_shell(registry);

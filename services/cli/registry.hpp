@@ -55,6 +55,8 @@ void add_points(Registry& registry);
 void add_restore(Registry& registry);
 void add_keeping(Registry& registry);
 void add_explain(Registry& registry);
+void add_client(Registry& registry);
+void add_promote(Registry& registry);
 void add_events(Registry& registry);
 void add_shell(Registry& registry);
 void add_doctor(Registry& registry);

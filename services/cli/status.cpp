@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "services/cli/client_text.hpp"
 #include "services/cli/output.hpp"
 #include "services/cli/registry.hpp"
 #include "services/cli/session.hpp"
@@ -70,6 +71,15 @@ void print_status(const Body& status) {
   }
   print(fmt::format("site {}: {}; identity epoch {}", paint(Colour::bold, field(status, "site")),
                     clusters, status.at("epoch").value("number", 0)));
+  // A site without a health-monitor is not made for taking over.
+  if (session.directory().find("health-monitor") != nullptr) {
+    const auto client = session.call("health-monitor", "client.show", Body::object());
+    if (client) {
+      print_client(*client);
+    } else {
+      print(paint(Colour::bad, "the health-monitor does not answer: " + client.error().what));
+    }
+  }
   Table agents{{"AGENT", "", "SINCE"}};
   for (const auto& agent : status.at("agents")) {
     agents.row({field(agent, "name"),

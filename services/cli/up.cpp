@@ -81,11 +81,27 @@ Result<Session> open_for_ping(const Options& options, const config::Site& site) 
   return other ? std::move(other) : std::move(session);
 }
 
+// Whether the service is to know the identity epoch before it is up: where all three sites of the
+// identity run on this host, so that they find each other.
+bool needs_identity(const config::Site& site, const std::string& service) {
+  const std::set<std::string> here(site.here.begin(), site.here.end());
+  if (!here.contains("health-monitor")) return false;
+  bool is_registrar = false;
+  for (const auto& [name, cluster] : site.clusters) {
+    const auto* registrar = site.registrar(name);
+    if (registrar == nullptr || !here.contains(registrar->name)) return false;
+    is_registrar = is_registrar || registrar->name == service;
+  }
+  return is_registrar || service == "health-monitor" || service == "scheduler";
+}
+
 // Asks `service` until it answers; false when `keep_trying` says so first.
 bool wait_for_answer(const Session& session, const std::string& service,
                      const std::function<bool()>& keep_trying) {
+  const bool with_identity = needs_identity(session.site(), service);
   while (keep_trying()) {
-    if (session.call(service, "ping", Body::object(), Patience::probe)) return true;
+    const auto pong = session.call(service, "ping", Body::object(), Patience::probe);
+    if (pong && (!with_identity || pong->at("epoch").at("number") > 0)) return true;
     (void)session.clock().wait_for(milliseconds(50), {});
   }
   return false;

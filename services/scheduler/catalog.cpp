@@ -30,7 +30,7 @@ void Catalog::refresh(const std::string& cluster, Nanos patience, Then then) {
   }
   message::Envelope envelope;
   envelope.type = "point.list";
-  envelope.epoch = service::first_epoch(here_.site);
+  envelope.epoch = here_.epoch();
   transport::RequestOptions options;
   options.silence = seconds(1);
   options.stall = patience;

@@ -1,5 +1,6 @@
 #include "services/scheduler/handlers.hpp"
 
+#include "common/service/identity_body.hpp"
 #include "common/service/log.hpp"
 #include "services/scheduler/status.hpp"
 
@@ -51,7 +52,9 @@ Result<void> start_run(const Parts& parts, const Request& request) {
     }
     at = moment;
   }
-  LOCKSTEP_TRY(const Origin origin, resolve(held.policy, held.version, parts.here.site));
+  LOCKSTEP_TRY(const identity::Decision decision, parts.identity.known());
+  LOCKSTEP_TRY(Origin origin, resolve(held.policy, held.version, parts.here.site));
+  LOCKSTEP_CHECK(put_under(origin, decision));
   if (body.at("dry_run").get<bool>()) {
     LOCKSTEP_CHECK(plan_for(origin, parts.here.site));
     if (!at && parts.process.any_open(service))
@@ -130,6 +133,11 @@ void serve(const Parts& parts) {
   });
   server.on("point.catalog", readers,
             [parts](const Request& request) { on_catalog(parts, request); });
+  server.on("identity.supersede", {Role::health_monitor}, [parts](const Request& request) {
+    const auto decision = service::decision_from(request.body().at("decision"));
+    parts.identity.take(decision);
+    request.done({{"runs", parts.process.stand_down(service::epoch_of(decision))}});
+  });
   server.on("prune", users, [parts](const Request& request) { on_prune(parts, request); });
   server.on("status", readers,
             [parts](const Request& request) { answer(request, status_body(parts)); });

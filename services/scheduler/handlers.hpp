@@ -17,6 +17,7 @@ namespace lockstep::scheduler {
 struct Parts {  // all outlive the server's handlers
   service::Surroundings& here;
   Store& store;
+  service::IdentityFollower& identity;
   Policies& policies;
   Process& process;
   Schedules& schedules;

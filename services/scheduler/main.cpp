@@ -1,6 +1,9 @@
 // lockstep-scheduler: policies into moments, moments into runs, each run to a terminal state.
 #include <utility>
 
+#include "common/service/identity_body.hpp"
+#include "common/service/identity_site.hpp"
+#include "common/service/log.hpp"
 #include "common/service/service.hpp"
 #include "services/scheduler/handlers.hpp"
 #include "services/scheduler/orphans.hpp"
@@ -13,17 +16,20 @@ using namespace lockstep::scheduler;
 
 struct Scheduler {
   explicit Scheduler(service::Surroundings& here)
-      : store(here.journal),
+      : identity(here, service::health_monitor_of(here.site)),
+        store(here.journal),
         hooks(here.reactor, here.processes),
         policies(here),
-        process(here, store, hooks),
-        schedules(here, policies, store, process),
+        process(here, identity, store, hooks),
+        schedules(here, identity, policies, store, process),
         catalog(here, store),
         pruner(here, policies, catalog, store),
         reachability(here),
         orphans(here, process),
-        parts{here, store, policies, process, schedules, catalog, pruner, reachability} {}
+        parts{here,      store,   identity, policies,    process,
+              schedules, catalog, pruner,   reachability} {}
 
+  service::IdentityFollower identity;
   Store store;
   Hooks hooks;
   Policies policies;
@@ -39,6 +45,11 @@ struct Scheduler {
 Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
   auto scheduler = std::make_shared<Scheduler>(here);
   Scheduler& all = *scheduler;
+  here.epoch = [&all] { return all.identity.epoch(); };
+  all.identity.on_change = [&all](const identity::Decision& decision) {
+    all.process.stand_down(service::epoch_of(decision));
+    all.schedules.look();
+  };
   all.policies.on_change = [&all, first = true]() mutable {
     all.schedules.look();
     if (std::exchange(first, false)) all.pruner.prune_in_the_end("");
@@ -57,6 +68,7 @@ Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
   all.catalog.rebuild();
   all.reachability.watch();
   all.orphans.watch();
+  all.identity.follow();
   return std::shared_ptr<void>{scheduler};
 }
 

@@ -105,6 +105,21 @@ Result<Origin> resolve(const policy::Policy& policy, std::uint64_t version,
   return origin;
 }
 
+Result<void> put_under(Origin& origin, const identity::Decision& decision) {
+  if (decision.number > 1 && origin.primary != decision.primary) {
+    return make_error(ErrorCode::identity_wrong,
+                      "`" + decision.primary + "` is the primary since identity epoch " +
+                          std::to_string(decision.number) + "; the policy backs up `" +
+                          origin.primary + "`",
+                      origin.policy.service,
+                      "replicating the other way (failback) is not built yet: apply a policy with "
+                      "`primary: " +
+                          decision.primary + "` and its paths there");
+  }
+  origin.epoch = {decision.number, decision.promotion};
+  return {};
+}
+
 Result<run::Plan> plan_for(const Origin& origin, const config::Site& site) {
   const policy::Policy& policy = origin.policy;
   const config::Agent* sender = site.registrar(origin.primary);
@@ -158,6 +173,7 @@ Body origin_to_body(const Origin& origin) {
           {"version", origin.version},
           {"primary", origin.primary},
           {"secondary", origin.secondary},
+          {"epoch", {{"number", origin.epoch.number}, {"promotion", origin.epoch.promotion}}},
           {"sets", origin.sets}};
 }
 
@@ -169,6 +185,10 @@ Result<Origin> origin_from_body(const Body& body) {
   body.at("primary").get_to(origin.primary);
   body.at("secondary").get_to(origin.secondary);
   origin.sets = body.at("sets");
+  if (body.contains("epoch")) {
+    origin.epoch = {body.at("epoch").at("number").get<std::uint64_t>(),
+                    body.at("epoch").at("promotion").get<std::string>()};
+  }
   return origin;
 }
 

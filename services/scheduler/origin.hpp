@@ -10,6 +10,7 @@
 
 #include "common/config/site.hpp"
 #include "common/error/error.hpp"
+#include "common/identity/record.hpp"
 #include "common/message/envelope.hpp"
 #include "common/policy/policy.hpp"
 #include "services/scheduler/run/plan.hpp"
@@ -19,7 +20,8 @@ namespace lockstep::scheduler {
 struct Origin {
   policy::Policy policy;
   std::uint64_t version = 0;
-  std::string primary;  // clusters
+  message::Epoch epoch;  // under which it was planned; none in journals of before there were any
+  std::string primary;   // clusters
   std::string secondary;
   message::Body sets;  // as docs/protocol.md has them in every instruction
 };
@@ -28,6 +30,11 @@ struct Origin {
 // policy-invalid with the data set and what to add.
 Result<Origin> resolve(const policy::Policy& policy, std::uint64_t version,
                        const config::Site& site);
+
+// Puts the origin under a decided identity epoch. Error: identity-wrong where another cluster than
+// the origin's primary is the primary now. In the first epoch a policy that names its primary may
+// name either cluster.
+Result<void> put_under(Origin& origin, const identity::Decision& decision);
 
 // What every run of this origin has in common; the caller adds id, attempt and moment.
 Result<run::Plan> plan_for(const Origin& origin, const config::Site& site);

@@ -47,7 +47,7 @@ void Policies::refresh(Then then) {
   }
   message::Envelope envelope;
   envelope.type = "policy.all";
-  envelope.epoch = service::first_epoch(here_.site);
+  envelope.epoch = here_.epoch();
   transport::RequestOptions options;
   options.silence = seconds(1);
   options.stall = seconds(5);

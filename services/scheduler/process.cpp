@@ -29,11 +29,13 @@ run::Span with_margin(run::Span took) { return took + took / 4 + 5 * run::kMilli
 
 }  // namespace
 
-Process::Process(service::Surroundings& here, Store& store, Hooks& hooks)
+Process::Process(service::Surroundings& here, const service::IdentityFollower& identity,
+                 Store& store, Hooks& hooks)
     : here_(here),
       store_(store),
       hooks_(hooks),
-      giver_{service::first_epoch(here.site), "lockstep " + here.version} {}
+      identity_(identity),
+      program_("lockstep " + here.version) {}
 
 Process::~Process() {
   if (timer_) here_.reactor.cancel(*timer_);
@@ -164,6 +166,34 @@ Result<run::Phase> Process::abort(const std::string& run) {
   feed(run, run::Abort{});
   held = find(run);
   return held == nullptr ? run::Phase::aborted : held->stored.state.phase;
+}
+
+std::vector<std::string> Process::stand_down(const message::Epoch& decided) {
+  std::vector<std::string> older;
+  for (const auto& [name, held] : runs_) {
+    const run::State& state = held.stored.state;
+    // One of a journal that tells no epoch was planned in the first.
+    const std::uint64_t planned = std::max<std::uint64_t>(1, held.stored.origin.epoch.number);
+    if (planned < decided.number && !run::terminal(state.phase)) {
+      older.push_back(name);
+    }
+  }
+  for (const std::string& name : older) {
+    spdlog::warn("run {} was planned under an older identity epoch than {}: it stands down", name,
+                 decided.number);
+    const Held* held = find(name);
+    if (held != nullptr && held->stored.state.phase < run::Phase::seal) feed(name, run::Abort{});
+  }
+  return older;
+}
+
+// What a run does, it does under the epoch that it was planned under; what clears up after it, or
+// keeps what was sealed, is given under the one that holds.
+Giver Process::giver_for(const Held& held, run::Act act) const {
+  const bool clears_up = act == run::Act::keep || act == run::Act::keep_manifest ||
+                         act == run::Act::drop || act == run::Act::drop_transfer;
+  const message::Epoch& planned = held.stored.origin.epoch;
+  return {clears_up || planned.number == 0 ? identity_.epoch() : planned, program_};
 }
 
 Result<run::Phase> Process::nudge(const std::string& run) {
@@ -330,7 +360,8 @@ void Process::ask_agent(const std::string& run, const run::Ask& ask) {
     const auto points = store_.points(held.stored.state.plan.service, held.stored.origin.secondary);
     if (points && !points.value().empty()) base = points.value().front().at("id");
   }
-  const Outgoing out = message_for(held.stored.origin, held.stored.state, ask, giver_, base);
+  const Outgoing out =
+      message_for(held.stored.origin, held.stored.state, ask, giver_for(held, ask.key.act), base);
   const auto heard = std::make_shared<bool>(false);
   const auto movement = std::make_shared<Movement>(ask, here_.clock.mono());
   held.requests[ask.key] = here_.client.request(

@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 
+#include "common/service/identity_follower.hpp"
 #include "common/service/service.hpp"
 #include "services/scheduler/hooks.hpp"
 #include "services/scheduler/messages.hpp"
@@ -22,7 +23,8 @@ namespace lockstep::scheduler {
 
 class Process {
  public:
-  Process(service::Surroundings& here, Store& store, Hooks& hooks);
+  Process(service::Surroundings& here, const service::IdentityFollower& identity, Store& store,
+          Hooks& hooks);
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
@@ -53,6 +55,10 @@ class Process {
   Result<run::Phase> abort(const std::string& run);
   Result<run::Phase> nudge(const std::string& run);
 
+  // Another promotion was decided: aborts what was planned under an older epoch, but for what is
+  // being sealed, which the registrar ends. Returns the runs.
+  std::vector<std::string> stand_down(const message::Epoch& decided);
+
   // As it is now, from memory or from the journal. Error: not-found.
   Result<message::Body> show(const std::string& run);
   // Newest first.
@@ -76,6 +82,7 @@ class Process {
   };
 
   Held* find(const std::string& run);
+  Giver giver_for(const Held& held, run::Act act) const;
   void feed(const std::string& run, What what);
   bool write(const std::string& run, const What& what, run::State next,
              const run::Effects& effects);
@@ -96,7 +103,8 @@ class Process {
   service::Surroundings& here_;
   Store& store_;
   Hooks& hooks_;
-  Giver giver_;
+  const service::IdentityFollower& identity_;
+  const std::string program_;
   Watchers watchers_;
   std::map<std::string, Held> runs_;
   std::set<std::string> may_transfer_;

@@ -157,7 +157,7 @@ void Pruner::remove(const Pruning& pruning, std::function<void(Result<void>)> th
   }
   message::Envelope envelope;
   envelope.type = "point.delete";
-  envelope.epoch = service::first_epoch(here_.site);
+  envelope.epoch = here_.epoch();
   envelope.body = {{"id", pruning.point}, {"service", pruning.service}, {"even_newest", false}};
   transport::RequestOptions options;
   options.stall = seconds(30);

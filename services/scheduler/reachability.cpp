@@ -32,7 +32,7 @@ void Reachability::ask(const std::string& agent) {
   agents_.at(agent).asked = true;
   message::Envelope envelope;
   envelope.type = "ping";
-  envelope.epoch = service::first_epoch(here_.site);
+  envelope.epoch = here_.epoch();
   transport::RequestOptions options;
   options.silence = seconds(1);
   options.stall = kPatience;

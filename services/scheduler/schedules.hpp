@@ -15,8 +15,9 @@ namespace lockstep::scheduler {
 
 class Schedules {
  public:
-  Schedules(service::Surroundings& here, const Policies& policies, Store& store, Process& process)
-      : here_(here), policies_(policies), store_(store), process_(process) {}
+  Schedules(service::Surroundings& here, const service::IdentityFollower& identity,
+            const Policies& policies, Store& store, Process& process)
+      : here_(here), identity_(identity), policies_(policies), store_(store), process_(process) {}
 
   // Looks at all schedules, plans what is due, and comes back when something will be. To be called
   // at the start and whenever a policy changed.
@@ -29,6 +30,7 @@ class Schedules {
   Result<std::optional<UtcNanos>> look_at(const HeldPolicy& held);
 
   service::Surroundings& here_;
+  const service::IdentityFollower& identity_;
   const Policies& policies_;
   Store& store_;
   Process& process_;

@@ -34,11 +34,14 @@ Result<Body> service_status(const Parts& parts, const HeldPolicy& held) {
 
 Result<Body> status_body(const Parts& parts) {
   const config::Site& site = parts.here.site;
-  const message::Epoch epoch = service::first_epoch(site);
+  const message::Epoch epoch = parts.identity.epoch();
+  const auto& decision = parts.identity.current();
   Body clusters = Body::array();
   for (const auto& [name, cluster] : site.clusters) {
-    clusters.push_back(
-        {{"name", name}, {"identity", cluster.initially_primary ? "primary" : "secondary"}});
+    clusters.push_back({{"name", name},
+                        {"identity", !decision                   ? "unknown"
+                                     : name == decision->primary ? "primary"
+                                                                 : "secondary"}});
   }
   Body services = Body::array();
   for (const auto& [name, held] : parts.policies.all()) {

@@ -6,6 +6,7 @@
 
 #include "common/message/log_scope.hpp"
 #include "common/service/epoch.hpp"
+#include "common/service/log.hpp"
 #include "services/snapshot-agent/recovery.hpp"
 
 namespace lockstep::snapshot {
@@ -88,6 +89,13 @@ Result<void> Agent::admit(const message::Epoch& given) {
                                          }));
   epoch_ = given;
   return {};
+}
+
+void Agent::learn(const message::Epoch& decided) {
+  if (auto learned = admit(decided); !learned && learned.error().code != ErrorCode::epoch_old) {
+    service::log_error(learned.error());
+    fatal(learned.error());
+  }
 }
 
 Result<bool> Agent::answered_before(const transport::Request& request) {

@@ -39,6 +39,8 @@ class Agent {
   ~Agent();
 
   message::Epoch epoch() const { return epoch_; }
+  // The cluster's registrar says that this epoch is decided.
+  void learn(const message::Epoch& decided);
 
  private:
   // A run that this process has something of, or has answered for.

@@ -3,6 +3,9 @@
 
 #include "common/components/files/files.hpp"
 #include "common/components/sqlite/sqlite.hpp"
+#include "common/service/identity_body.hpp"
+#include "common/service/identity_follower.hpp"
+#include "common/service/identity_site.hpp"
 #include "common/service/service.hpp"
 #include "services/snapshot-agent/agent.hpp"
 
@@ -15,6 +18,7 @@ struct Whole {
   component::Components components;
   std::optional<snapshot::Tools> tools;
   std::shared_ptr<snapshot::Agent> agent;
+  std::unique_ptr<service::IdentityFollower> identity;
 };
 
 // The guard lies beside this program.
@@ -43,6 +47,14 @@ Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
                snapshot::Agent::start(*whole->tools, {here.reactor, here.server, here.events,
                                                       service::first_epoch(here.site), here.fail}));
   here.epoch = [agent = whole->agent.get()] { return agent->epoch(); };
+  const auto* registrar = here.site.registrar(here.directory.me().cluster);
+  if (registrar != nullptr && !service::health_monitor_of(here.site).empty()) {
+    whole->identity = std::make_unique<service::IdentityFollower>(here, registrar->name);
+    whole->identity->on_change = [agent = whole->agent.get()](const identity::Decision& decision) {
+      agent->learn(service::epoch_of(decision));
+    };
+    whole->identity->follow();
+  }
   return std::shared_ptr<void>(std::move(whole));
 }
 

@@ -4,6 +4,8 @@
 #include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Statement.h>
 
+#include "common/service/identity_site.hpp"
+#include "services/transfer-agent/activate.hpp"
 #include "services/transfer-agent/sets.hpp"
 
 namespace lockstep::transfer {
@@ -59,7 +61,7 @@ void execute(Transaction& transaction, const char* sql, const std::vector<std::s
 
 }  // namespace
 
-journal::Migrations migrations() { return {kFirst}; }
+journal::Migrations migrations() { return {kFirst, service::kIdentityTable, kActivationTable}; }
 
 Result<std::optional<std::string>> Book::tombstone(const std::string& run) {
   std::optional<std::string> why;

@@ -30,6 +30,14 @@ message::Epoch EpochKeeper::current() const {
 }
 
 Result<void> EpochKeeper::admit(const message::Epoch& given) {
+  if (!known_) {
+    return make_error(ErrorCode::unreachable,
+                      "this registrar does not know the identity epoch yet");
+  }
+  return raise(given);
+}
+
+Result<void> EpochKeeper::raise(const message::Epoch& given) {
   LOCKSTEP_CHECK(service::check_epoch(current(), given));
   if (service::compare_epochs(current(), given) != EpochVerdict::newer) return {};
 

@@ -5,6 +5,7 @@
 // holds the lock from its check to the end of the publishing.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -23,10 +24,17 @@ class EpochKeeper {
 
   message::Epoch current() const;
 
-  // Errors: epoch-old (also where it contradicts), or what the journal said. A newer epoch is kept
-  // when this returns; whoever publishes is waited for. A command under no epoch passes: it is
-  // given under the one held.
+  // A registrar whose record of the identity was lost takes no command until it has learned what is
+  // decided.
+  void set_known(bool known) { known_ = known; }
+  bool known() const { return known_; }
+
+  // Errors: unreachable, epoch-old (also where it contradicts), or what the journal said. A
+  // newer epoch is kept when this returns; whoever publishes is waited for. A command under no
+  // epoch passes: it is given under the one held.
   Result<void> admit(const message::Epoch& given);
+  // The same for what this site has decided itself, known or not.
+  Result<void> raise(const message::Epoch& decided);
 
   // Runs `work` if `under` is still the epoch held, and no raise until it ends. Error: epoch-old,
   // or the work's.
@@ -37,6 +45,7 @@ class EpochKeeper {
       : journal_(journal), held_(std::move(held)) {}
 
   journal::Journal& journal_;
+  std::atomic<bool> known_ = true;
   std::mutex publishing_;     // taken first
   mutable std::mutex guard_;  // of held_
   message::Epoch held_;

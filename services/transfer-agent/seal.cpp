@@ -67,11 +67,34 @@ Result<Body> Sealer::seal(const message::Envelope& envelope) {
                       "this agent is not its cluster's registrar, which keeps the records",
                       agent_.name);
   }
-  LOCKSTEP_CHECK(epochs_.admit(envelope.epoch));
+  if (auto admitted = epochs_.admit(envelope.epoch); !admitted) {
+    if (admitted.error().code != ErrorCode::epoch_old) return admitted.error();
+    return seal_under_old(envelope, admitted.error());
+  }
   // No raise of the epoch and no other publishing from here to the record, or the tombstone.
   std::optional<Body> answer;
   LOCKSTEP_CHECK(epochs_.publish(envelope.epoch, [&]() -> Result<void> {
     LOCKSTEP_TRY(answer, decide(envelope));
+    return {};
+  }));
+  return std::move(*answer);
+}
+
+// What was published before the epoch was raised stands; what was not never will be. Final, so that
+// the run that was superseded does not stay in doubt.
+Result<Body> Sealer::seal_under_old(const message::Envelope& envelope, const Error& why) {
+  std::optional<Body> answer;
+  LOCKSTEP_CHECK(epochs_.publish(epochs_.current(), [&]() -> Result<void> {
+    const RecordStore::Name name{envelope.body.at("service").get<std::string>(), envelope.run};
+    LOCKSTEP_TRY(const bool there, records_.exists(name));
+    if (there) {
+      LOCKSTEP_TRY(const Body record, records_.read(name));
+      const auto key = reply_key(envelope);
+      LOCKSTEP_CHECK(finish(record, &key));
+      answer = sealed_body(record);
+      return {};
+    }
+    LOCKSTEP_TRY(answer, refuse(envelope, why.what));
     return {};
   }));
   return std::move(*answer);

@@ -28,6 +28,7 @@ class Sealer {
 
  private:
   Result<message::Body> decide(const message::Envelope& envelope);
+  Result<message::Body> seal_under_old(const message::Envelope& envelope, const Error& why);
   Result<message::Body> refuse(const message::Envelope& envelope, const std::string& why);
   Result<message::Body> publish(const message::Envelope& envelope, const message::Body& record);
   Result<std::optional<KeptSet>> kept_set(const std::string& run, const std::string& service,

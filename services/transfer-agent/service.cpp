@@ -5,8 +5,13 @@
 #include "common/components/files/files.hpp"
 #include "common/components/sqlite/sqlite.hpp"
 #include "common/os/durable.hpp"
+#include "common/service/identity_body.hpp"
+#include "common/service/identity_follower.hpp"
+#include "common/service/identity_site.hpp"
+#include "common/service/log.hpp"
 #include "common/transport/context.hpp"
 #include "common/transport/sockets.hpp"
+#include "services/transfer-agent/activate.hpp"
 #include "services/transfer-agent/points.hpp"
 #include "services/transfer-agent/removal.hpp"
 #include "services/transfer-agent/restore.hpp"
@@ -58,7 +63,7 @@ class TransferAgent {
         surroundings_{here.disk, here.processes, here.clock, state} {
     components_.add(files::make_files(surroundings_));
     components_.add(sqlite::make_sqlite(surroundings_));
-    here.epoch = [this] { return epochs_->current(); };
+    here.epoch = [this] { return epochs_->known() ? epochs_->current() : message::Epoch{}; };
   }
 
   ~TransferAgent() {
@@ -74,6 +79,7 @@ class TransferAgent {
   }
 
   void serve();
+  Result<void> take_part_in_identity(service::Surroundings& here);
 
   Result<void> listen(const service::Surroundings& here) {
     const std::string& endpoint = here.directory.me().bulk;
@@ -96,13 +102,47 @@ class TransferAgent {
   Book book_;
   RecordStore records_;
   Tasks tasks_;
+  std::mutex activating_;
   Sealer sealer_;
   Transfers transfers_;
   Remover remover_;
   Steps steps_;
   component::Surroundings surroundings_;
   std::unique_ptr<stream::BulkServer> bulk_;
+  std::unique_ptr<service::IdentitySite> identity_;      // of the cluster's registrar
+  std::unique_ptr<service::IdentityFollower> follower_;  // of every other transfer-agent
 };
+
+// The registrar is its cluster's site of the agreement; the others learn from it.
+Result<void> TransferAgent::take_part_in_identity(service::Surroundings& here) {
+  if (service::health_monitor_of(here.site).empty()) return {};
+  if (!agent_.registrar) {
+    const auto* registrar = here.site.registrar(agent_.cluster);
+    follower_ = std::make_unique<service::IdentityFollower>(here, registrar->name);
+    follower_->on_change = [this](const identity::Decision& decision) {
+      tasks_.start({}, [this, decision](Tasks::Id, std::stop_token) {
+        if (auto raised = epochs_->raise(service::epoch_of(decision)); !raised) {
+          service::log_error(raised.error());
+        }
+      });
+    };
+    follower_->follow();
+    return {};
+  }
+  // A publishing in flight is waited for, so not on the reactor's thread.
+  const auto raise = [this, &here](const identity::Decision& decision,
+                                   service::IdentitySite::Done done) {
+    tasks_.start({}, [this, &here, decision, done = std::move(done)](Tasks::Id, std::stop_token) {
+      auto raised = epochs_->raise(service::epoch_of(decision));
+      if (raised) epochs_->set_known(true);
+      here.reactor.post([done, raised = std::move(raised)] { done(raised); });
+    });
+  };
+  LOCKSTEP_TRY(identity_, service::IdentitySite::load(here, agent_.cluster, raise));
+  epochs_->set_known(identity_->current().has_value());
+  identity_->serve();
+  return {};
+}
 
 void TransferAgent::serve() {
   const std::set<Role> scheduler{Role::scheduler};
@@ -134,7 +174,18 @@ void TransferAgent::serve() {
                [this](const Envelope& envelope, std::stop_token, ProgressBoard&) {
                  return remover_.delete_point(envelope);
                });
-  steps_.serve("point.list", readers, kShort,
+  const std::set<Role> monitor{Role::health_monitor};
+  steps_.serve("point.activate", monitor, {true, false, true},
+               [this](const Envelope& envelope, std::stop_token stop, ProgressBoard& board) {
+                 const std::scoped_lock one_at_a_time(activating_);
+                 return activate_point(agent_, records_, *epochs_, envelope, stop, board);
+               });
+  steps_.serve("cluster.health", monitor, kShort,
+               [this](const Envelope& envelope, std::stop_token, ProgressBoard&) {
+                 return look_at_health(agent_, envelope.body);
+               });
+  const std::set<Role> listers{Role::scheduler, Role::health_monitor, Role::user};
+  steps_.serve("point.list", listers, kShort,
                [this](const Envelope& envelope, std::stop_token, ProgressBoard&) {
                  return list_points(book_, records_, envelope.body);
                });
@@ -178,6 +229,7 @@ Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
                                                std::move(key));
   LOCKSTEP_CHECK(agent->recover());
   agent->serve();
+  LOCKSTEP_CHECK(agent->take_part_in_identity(here));
   LOCKSTEP_CHECK(agent->listen(here));
   return std::shared_ptr<void>(std::move(agent));
 }

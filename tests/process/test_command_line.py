@@ -70,7 +70,7 @@ class WithoutSite(unittest.TestCase):
                 self.assertIn("Example:\n  lockstep " + command, text)
 
     def test_what_is_not_built_says_so(self):
-        done = lockstep("promote", "south", "--yes", "--point", "a=b")
+        done = lockstep("failback", "south", "--yes", "--point", "a=b")
         self.assertEqual(done.returncode, 1)
         self.assertIn("[not-built-yet]", done.stderr)
         self.assertIn("not built yet", lockstep("--help").stdout)
@@ -84,7 +84,7 @@ class WithoutSite(unittest.TestCase):
     def test_colours_on_a_terminal_only(self):
         def on_terminal(env):
             here, there = pty.openpty()
-            with subprocess.Popen([LOCKSTEP, "promote"], stdout=there, stderr=there, env=env) as process:
+            with subprocess.Popen([LOCKSTEP, "failback"], stdout=there, stderr=there, env=env) as process:
                 process.wait()
             os.close(there)
             text = os.read(here, 4096).decode()
@@ -93,7 +93,7 @@ class WithoutSite(unittest.TestCase):
         plain = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
         self.assertIn("\x1b[", on_terminal(plain))
         self.assertNotIn("\x1b[", on_terminal({**plain, "NO_COLOR": "1"}))
-        self.assertNotIn("\x1b[", lockstep("promote").stderr)
+        self.assertNotIn("\x1b[", lockstep("failback").stderr)
 
 
 class WithSite(unittest.TestCase):

@@ -32,13 +32,13 @@ class Wire(SiteTest):
         os.makedirs(os.path.join(self.site.base, "var/log"), exist_ok=True)
         for name, program in (("policy", "policy"), ("north-snapshot", "snapshot-agent"), ("south-snapshot", "snapshot-agent"),
                               ("north-transfer", "transfer-agent"), ("south-transfer", "transfer-agent"),
-                              ("scheduler", "scheduler")):
+                              ("health-monitor", "health-monitor"), ("scheduler", "scheduler")):
             config = self.tap.config if name == "scheduler" else self.site.config
             with open(os.path.join(self.site.base, "var/log", name + ".log"), "w", encoding="utf-8") as log:
                 self.services.append(subprocess.Popen(
                     [os.path.join(BIN, "lockstep-" + program), "--config", config, "--name", name], stdout=log, stderr=log))
         deadline = time.monotonic() + 30
-        while self.site.cli("status", ok=None).returncode != 0:
+        while '"identity":"primary"' not in self.site.cli("status", "--json", ok=None).stdout:
             self.assertLess(time.monotonic(), deadline, self.site.logs())
             time.sleep(0.2)
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include "common/component/companions.hpp"
 #include "common/components/sqlite/database.hpp"
 #include "common/components/sqlite/hold.hpp"
 #include "common/components/sqlite/restore.hpp"
@@ -20,7 +21,7 @@ using files::Area;
 
 namespace {
 
-class SqliteTarget final : public component::Target {
+class SqliteTarget final : public component::Target, public component::Companions {
  public:
   explicit SqliteTarget(os::Disk& disk) : disk_(disk) {}
 
@@ -106,6 +107,8 @@ class SqliteTarget final : public component::Target {
     }
     return restore_to(disk_, context, native, place.location, replace);
   }
+
+  std::vector<std::string> companions() const override { return {"-journal", "-wal", "-shm"}; }
 
   Result<void> drop(const Context& /*context*/, const Version& version) override {
     LOCKSTEP_TRY(const Native native, native_of(version));

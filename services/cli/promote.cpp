@@ -1,0 +1,141 @@
+// lockstep promote: makes the secondary cluster the primary.
+#include <fmt/format.h>
+
+#include <iostream>
+
+#include "services/cli/output.hpp"
+#include "services/cli/registry.hpp"
+#include "services/cli/session.hpp"
+
+namespace lockstep::cli {
+
+namespace {
+
+struct Promote {
+  std::string cluster;
+  std::vector<std::string> points;
+  bool dry_run = false;
+  bool yes = false;
+  bool force_alone = false;
+};
+
+Result<Body> request_of(const Promote& promote) {
+  LOCKSTEP_CHECK(check_name(promote.cluster));
+  Body points = Body::object();
+  for (const auto& point : promote.points) {
+    const auto equals = point.find('=');
+    if (equals == std::string::npos) {
+      return make_error(ErrorCode::usage, "expected SERVICE=ID", point);
+    }
+    LOCKSTEP_CHECK(check_name(point.substr(0, equals)));
+    LOCKSTEP_CHECK(check_id(point.substr(equals + 1)));
+    points[point.substr(0, equals)] = point.substr(equals + 1);
+  }
+  return Body{{"cluster", promote.cluster},
+              {"points", std::move(points)},
+              {"dry_run", true},
+              {"force_alone", promote.force_alone}};
+}
+
+void print_plan(const Body& plan) {
+  const Body& decision = plan.at("decision");
+  print(fmt::format("{} becomes the primary instead of {}, under identity epoch {}{}",
+                    field(decision, "primary"), field(plan, "old"), decision.value("number", 0),
+                    decision.value("alone", false)
+                        ? paint(Colour::bad, ", by your word alone: the other sites are not asked")
+                        : ""));
+  for (const auto& service : plan.at("services")) {
+    if (service.contains("point")) {
+      print(fmt::format("  {}: point {} of {}; what was written later is not in it",
+                        field(service, "service"), field(service, "point"),
+                        short_instant(field(service, "moment"))));
+    } else {
+      print(paint(Colour::warn, fmt::format("  {}: there is no point; nothing of it becomes live",
+                                            field(service, "service"))));
+    }
+  }
+}
+
+void print_done(const Body& done) {
+  for (const auto& service : done.at("services")) {
+    if (!service.contains("sets")) continue;
+    for (const auto& set : service.at("sets")) {
+      print(fmt::format("  {} {}: live at {}{}", field(service, "service"), field(set, "name"),
+                        text_of(set.at("path")),
+                        set.contains("moved_aside")
+                            ? "; what was there is at " + text_of(set.at("moved_aside"))
+                            : ""));
+    }
+  }
+  if (!done.at("runs").empty()) print(fmt::format("  {} runs stood down", done.at("runs").size()));
+  const bool confirmed = field(done, "old_primary") == "confirmed";
+  print(fmt::format("{} is the primary; {} is {} stopped ({})",
+                    paint(Colour::good, field(done.at("decision"), "primary")), field(done, "old"),
+                    confirmed ? "confirmed" : paint(Colour::warn, "unconfirmed to be"),
+                    field(done, "isolation")));
+  if (!confirmed) {
+    print("  its application may go on writing there; those writes never enter a recovery point");
+  }
+}
+
+Result<int> run_promote(const Options& options, const Promote& promote) {
+  LOCKSTEP_TRY(Body request, request_of(promote));
+  LOCKSTEP_TRY(const Session session, Session::open(options));
+  LOCKSTEP_TRY(const Body plan, session.call("health-monitor", "promote", request));
+  if (promote.dry_run) {
+    if (options.json) {
+      print_json(plan);
+    } else {
+      print_plan(plan);
+      print("nothing was done");
+    }
+    return 0;
+  }
+  if (!options.json) print_plan(plan);
+  if (!promote.yes) {
+    if (!is_terminal(0)) {
+      return make_error(ErrorCode::guard, "a promotion has to be confirmed", promote.cluster,
+                        "add --yes");
+    }
+    print(fmt::format("type `{}` to go on", promote.cluster));
+    std::string answer;
+    std::getline(std::cin, answer);
+    if (answer != promote.cluster) {
+      return make_error(ErrorCode::guard, "not confirmed; nothing was done", promote.cluster);
+    }
+  }
+  request["dry_run"] = false;
+  LOCKSTEP_TRY(const Body done, session.call("health-monitor", "promote", request, Patience::long_,
+                                             [&options](const transport::Reply& reply) {
+                                               if (options.json || !reply.body.contains("stage"))
+                                                 return;
+                                               print_notice("  " + field(reply.body, "stage"));
+                                             }));
+  if (options.json) {
+    print_json(done);
+  } else {
+    print_done(done);
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_promote(Registry& registry) {
+  auto promote = std::make_shared<Promote>();
+  CLI::App* command = registry.command("promote", "Make the secondary cluster the primary",
+                                       "lockstep promote south -c lockstep.yaml");
+  command->add_option("CLUSTER", promote->cluster, "The cluster that takes over")->required();
+  command
+      ->add_option("--point", promote->points,
+                   "SERVICE=ID: this point instead of the service's newest")
+      ->type_name("SERVICE=ID");
+  command->add_flag("--dry-run", promote->dry_run, "Say what would be done");
+  command->add_flag("--yes", promote->yes, "Do not ask");
+  command->add_flag("--force-alone", promote->force_alone,
+                    "Without the agreement of the other sites; recorded for ever");
+  registry.takes_json(command);
+  registry.on(command, [&registry, promote] { return run_promote(registry.options(), *promote); });
+}
+
+}  // namespace lockstep::cli
