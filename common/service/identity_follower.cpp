@@ -37,8 +37,7 @@ message::Epoch IdentityFollower::epoch() const {
 
 Result<identity::Decision> IdentityFollower::known() const {
   if (current_) return *current_;
-  return make_error(ErrorCode::unreachable, "the identity epoch is not known here yet",
-                    party_);
+  return make_error(ErrorCode::unreachable, "the identity epoch is not known here yet", party_);
 }
 
 void IdentityFollower::ask() {

@@ -62,7 +62,7 @@ void look_at_key(os::Disk& disk, const config::Site& site, const std::string& pa
   const std::string about = "key " + party;
   if (!known || !secret) {
     const Error& error = known ? secret.error() : known.error();
-    out.push_back({about, Health::bad, error.text(), error.advice()});
+    out.push_back({about, Health::bad, error.text(), std::string(error.advice())});
   } else if (transport::public_key_of(*secret) != *known) {
     out.push_back({about, Health::bad, "the secret and the public key do not belong together",
                    "copy both from the host where `lockstep keys init` made them"});
@@ -85,7 +85,7 @@ void look_at_keys(os::Disk& disk, const config::Site& site, Findings& out) {
 // A directory's room and its file system. Not there: said, `missing` being what that means.
 void look_at_directory(os::Disk& disk, const std::string& about, const std::string& path,
                        bool is_root, Findings& out) {
-  auto opened = disk.open_at(os::kCwd, path, O_RDONLY | O_DIRECTORY, 0);
+  auto opened = disk.open(os::kCwd, path, O_RDONLY | O_DIRECTORY);
   if (!opened) {
     const Error error =
         from_errno(ErrorCode::io, opened.error().number, "open the directory", path);
@@ -132,7 +132,7 @@ void look_at_directories(os::Disk& disk, const config::Site& site, Findings& out
 void look_at_service(const Session& session, const std::string& name, Findings& out) {
   const auto answer = session.call(name, "ping", Body::object(), Patience::probe);
   if (!answer) {
-    out.push_back({name, Health::bad, answer.error().text(), answer.error().advice()});
+    out.push_back({name, Health::bad, answer.error().text(), std::string(answer.error().advice())});
     return;
   }
   const std::string version = field(*answer, "version");
@@ -157,7 +157,8 @@ Result<int> run_doctor(const Options& options) {
       if (!party.endpoint.empty()) look_at_service(*session, name, findings);
     }
   } else {
-    findings.push_back({"services", Health::bad, session.error().text(), session.error().advice()});
+    findings.push_back(
+        {"services", Health::bad, session.error().text(), std::string(session.error().advice())});
   }
 
   Body list = Body::array();

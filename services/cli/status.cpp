@@ -63,7 +63,7 @@ void print_services(const Body& services) {
   }
 }
 
-void print_status(const Body& status) {
+void print_status(const Session& session, const Body& status) {
   std::string clusters;
   for (const auto& cluster : status.at("clusters")) {
     clusters += fmt::format("{}{} ({})", clusters.empty() ? "" : ", ", field(cluster, "name"),
@@ -97,7 +97,7 @@ Result<int> run_status(const Options& options) {
   if (options.json) {
     print_json(status);
   } else {
-    print_status(status);
+    print_status(session, status);
   }
   return 0;
 }
@@ -105,8 +105,7 @@ Result<int> run_status(const Options& options) {
 std::atomic<bool> interrupted = false;
 
 // Again and again until interrupted: on a terminal in one place, in a pipe one below the other;
-// with
-// --json a line each time. A service that does not answer now may do so the next time.
+// with --json a line each time. A service that does not answer now may do so the next time.
 Result<int> watch_status(const Options& options, Nanos every) {
   LOCKSTEP_TRY(const Session session, Session::open(options));
   std::signal(SIGINT, [](int) { interrupted = true; });
@@ -121,7 +120,7 @@ Result<int> watch_status(const Options& options, Nanos every) {
       print_json(*status);
     } else {
       print(paint(Colour::dim, to_rfc3339(session.clock().utc()).substr(0, 19) + " UTC"));
-      print_status(*status);
+      print_status(session, *status);
     }
     std::fflush(stdout);
     const MonoNanos next = session.clock().mono() + every;

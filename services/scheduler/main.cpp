@@ -26,8 +26,7 @@ struct Scheduler {
         pruner(here, policies, catalog, store),
         reachability(here),
         orphans(here, process),
-        parts{here,      store,   identity, policies,    process,
-              schedules, catalog, pruner,   reachability} {}
+        parts{here, store, identity, policies, process, schedules, catalog, pruner, reachability} {}
 
   service::IdentityFollower identity;
   Store store;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/os/durable.hpp"
+#include "common/os/whole_file.hpp"
 
 namespace lockstep::snapshot {
 

@@ -8,6 +8,7 @@
 
 #include "common/component/companions.hpp"
 #include "common/message/bytes.hpp"
+#include "common/os/durable.hpp"
 #include "common/os/failpoint.hpp"
 #include "services/transfer-agent/restore.hpp"
 
@@ -32,11 +33,6 @@ struct Row {
   std::uint64_t entries = 0;
   std::uint64_t bytes = 0;
 };
-
-std::string parent_of(const std::string& path) {
-  const auto slash = path.find_last_of('/');
-  return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
-}
 
 bool is_there(os::Disk& disk, const std::string& path) {
   return static_cast<bool>(disk.stat_at(os::kCwd, path));
@@ -126,7 +122,7 @@ class Activation {
       return from_errno(ErrorCode::target_write, renamed.error().number, "make live at", live());
     }
     os::failpoint("activate.live");
-    return sync_directory();
+    return os::make_names_last(agent_.disk, os::directory_of(live()));
   }
 
  private:
@@ -142,21 +138,6 @@ class Activation {
       refused.hint = "somebody put something there since this promotion moved the old aside";
     }
     return refused;
-  }
-
-  Result<void> sync_directory() const {
-    const std::string parent = parent_of(live());
-    auto opened = agent_.disk.open(os::kCwd, parent, O_RDONLY | O_DIRECTORY);
-    if (!opened) {
-      return from_errno(ErrorCode::target_write, opened.error().number, "open the directory",
-                        parent);
-    }
-    auto synced = agent_.disk.fsync(opened->get());
-    if (!synced) {
-      return from_errno(ErrorCode::target_write, synced.error().number, "sync the directory",
-                        parent);
-    }
-    return {};
   }
 
   const Agent& agent_;

@@ -16,7 +16,6 @@ class Changes final : public component::ChangeCursor {
     touched_.subvolume = request_.subvolume.get();
     touched_.base_root = request_.base_root;
     touched_.inside = request_.inside;
-    touched_.set = request_.cursor.root;
     touched_.left_out = [this](const std::string& path, bool directory) {
       return exclude_->leaves_out(path, directory);
     };

@@ -198,7 +198,7 @@ Result<void> Kept::collect() {
     LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, trees_ + "/" + dying));
   }
   // Its caller forgets the version now: a tree that came back with the power would be nobody's.
-  return removed ? sync_directory(disk_, trees_) : Result<void>{};
+  return removed ? os::make_names_last(disk_, trees_) : Result<void>{};
 }
 
 Result<std::string> identity_of(os::Disk& disk, int root, const std::string& form,

@@ -56,7 +56,7 @@ bool left_out(const TouchedRequest& request, const std::string& path, bool direc
   return !path.empty() && request.left_out(path, directory);
 }
 
-// Reads the stream into `list`. False where btrfs will not tell.
+// Reads the stream into `list`, in paths of the subvolume. False where btrfs will not tell.
 Result<bool> read_stream(const TouchedRequest& request, TouchedPaths& list) {
   auto stream = os::send_changes(request.subvolume, request.base_root);
   if (!stream) return false;
@@ -64,12 +64,7 @@ Result<bool> read_stream(const TouchedRequest& request, TouchedPaths& list) {
   bool broken = false;  // by us: the list itself could not be written
   SendParser parser([&](const Touched& touched) -> Result<void> {
     if (++count > kMostPaths) return make_error(ErrorCode::source_read, "too much has changed");
-    auto path = in_set(touched.path, request.inside);
-    const bool around =
-        !path && touched.below &&
-        (touched.path.empty() || component::path_inside(request.inside, touched.path));
-    if (!path && !around) return {};
-    auto added = list.add(around ? Touched{"", true} : Touched{std::move(*path), touched.below});
+    auto added = list.add(touched);
     broken = !added;
     return added;
   });
@@ -84,13 +79,14 @@ Result<bool> read_stream(const TouchedRequest& request, TouchedPaths& list) {
   }
 }
 
-// Adds all names of the inodes that have several, of what stands in `from`.
+// Adds those names in the set of inodes that have several, of what stands at a touched path: which
+// may lie outside the set, or be left out, and share its inode with a name that does not.
 class OtherNames {
  public:
   OtherNames(os::Disk& disk, const TouchedRequest& request, TouchedPaths& list)
-      : disk_(disk), request_(request), list_(list), directories_(disk, request.set) {}
+      : disk_(disk), request_(request), list_(list), directories_(disk, request.subvolume) {}
 
-  // False where btrfs does not tell them all.
+  // A path of the subvolume. False where btrfs does not tell them all.
   Result<bool> of(const Touched& touched) {
     auto parent = directories_.get(directory_of(touched.path));
     if (!parent) return true;  // not there any more
@@ -102,16 +98,19 @@ class OtherNames {
   }
 
  private:
+  // Which of its names is the first in the set may have changed for each file inside.
   Result<bool> inside(const std::string& path) {
     TreeWalkOptions options;
     options.start = path;
-    options.skip = request_.left_out;
-    TreeWalk walk(disk_, request_.set, request_.where, request_.scratch, std::move(options));
+    TreeWalk walk(disk_, request_.subvolume, request_.where, request_.scratch, std::move(options));
     while (true) {
-      LOCKSTEP_TRY(const std::optional<Visit> visit, walk.next());
-      if (!visit) return true;
-      if (visit->directory) continue;
-      LOCKSTEP_TRY(const bool told, of_inode(visit->info));
+      auto visit = walk.next();
+      // Outside the set other subvolumes may lie there; inside, a walk of all will name it.
+      if (!visit && visit.error().code == ErrorCode::nested_mount) return false;
+      if (!visit) return std::move(visit).error();
+      if (!*visit) return true;
+      if ((*visit)->directory) continue;
+      LOCKSTEP_TRY(const bool told, of_inode((*visit)->info));
       if (!told) return false;
     }
   }
@@ -123,7 +122,8 @@ class OtherNames {
     auto paths = os::inode_paths(request_.subvolume, info.st_ino);
     if (!paths || !paths->has_value()) return false;
     for (const std::string& path : **paths) {
-      if (auto own = in_set(path, request_.inside)) {
+      auto own = in_set(path, request_.inside);
+      if (own && !left_out(request_, *own, false)) {
         LOCKSTEP_CHECK(list_.add({std::move(*own), false}));
       }
     }
@@ -136,6 +136,19 @@ class OtherNames {
   Directories directories_;
   std::unordered_set<std::uint64_t> known_;
 };
+
+// What a touched path of the subvolume is to the set: one of its own, nothing, or, where the set
+// lies inside a directory that was made or moved, all of it.
+std::optional<Touched> as_of_set(const TouchedRequest& request, const Touched& touched) {
+  if (auto own = in_set(touched.path, request.inside)) {
+    // What is left out as a directory alone is not known here: the look at it will tell.
+    if (left_out(request, *own, false)) return std::nullopt;
+    return Touched{std::move(*own), touched.below};
+  }
+  const bool around = touched.path.empty() || component::path_inside(request.inside, touched.path);
+  if (around && touched.below) return Touched{"", true};
+  return std::nullopt;
+}
 
 }  // namespace
 
@@ -169,9 +182,7 @@ Result<std::unique_ptr<TouchedPaths>> touched_paths(os::Disk& disk, const Touche
   while (true) {
     LOCKSTEP_TRY(const std::optional<Touched> touched, told.next());
     if (!touched) break;
-    // What is left out as a directory alone is not known here: the look at it will tell.
-    if (left_out(request, touched->path, false)) continue;
-    LOCKSTEP_CHECK(all->add(*touched));
+    if (const auto own = as_of_set(request, *touched)) LOCKSTEP_CHECK(all->add(*own));
     LOCKSTEP_TRY(known, others.of(*touched));
     if (!known) return std::unique_ptr<TouchedPaths>();
   }

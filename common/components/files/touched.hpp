@@ -42,7 +42,6 @@ struct TouchedRequest {
   int subvolume = -1;           // the later snapshot, opened at its root
   std::uint64_t base_root = 0;  // the earlier one's root id
   std::string inside;           // the way from the root to the set; "" where it is the set
-  int set = -1;                 // the later one's set, opened
   std::function<bool(const std::string&, bool)> left_out;  // of the set (path, is a directory)
   std::string scratch;
   std::string where;

@@ -26,9 +26,9 @@ TEST_CASE("the sample of one machine says what it says") {
   CHECK(site->clusters.at("south").lock == seconds(3600));
   CHECK(site->clusters.at("north").root ==
         std::filesystem::canonical(kSamples).string() + "/north");
-  CHECK(site->control.size() == 2);
+  CHECK(site->control.size() == 3);
   // No `here`: everything runs here. No `registrar`: the only transfer-agent is it.
-  CHECK(site->here.size() == 6);
+  CHECK(site->here.size() == 7);
   REQUIRE(site->registrar("south") != nullptr);
   CHECK(site->registrar("south")->name == "south-transfer");
   CHECK(site->clusters_share_host());
@@ -87,7 +87,7 @@ TEST_CASE("the directory of a site without keys") {
   REQUIRE(site);
   const auto directory = site->directory("scheduler");
   if (!directory) FAIL(directory.error().text());
-  CHECK(directory->parties.size() == 7);  // two services, four agents, the user
+  CHECK(directory->parties.size() == 8);  // three services, four agents, the user
   CHECK(directory->me().endpoint.ends_with("/run/scheduler"));
   CHECK(directory->secret_key.empty());
   const auto* agent = directory->find("north-transfer");
@@ -122,8 +122,8 @@ TEST_CASE("the directory of a site with keys has every public key and one's own 
   CHECK(missing.error().code == ErrorCode::key_unreadable);
 
   const auto disk = os::make_kernel_disk();
-  for (const char* name : {"policy", "scheduler", "north-snapshot", "north-transfer",
-                           "south-snapshot", "south-transfer", "user"}) {
+  for (const char* name : {"policy", "scheduler", "health-monitor", "north-snapshot",
+                           "north-transfer", "south-snapshot", "south-transfer", "user"}) {
     REQUIRE(transport::write_key_files(*disk, site->keys, name, transport::make_key_pair()));
   }
   const auto directory = site->directory("policy");

@@ -21,7 +21,8 @@ run::Ask commit(Nanos stall) {
 
 }  // namespace
 
-TEST_CASE("a step whose agent answers but does not get on is stalled, and says what it waited for") {
+TEST_CASE(
+    "a step whose agent answers but does not get on is stalled, and says what it waited for") {
   const MonoNanos start{1'000'000'000};
   Movement movement(commit(seconds(10)), start);
   const transport::Reply accepted{transport::Reply::Stage::accepted, message::Body::object()};

@@ -185,7 +185,7 @@ TEST_CASE("after a drop nothing of the run is taken any more; a point is not dro
   CHECK(site.independent_problems(point).empty());
 }
 
-TEST_CASE("an older epoch has no effect, a newer one is kept") {
+TEST_CASE("under an older epoch nothing is sealed, for ever; a newer one is kept") {
   TransferSite site;
   site.start("north-transfer");
   site.start("south-transfer");
@@ -193,18 +193,41 @@ TEST_CASE("an older epoch has no effect, a newer one is kept") {
   site.pin(run, "files");
   const Body transferred = must(site.transfer(run, {"files"}));
   const message::Epoch old = site.epoch;
-  site.epoch = {old.number + 1, "01936f3a-5b00-7000-8000-0000000000ff"};
+  const message::Epoch newer{old.number + 1, "01936f3a-5b00-7000-8000-0000000000ff"};
+  site.epoch = newer;
   must(site.call("south-transfer", "transfer.keep", run, "keep", {{"service", "orders"}}));
   site.epoch = old;
-  CHECK(code_of(site.seal(run, transferred)) == ErrorCode::epoch_old);
+  CHECK(code_of(site.transfer(run, {"files"}, "", true, 2)) == ErrorCode::epoch_old);
+  CHECK(must(site.seal(run, transferred)).at("state") == "refused");
   CHECK_FALSE(fs::exists(site.record_path(run)));
   site.kill("south-transfer");
   site.start("south-transfer");
-  CHECK(code_of(site.seal(run, transferred)) == ErrorCode::epoch_old);
-  site.epoch = {old.number + 1, "01936f3a-5b00-7000-8000-000000000001"};
-  CHECK(code_of(site.seal(run, transferred)) == ErrorCode::epoch_old);
+  CHECK(must(site.seal(run, transferred, 2)).at("state") == "refused");
+  // Not under an epoch that contradicts the one held, and not under that one either: it is over.
+  site.epoch = {newer.number, "01936f3a-5b00-7000-8000-000000000001"};
+  CHECK(must(site.seal(run, transferred, 3)).at("state") == "refused");
+  site.epoch = newer;
+  CHECK(must(site.seal(run, transferred, 4)).at("state") == "refused");
+  CHECK_FALSE(fs::exists(site.record_path(run)));
+  const std::string point = site.make_point({"files"});
+  CHECK(site.independent_problems(point).empty());
+}
+
+TEST_CASE(
+    "what was sealed before the epoch was raised stands, and is said so under the older one") {
+  TransferSite site;
+  site.start("north-transfer");
+  site.start("south-transfer");
+  const std::string run = site.new_run();
+  site.pin(run, "files");
+  const Body transferred = must(site.transfer(run, {"files"}));
+  const message::Epoch old = site.epoch;
+  const Body sealed = must(site.seal(run, transferred));
+  CHECK(sealed.at("state") == "sealed");
   site.epoch = {old.number + 1, "01936f3a-5b00-7000-8000-0000000000ff"};
-  CHECK(must(site.seal(run, transferred)).at("state") == "sealed");
+  must(site.call("south-transfer", "transfer.keep", run, "keep", {{"service", "orders"}}));
+  site.epoch = old;
+  CHECK(must(site.seal(run, transferred, 2)) == sealed);
 }
 
 TEST_CASE("restoring in place is guarded, and keeps what was there") {
