@@ -1,7 +1,7 @@
 // The run logic and the timetable under thousands of seeded misfortunes.
 //
-// LOCKSTEP_SEEDS=N lives through N seeds (default 2000); LOCKSTEP_SEED=N through that one, and
-// prints its story whatever comes of it.
+// LOCKSTEP_SEEDS=N lives through N seeds (default 10000, with LOCKSTEP_TEST_FULL=1 100000);
+// LOCKSTEP_SEED=N through that one, and prints its story whatever comes of it.
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <iostream>
@@ -34,7 +34,8 @@ TEST_CASE("every run ends, no point is partial, nothing is left behind, whatever
     CHECK(outcome.violations.empty());
     return;
   }
-  const auto seeds = from_environment("LOCKSTEP_SEEDS", 2000);
+  const bool full = from_environment("LOCKSTEP_TEST_FULL", 0) == 1;
+  const auto seeds = from_environment("LOCKSTEP_SEEDS", full ? 100'000 : 10'000);
   std::map<std::string, int> ended;
   int points = 0;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
