@@ -116,7 +116,7 @@ void Connections::take(std::uint16_t event, int value) {
   switch (event) {
     case ZMQ_EVENT_ACCEPTED:
       ++counts_.accepted;
-      open_[value] = {};
+      open_[value] = {{}, false, handshakes_};
       {
         const std::lock_guard lock(mutex_);
         numbers_[value] = counts_.accepted;
@@ -129,11 +129,16 @@ void Connections::take(std::uint16_t event, int value) {
     case ZMQ_EVENT_DISCONNECTED:
       gone(value);
       break;
+    case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+      ++handshakes_;
+      break;
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+      ++handshakes_;
       ++counts_.refused;
       break;
     case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
     case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+      ++handshakes_;
       ++counts_.malformed;
       break;
     default:
@@ -145,7 +150,14 @@ void Connections::take(std::uint16_t event, int value) {
 void Connections::gone(int descriptor) {
   const auto found = open_.find(descriptor);
   if (found == open_.end()) return;
-  if (found->second.behaviour.frozen()) ++counts_.frozen;
+  if (found->second.behaviour.frozen()) {
+    ++counts_.frozen;
+  } else if (found->second.handshakes == handshakes_) {
+    // libzmq ends one whose first bytes are not of its protocol without a word about a handshake,
+    // and does not say whose handshake it speaks of. Where none at all ended meanwhile, this one's
+    // did not; where one did, it may go uncounted.
+    ++counts_.malformed;
+  }
   open_.erase(found);
 }
 

@@ -55,12 +55,14 @@ class Connections {
   struct Connection {
     Behaviour behaviour;
     bool told_slow = false;
+    std::uint64_t handshakes = 0;  // of all that there were when it came
   };
 
   const Clock& clock_;
   std::unique_ptr<transport::Reactor> reactor_;
   transport::Socket socket_;
   std::map<int, Connection> open_;
+  std::uint64_t handshakes_ = 0;  // that ended, well or not
   mutable std::mutex mutex_;
   std::map<int, std::uint64_t> numbers_;
   struct {
