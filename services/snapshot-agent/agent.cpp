@@ -25,9 +25,21 @@ ErrorCode code_named(const std::string& name) {
   return info != nullptr ? info->code : ErrorCode::internal;
 }
 
+// Requires: check_instants() was content.
 UtcNanos instant(const message::Body& body, const char* key) {
-  // The schema has seen to its form; what is no instant of the calendar counts as past.
   return parse_rfc3339(body.at(key).get<std::string>()).value_or(UtcNanos{});
+}
+
+// The schema has seen to their form; the calendar has no 13th month, which would count as past.
+Result<void> check_instants(const message::Body& body) {
+  for (const char* key : {"moment", "at"}) {
+    const auto found = body.find(key);
+    if (found == body.end()) continue;
+    if (const auto read = parse_rfc3339(found->get<std::string>()); !read) {
+      return make_error(ErrorCode::message_schema, read.error().what, std::string("/body/") + key);
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -145,6 +157,7 @@ void Agent::handle(const transport::Request& request, Ask ask) {
     return refuse(make_error(ErrorCode::message_schema, "the message names no run or no step",
                              envelope.type));
   }
+  if (auto fit = check_instants(request.body()); !fit) return refuse(fit.error());
   if (auto admitted = admit(envelope.epoch); !admitted) return refuse(admitted.error());
   auto answered = answered_before(request);
   if (!answered) return refuse(answered.error());

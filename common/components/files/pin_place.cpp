@@ -100,6 +100,15 @@ Result<void> refuse_nested_mounts(os::Disk& disk, const std::string& canonical,
   return {};
 }
 
+Result<void> still_in_place(os::Disk& disk, const PinPlace& place) {
+  const auto held = disk.stat(place.root.get());
+  const auto there = disk.stat_at(os::kCwd, place.canonical);
+  if (held && there && held->st_dev == there->st_dev && held->st_ino == there->st_ino) return {};
+  return make_error(ErrorCode::set_missing,
+                    "the directory that was armed is not at its place any more", place.canonical,
+                    "it was moved or removed since; the next run arms what is there then");
+}
+
 Result<PinPlace> look_at_place(os::Disk& disk, const component::DataSet& set,
                                const Exclude& exclude) {
   PinPlace place;

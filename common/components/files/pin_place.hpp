@@ -24,6 +24,10 @@ struct PinPlace {
 Result<PinPlace> look_at_place(os::Disk& disk, const component::DataSet& set,
                                const Exclude& exclude);
 
+// That the directory that was looked at is still the one at its place, and not moved away since, or
+// removed. Error: set-missing.
+Result<void> still_in_place(os::Disk& disk, const PinPlace& place);
+
 // The mount points below `canonical` that are not left out. Error: nested-mount, naming the first.
 Result<void> refuse_nested_mounts(os::Disk& disk, const std::string& canonical,
                                   const Exclude& exclude);

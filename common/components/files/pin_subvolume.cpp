@@ -60,6 +60,10 @@ class ArmedSubvolume final : public component::Armed {
       if (error.code == ErrorCode::target_write) error.code = ErrorCode::pin_failed;
       return error;
     }
+    if (auto in_place = still_in_place(disk_, place_); !in_place) {
+      (void)remove_pin(disk_, hold_);  // what cannot be removed now is found by list()
+      return in_place.error();
+    }
     Native native{.tree = hold_,
                   .hold = hold_,
                   .form = "subvolume",

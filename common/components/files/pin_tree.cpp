@@ -366,6 +366,7 @@ class ArmedTree final : public component::Armed {
     LOCKSTEP_CHECK(walk(disk_, place_.root.get(), exclude_, options(false), mirror));
     LOCKSTEP_CHECK(
         prove_settled(disk_, place_.root.get(), exclude_, options(false), settled_before));
+    LOCKSTEP_CHECK(still_in_place(disk_, place_));
     pinned.interval.acknowledged = clock_.utc();
     LOCKSTEP_CHECK(record.finish());
     os::failpoint("files.pin.made");
