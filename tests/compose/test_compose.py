@@ -1,0 +1,192 @@
+#!/usr/bin/python3
+"""compose.yaml for real: an engine, the image, `docker compose --profile demo up -d --wait`; then containers are
+killed, paused and cut off while runs are under way, and every point that is listed verifies. Needs root; an image
+registry is not needed (tests/compose/engine)."""
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BIN = os.environ.get("LOCKSTEP_BIN", os.path.join(ROOT, "build/bin"))
+FULL = os.environ.get("LOCKSTEP_TEST_FULL") == "1"
+LAB = os.environ.get("LAB", os.path.join(ROOT, "build/compose-lab"))
+ENGINE = os.path.join(ROOT, "tests/compose/engine")
+PROJECT = "lockstep-test"
+SERVICES = {"policy", "scheduler", "health-monitor", "gateway", "north-snapshot", "north-transfer", "south-snapshot",
+            "south-transfer"}
+
+
+class Compose(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        if os.geteuid() != 0:
+            raise unittest.SkipTest("needs root for a container engine")
+        cls.begun = time.monotonic()
+        cls.environment = {**os.environ, "LAB": LAB, "DOCKER_HOST": f"unix://{LAB}/run/docker.sock",
+                           "DOCKER_CONFIG": f"{LAB}/cfg", "PATH": f"{LAB}/root/usr/bin:" + os.environ["PATH"],
+                           "COMPOSE_PROJECT_NAME": PROJECT, "COMPOSE_PROFILES": "demo", "LOCKSTEP_HTTP_PORT": "19480",
+                           "LOCKSTEP_FEED_PORT": "17403", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+        cls.sh(ENGINE, "up", timeout=600)
+        if not os.environ.get("LOCKSTEP_KEEP_ENGINE"):      # for whoever works on this test
+            cls.addClassCleanup(cls.sh, ENGINE, "down", timeout=200, ok=None)
+        cls.build()
+        cls.addClassCleanup(cls.compose, "down", "-v", "-t", "10", "--remove-orphans", timeout=200, ok=None)
+        cls.tell("the image is there")
+        done = cls.compose("up", "-d", "--wait", timeout=600, ok=None)
+        cls.tell("up")
+        if done.returncode != 0:
+            raise AssertionError(done.stderr[-3000:] + cls.compose("ps", "-a", ok=None).stdout
+                                 + cls.compose("logs", "--tail", "30", ok=None).stdout[-8000:])
+
+    @classmethod
+    def tell(cls, what):
+        print(f"   {time.monotonic() - cls.begun:.0f} s: {what}", flush=True)
+
+    @classmethod
+    def sh(cls, *words, timeout=120, ok=(0,)):
+        done = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=timeout, check=False,
+                              env=cls.environment, cwd=ROOT)
+        if ok is not None and done.returncode not in ok:
+            raise AssertionError(f"{words} ended with {done.returncode}\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
+        return done
+
+    @classmethod
+    def compose(cls, *words, **options):
+        return cls.sh("docker", "compose", *words, **options)
+
+    @classmethod
+    def build(cls):
+        """The image as deploy/Dockerfile says; its programs are this host's, or, with --full, compiled there."""
+        words = ["docker", "build", "-q", "-f", "deploy/Dockerfile", "-t", "lockstep"]
+        place = tempfile.mkdtemp(prefix="lockstep-image-")
+        try:
+            if not FULL:
+                os.makedirs(os.path.join(place, "programs"))
+                for name in os.listdir(BIN):
+                    if name == "ledger-writer" or name.startswith("lockstep"):
+                        shutil.copy2(os.path.join(BIN, name), os.path.join(place, "programs"))
+                words += ["--build-context", "build=" + place]
+            cls.sh(*words, ".", timeout=3600)
+        finally:
+            shutil.rmtree(place)
+
+    def cli(self, *words, **options):
+        return self.compose("run", "--rm", "-T", "--no-deps", "cli", *words, **options)
+
+    def json(self, *words, **options):
+        return json.loads(self.cli(*words, "--json", **options).stdout)
+
+    def container(self, service):
+        return f"{PROJECT}-{service}-1"
+
+    def wait_for(self, what, seconds=120):
+        deadline = time.monotonic() + seconds
+        while True:
+            found = what()
+            if found:
+                return found
+            self.assertLess(time.monotonic(), deadline, self.compose("ps", "-a", ok=None).stdout
+                            + self.compose("logs", "--tail", "15", ok=None).stdout[-6000:])
+            time.sleep(1)
+
+    def healthy(self):
+        rows = [json.loads(line) for line in self.compose("ps", "--format", "json").stdout.splitlines() if line]
+        return {row["Service"] for row in rows if row["Health"] == "healthy"}
+
+    def run_of(self, *words):
+        """A run in the background: its process."""
+        return subprocess.Popen(["docker", "compose", "run", "--rm", "-T", "--no-deps", "cli", "run", "orders", "--wait",
+                                 "--json", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                env=self.environment, cwd=ROOT)
+
+    def assert_all_is_well(self):
+        """Everybody is back, another run makes a point, every point listed verifies, nothing is left behind."""
+        self.wait_for(lambda: SERVICES <= self.healthy(), 240)
+        self.wait_for(lambda: not [run for run in self.json("runs", "orders") if run["state"] not in
+                                   ("complete", "failed", "aborted", "missed")], 240)
+        point = self.json("run", "orders", "--wait", timeout=300)["point"]
+        points = self.json("points", "orders")
+        self.assertIn(point, [one["id"] for one in points])
+        for one in points[:2]:
+            self.assertTrue(self.json("verify", one["id"], timeout=300)["ok"])
+        left = self.compose("exec", "-T", "south-transfer", "sh", "-c", "ls -d /srv/south/*/.lockstep/staging/*/*/* "
+                            "/srv/south/.lockstep/staging/*/*/* 2>/dev/null || true").stdout
+        self.assertEqual(left, "")
+
+    def test_1_a_pushed_and_a_pulled_point_verified_are_listed(self):
+        text = self.cli("points").stdout
+        points = self.json("points", "orders")
+        self.assertEqual(sorted(point["mode"] for point in points), ["pull", "push"], text)
+        self.assertTrue(all(point["verified_ok"] and point["consistency"] == "fenced" for point in points))
+        self.tell("a pushed and a pulled point, verified")
+        self.assertEqual(self.healthy() & SERVICES, SERVICES)
+        found = self.json("doctor", ok=(0, 1))
+        self.assertEqual([one for one in found["findings"] if one["about"] in SERVICES and one["health"] != "good"], [])
+
+    def test_2_nobody_is_root_and_keys_and_networks_are_apart(self):
+        for service in sorted(SERVICES):
+            with self.subTest(service):
+                inside = self.compose("exec", "-T", service, "sh", "-c", "id -u; ls /etc/lockstep/keys").stdout.split()
+                self.assertEqual(inside[0], "10001")
+                secret = {name for name in inside[1:] if not name.endswith(".pub")}
+                own = {service + ".key"} | ({service + ".sign"} if "transfer" in service else set()) \
+                    | ({"token"} if service == "gateway" else set())
+                self.assertEqual(secret, own)
+        networks = {service: set(json.loads(self.sh("docker", "inspect", "-f", "{{json .NetworkSettings.Networks}}",
+                                                    self.container(service)).stdout)) for service in SERVICES}
+        self.assertFalse(networks["scheduler"] & networks["north-transfer"] & networks["south-transfer"])
+        self.assertEqual(networks["north-transfer"] & networks["south-transfer"], {PROJECT + "_between"})
+        self.assertNotIn(PROJECT + "_between", networks["scheduler"] | networks["policy"] | networks["gateway"])
+
+    def test_3_the_status_page_and_metrics_are_at_the_host_with_the_token(self):
+        token = self.compose("exec", "-T", "gateway", "cat", "/etc/lockstep/keys/token").stdout.strip()
+
+        def get(path, **headers):
+            with urllib.request.urlopen(urllib.request.Request("http://127.0.0.1:19480" + path, headers=headers), timeout=20) as answer:
+                return answer.read().decode()
+        with self.assertRaises(urllib.error.HTTPError):
+            get("/metrics")
+        self.assertIn('lockstep_point_age_seconds{service="orders"}', get("/metrics", Authorization="Bearer " + token))
+        self.assertIn("orders", get("/", Authorization="Bearer " + token))
+
+    def test_4_containers_that_die_come_back_and_points_stay_whole(self):
+        for service in ("scheduler", "north-snapshot", "south-transfer"):
+            with self.subTest(service):
+                run = self.run_of()
+                time.sleep(1.5)
+                pid = self.sh("docker", "inspect", "-f", "{{.State.Pid}}", self.container(service)).stdout.strip()
+                self.sh("kill", "-KILL", pid)     # `docker kill` would keep it down
+                run.communicate(timeout=300)
+        self.assert_all_is_well()
+        self.tell("killed and back")
+
+    def test_5_a_network_that_is_cut_between_the_clusters_and_a_container_that_is_paused(self):
+        run = self.run_of()
+        time.sleep(1)
+        self.sh("docker", "network", "disconnect", PROJECT + "_between", self.container("south-transfer"))
+        self.sh("docker", "pause", self.container("north-snapshot"))
+        time.sleep(5)
+        self.sh("docker", "unpause", self.container("north-snapshot"))
+        self.sh("docker", "network", "connect", "--alias", "south-transfer", PROJECT + "_between",
+                self.container("south-transfer"))
+        run.communicate(timeout=400)
+        self.assert_all_is_well()
+        self.tell("cut, paused and healed")
+
+    def test_6_it_ends_cleanly(self):
+        begun = time.monotonic()
+        self.compose("stop", "-t", "25", timeout=120)
+        for service in sorted(SERVICES):
+            code = self.sh("docker", "inspect", "-f", "{{.State.ExitCode}}", self.container(service)).stdout.strip()
+            self.assertEqual(code, "0", service)
+        self.tell(f"stopped in {time.monotonic() - begun:.0f} s")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)
