@@ -52,7 +52,7 @@ def main(folder, output):
         shared = json.load(file)["definitions"]
     rows = []
     for directory, folders, names in os.walk(folder):
-        folders[:] = sorted(set(folders) - {"vendor", "vectors"})
+        folders[:] = sorted(set(folders) - {"cli", "vendor", "vectors"})
         for name in sorted(names):
             path = os.path.join(directory, name)
             relative = os.path.relpath(path, folder)

@@ -23,6 +23,13 @@ Party person(const std::string& name, Role role) {
   return party;
 }
 
+// Where a service listens at every address of its host. A connection to 0.0.0.0 goes to the host
+// itself (ip(7)), so that it finds itself there, too.
+std::string at_every_address(const std::string& endpoint) {
+  if (!endpoint.starts_with("tcp://")) return endpoint;
+  return "tcp://0.0.0.0" + endpoint.substr(endpoint.rfind(':'));
+}
+
 }  // namespace
 
 Result<Directory> Site::directory(const std::string& self) const {
@@ -57,6 +64,15 @@ Result<Directory> Site::directory(const std::string& self) const {
   if (!out.parties.contains(self)) {
     return make_error(ErrorCode::not_found, "no party of this site is named `" + self + "`", file,
                       "names stand under control, clusters, users and subscribers");
+  }
+  for (const auto& way : injection.through) {
+    if (injection.allowed && way.from == self) out.parties.at(way.to).endpoint = way.endpoint;
+  }
+  if (bind_all) {
+    Party& own = out.parties.at(self);
+    for (auto* endpoint : {&own.endpoint, &own.events, &own.bulk}) {
+      *endpoint = at_every_address(*endpoint);
+    }
   }
   if (keys.empty()) return out;
   const auto disk = os::make_kernel_disk();

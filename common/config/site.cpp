@@ -42,6 +42,9 @@ class SiteReader {
     if (const auto insecure = root.find("insecure")) {
       site_.insecure = insecure->boolean().value_or(false);
     }
+    if (const auto all = root.find("bind_all")) {
+      site_.bind_all = all->boolean().value_or(false);
+    }
     if (const auto id = root.require("first_promotion", "a UUIDv7, the same at every site")) {
       read_promotion(*id);
     }
@@ -54,6 +57,7 @@ class SiteReader {
     read_people(root);
     read_here(root);
     if (const auto limits = root.find("limits")) read_limits(*limits);
+    if (const auto injection = root.find("injection")) read_injection(*injection);
     if (const auto ahead = root.find("arm_ahead")) {
       site_.arm_ahead = ahead->duration(milliseconds(1), seconds(3600)).value_or(site_.arm_ahead);
     }
@@ -359,6 +363,36 @@ class SiteReader {
           static_cast<int>(runs->integer(1, 1000).value_or(site_.max_runs_per_cluster));
     }
     limits->finish();
+  }
+
+  void read_injection(const Value& value) {
+    auto injection = value.map();
+    if (!injection) return;
+    if (const auto allow = injection->require("allow", "true on a site made for tests")) {
+      site_.injection.allowed = allow->boolean().value_or(false);
+    }
+    const auto through = injection->find("through");
+    const auto list = through ? through->list() : std::nullopt;
+    for (const auto& entry : list.value_or(std::vector<Value>{})) {
+      auto map = entry.map();
+      if (!map) continue;
+      Injection::Through way;
+      if (const auto from = map->require("from", "a party")) way.from = party(*from);
+      if (const auto to = map->require("to", "a service that it asks")) way.to = party(*to);
+      way.endpoint = endpoint(*map, "endpoint", "where `lockstep inject` stands between them");
+      map->finish();
+      site_.injection.through.push_back(std::move(way));
+    }
+    injection->finish();
+  }
+
+  std::string party(const Value& value) const {
+    const auto name = value.name();
+    if (!name) return {};
+    if (!names_.contains(*name)) {
+      value.problem(ErrorCode::config_bad_value, "no party of this site is named `" + *name + "`");
+    }
+    return *name;
   }
 
   void read_log(const Value& value) {

@@ -45,6 +45,18 @@ struct Gateway {
   std::string token_file;       // absolute; whoever asks by HTTP shows what stands in it
 };
 
+// What `lockstep inject` may do to this site: nothing, unless its file says so.
+struct Injection {
+  // `from` reaches `to` at `endpoint`, where the command stands between the two.
+  struct Through {
+    std::string from;
+    std::string to;
+    std::string endpoint;
+  };
+  bool allowed = false;
+  std::vector<Through> through;
+};
+
 struct Site {
   std::string file;  // absolute path of lockstep.yaml
   std::string name;
@@ -53,12 +65,14 @@ struct Site {
   std::string hooks;  // absolute directory of hooks (`fence: {hook: NAME}`); default: hooks
   std::string first_promotion;  // UUIDv7: the promotion id of identity epoch 1
   bool insecure = false;
+  bool bind_all = false;  // tcp endpoints are bound at every address of the host
   int max_runs_per_cluster = 2;
   Nanos arm_ahead = seconds(2);
   std::string log_format = "text";  // or "json"
   std::string log_level = "info";
   std::vector<ControlService> control;
   std::optional<Gateway> gateway;
+  Injection injection;
   std::map<std::string, Cluster> clusters;
   std::vector<std::string> here;  // which services `lockstep up` runs on this host; default: all
   std::vector<std::string> users = {"user"};  // parties with the role user (the first is the CLI's)
@@ -70,8 +84,10 @@ struct Site {
   const Agent* find_agent(const std::string& name, const Cluster** cluster = nullptr) const;
   const Agent* registrar(const std::string& cluster) const;
   // The parties with their public keys read from `keys`; `self`'s secret key too, where there are
-  // keys. On a site with a gateway, subscribers are parties for it alone: nobody else's sockets let
-  // their keys in. Errors: key-unreadable, key-mode.
+  // keys. Where `injection.through` leads `self` elsewhere, that is the other's endpoint;
+  // with `bind_all` the host in `self`'s own ones is 0.0.0.0. On a site with a gateway, subscribers
+  // are parties for it alone: nobody else's sockets let their keys in. Errors: key-unreadable,
+  // key-mode.
   Result<transport::Directory> directory(const std::string& self) const;
 };
 

@@ -11,7 +11,10 @@
 #include <mutex>
 #include <optional>
 
+#include "common/service/audit.hpp"
+#include "common/service/injection.hpp"
 #include "common/service/log.hpp"
+#include "common/service/log_level.hpp"
 
 namespace lockstep::service {
 
@@ -130,10 +133,12 @@ Result<int> serve(const Arguments& arguments, transport::Role role,
                                       *reactor, directory, *clock, *journal, *server, [&snapshot] {
                                         return snapshot ? snapshot() : message::Body::object();
                                       }));
+  const auto audited = make_audited_server(*server, *disk, *clock,
+                                           site.state + "/audit/" + arguments.name + ".jsonl");
   Ending ending;
   Surroundings here{
-      arguments.name, LOCKSTEP_VERSION, site,    directory, *clock,  *disk, *processes, *journal,
-      anew,           *reactor,         *server, *client,   *events, {},    {},         {}};
+      arguments.name, LOCKSTEP_VERSION, site,     directory, *clock,  *disk, *processes, *journal,
+      anew,           *reactor,         *audited, *client,   *events, {},    {},         {}};
   here.fail = [&](const Error& error) {
     log_error(error);
     ending.set(error);
@@ -141,6 +146,8 @@ Result<int> serve(const Arguments& arguments, transport::Role role,
   };
   answer_ping(here, role, started);
   tell_refusals(here);
+  take_injection_marks(here);
+  take_log_level(here);
   LOCKSTEP_TRY(std::shared_ptr<void> service, setup(here));
   snapshot = here.snapshot;
   events->flush();

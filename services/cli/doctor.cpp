@@ -1,5 +1,7 @@
 // lockstep doctor: whether this host can do its part of the site, and what is wrong where it
 // cannot.
+#include "services/cli/doctor.hpp"
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -143,7 +145,7 @@ void look_at_service(const Session& session, const std::string& name, Findings& 
                  same ? "" : "this program is " LOCKSTEP_VERSION ": bring all to one version"});
 }
 
-Result<int> run_doctor(const Options& options) {
+Result<Findings> look(const Options& options) {
   LOCKSTEP_TRY(const std::string file, config_file(options));
   LOCKSTEP_TRY(const auto site, config::load_site(file));
   const auto disk = os::make_kernel_disk();
@@ -160,9 +162,11 @@ Result<int> run_doctor(const Options& options) {
     findings.push_back(
         {"services", Health::bad, session.error().text(), std::string(session.error().advice())});
   }
+  return findings;
+}
 
+Body body_of(const Findings& findings) {
   Body list = Body::array();
-  Table table{{"", "", ""}};
   bool bad = false;
   for (const auto& one : findings) {
     bad = bad || one.health == Health::bad;
@@ -170,21 +174,39 @@ Result<int> run_doctor(const Options& options) {
                     {"health", name_of(one.health)},
                     {"what", one.what},
                     {"hint", one.hint}});
+  }
+  return {{"version", LOCKSTEP_VERSION}, {"ok", !bad}, {"findings", std::move(list)}};
+}
+
+void print_findings(const Findings& findings) {
+  Table table{{"", "", ""}};
+  for (const auto& one : findings) {
     const Colour colour = one.health == Health::good      ? Colour::good
                           : one.health == Health::warning ? Colour::warn
                                                           : Colour::bad;
     table.row({paint(colour, name_of(one.health)), one.about,
                safe(one.hint.empty() ? one.what : one.what + "; " + one.hint)});
   }
+  print("lockstep " LOCKSTEP_VERSION "\n" + table.text());
+}
+
+Result<int> run_doctor(const Options& options) {
+  LOCKSTEP_TRY(const Findings findings, look(options));
+  const Body body = body_of(findings);
   if (options.json) {
-    print_json({{"version", LOCKSTEP_VERSION}, {"ok", !bad}, {"findings", std::move(list)}});
+    print_json(body);
   } else {
-    print("lockstep " LOCKSTEP_VERSION "\n" + table.text());
+    print_findings(findings);
   }
-  return bad ? 1 : 0;
+  return body.at("ok").get<bool>() ? 0 : 1;
 }
 
 }  // namespace
+
+Result<Body> examine(const Options& options) {
+  LOCKSTEP_TRY(const Findings findings, look(options));
+  return body_of(findings);
+}
 
 void add_doctor(Registry& registry) {
   CLI::App* command =

@@ -14,8 +14,6 @@ void add_later(Registry& registry) {
       {"drill", "Bring a point up beside the live data and check it"},
       {"recover", "Rebuild the control device from a cluster"},
       {"users", "User data of both clusters"},
-      {"inject", "Send scripted messages"},
-      {"support-bundle", "Collect what a maintainer needs"},
   };
   for (const auto& later : kLater) {
     const std::string name = later.name;

@@ -66,8 +66,12 @@ int run(int count, char** words) {
   cli::add_client(registry);
   cli::add_promote(registry);
   cli::add_events(registry);
+  cli::add_ping(registry);
   cli::add_doctor(registry);
   cli::add_shell(registry);
+  cli::add_inject(registry);
+  cli::add_audit(registry);
+  cli::add_bundle(registry);
   cli::add_later(registry);
 
   try {

@@ -58,8 +58,12 @@ void add_explain(Registry& registry);
 void add_client(Registry& registry);
 void add_promote(Registry& registry);
 void add_events(Registry& registry);
+void add_ping(Registry& registry);
+void add_audit(Registry& registry);
+void add_bundle(Registry& registry);
 void add_shell(Registry& registry);
 void add_doctor(Registry& registry);
+void add_inject(Registry& registry);
 void add_later(Registry& registry);
 
 }  // namespace lockstep::cli

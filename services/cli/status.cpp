@@ -102,6 +102,7 @@ Result<int> run_status(const Options& options) {
   return 0;
 }
 
+constexpr Nanos kLeastEvery = milliseconds(100);
 std::atomic<bool> interrupted = false;
 
 // Again and again until interrupted: on a terminal in one place, in a pipe one below the other;
@@ -149,6 +150,9 @@ void add_status(Registry& registry) {
   registry.takes_json(command);
   registry.on(command, [&registry, wish]() -> Result<int> {
     LOCKSTEP_TRY(const Nanos every, parse_duration(wish->every));
+    if (every < kLeastEvery) {
+      return make_error(ErrorCode::usage, "at most ten times a second", "--every " + wish->every);
+    }
     return wish->watch ? watch_status(registry.options(), every) : run_status(registry.options());
   });
 }

@@ -8,6 +8,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import tarfile
 import tempfile
 import time
 import unittest
@@ -94,6 +95,45 @@ class WithoutSite(unittest.TestCase):
         self.assertIn("\x1b[", on_terminal(plain))
         self.assertNotIn("\x1b[", on_terminal({**plain, "NO_COLOR": "1"}))
         self.assertNotIn("\x1b[", lockstep("failback").stderr)
+
+
+    def complete(self, *words):
+        """What bash offers after these words, by the function that `lockstep completion bash` prints."""
+        script = lockstep("completion", "bash").stdout + '\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))\n' \
+            + '_lockstep; printf "%s\\n" "${COMPREPLY[@]}"\n'
+        done = subprocess.run(["bash", "-u", "-c", script, "bash", "lockstep", *words], capture_output=True, text=True, check=True)
+        self.assertEqual(done.stderr, "")
+        return done.stdout.split()
+
+    def test_bash_completes_commands_their_own_commands_and_options(self):
+        self.assertEqual(self.complete("pol"), ["policy"])
+        self.assertEqual(set(self.complete("policy", "")) >= {"apply", "check", "list", "show", "remove"}, True)
+        self.assertIn("--wait", self.complete("run", "--w"))
+        self.assertIn("--even-newest", self.complete("point", "delete", "--"))
+        # A word that is an option's value leads nowhere else.
+        self.assertIn("apply", self.complete("-c", "lockstep.yaml", "policy", "a"))
+        self.assertNotIn("failback", self.complete("f"))
+        for shell in ("bash", "zsh"):
+            text = lockstep("completion", shell).stdout
+            if shutil.which(shell):
+                subprocess.run([shell, "-n"], input=text, text=True, check=True)
+            self.assertIn("compgen", text)
+        self.assertEqual(lockstep("completion", "fish").returncode, 2)
+
+    def test_the_manual_has_every_command_and_is_sound_roff(self):
+        text = lockstep("manual").stdout
+        commands = re.findall(r"^  ([a-z][a-z-]+)  ", lockstep("--help").stdout.split("Not built yet")[0], re.MULTILINE)
+        for command in commands:
+            self.assertRegex(text, r"(?m)^\.SS lockstep " + command.replace("-", r"\\-") + r"\b")
+        for line in text.splitlines():
+            self.assertFalse(line.startswith("'"), line)
+            self.assertTrue(not line.startswith(".") or re.match(r"\.(TH|SH|SS|TP|PP|nf|fi|B|I|br)\b", line), line)
+        done = subprocess.run(["man", "--warnings", "-l", "-"], input=text, capture_output=True, text=True, check=False,
+                              env={**os.environ, "MANPAGER": "cat", "MANWIDTH": "80", "LC_ALL": "C.UTF-8"}) \
+            if shutil.which("man") else None
+        if done is not None:
+            self.assertEqual(done.stderr, "")
+            self.assertIn("lockstep policy apply", done.stdout)
 
 
 class WithSite(unittest.TestCase):
@@ -258,6 +298,130 @@ class WithSite(unittest.TestCase):
         os.unlink(os.path.join(self.base, "keys/user.key"))
         self.up()
         self.assertEqual(self.cli("policy", "list").returncode, 2)
+
+    def findings(self, ok):
+        told = json.loads(self.cli("doctor", "--json", ok=ok).stdout)
+        self.assertEqual(told["ok"], ok == 0)
+        self.assertEqual(told["ok"], not [one for one in told["findings"] if one["health"] == "bad"])
+        return {one["about"]: one for one in told["findings"]}
+
+    def test_doctor_says_what_is_wrong_with_this_host(self):
+        self.up()
+        found = self.findings(1)      # here runs the policy service alone
+        self.assertEqual(found["policy"]["health"], "good")
+        self.assertEqual(found["key policy"]["health"], "good")
+        self.assertEqual(found["scheduler"]["health"], "bad")
+        self.assertIn("clock", found)
+        self.assertIn("free of", found["state"]["what"])
+        self.assertNotIn("root of north", found)    # no agent of it runs here
+        text = self.cli("doctor").stdout
+        self.assertIn("good", text)
+        self.assertNotIn("\x1b[", text)
+
+        os.chmod(os.path.join(self.base, "keys/policy.key"), 0o644)
+        self.assertEqual(self.findings(1)["key policy"]["health"], "bad")
+        self.assertIn("0600", self.findings(1)["key policy"]["hint"])
+        os.chmod(os.path.join(self.base, "keys/policy.key"), 0o600)
+        shutil.copy(os.path.join(self.base, "keys/scheduler.pub"), os.path.join(self.base, "keys/policy.pub"))
+        self.assertIn("do not belong together", self.findings(1)["key policy"]["what"])
+        self.assertEqual(self.cli("doctor", "-c", "/nowhere").returncode, 2)
+
+    def test_doctor_looks_at_the_roots_of_this_hosts_agents(self):
+        self.edit("here: [policy]", "here: [policy, north-snapshot]")
+        self.assertEqual(self.findings(1)["root of north"]["health"] in ("good", "warning"), True)
+        os.rmdir(os.path.join(self.base, "north"))
+        self.assertEqual(self.findings(1)["root of north"]["health"], "bad")
+
+    def test_ping_asks_one_service(self):
+        self.up()
+        self.assertIn("policy answers", self.cli("ping", "policy", ok=0).stdout)
+        self.assertEqual(json.loads(self.cli("ping", "policy", "--as", "policy", "--json", ok=0).stdout)["pid"], self.service())
+        self.assertEqual(self.cli("ping", "scheduler").returncode, 4)
+        self.assertEqual(self.cli("ping", "nobody").returncode, 1)
+
+    def test_status_is_watched_until_interrupted_and_outlives_a_scheduler_that_is_away(self):
+        command = [LOCKSTEP, "status", "--watch", "--every", "100ms", "--json", "-c", self.config]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+            for _ in range(3):
+                self.assertEqual(json.loads(process.stdout.readline())["error"]["code"], "unreachable")
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(30), 0)
+        with subprocess.Popen([word for word in command if word != "--json"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as process:
+            self.assertIn("[unreachable]", process.stderr.readline())
+            process.stdout.close()    # `status --watch | head`: whoever read it has gone
+            process.send_signal(signal.SIGTERM)
+            process.stderr.read()
+            self.assertEqual(process.wait(30), 0)
+
+    def test_how_much_a_service_logs_is_changed_while_it_runs(self):
+        self.up()
+
+        def log():
+            with open(os.path.join(self.base, "var/log/policy.log"), encoding="utf-8") as handle:
+                return handle.read()
+        self.assertIn("it was info", self.cli("log-level", "policy", "error", ok=0).stdout)
+        self.cli("policy", "apply", self.policy("silent", "/srv/1.db"), ok=0)
+        self.assertNotIn("silent", log())
+        self.assertEqual(json.loads(self.cli("log-level", "policy", "info", "--json", ok=0).stdout), {"before": "error"})
+        self.cli("policy", "apply", self.policy("heard", "/srv/2.db"), ok=0)
+        self.assertIn("heard", log())
+        self.assertEqual(self.cli("log-level", "policy", "chatty").returncode, 2)
+
+    def test_commands_are_noted_with_who_and_by_which_key_before_they_are_done(self):
+        self.up()
+        self.assertEqual(json.loads(self.cli("audit", "--json", ok=0).stdout), [])
+        self.cli("policy", "apply", self.policy("orders"), ok=0)
+        self.cli("policy", "list", ok=0)
+        self.cli("policy", "pause", "orders", ok=0)
+        rows = json.loads(self.cli("audit", "--json", ok=0).stdout)
+        with open(os.path.join(self.base, "keys/user.pub"), encoding="ascii") as handle:
+            key = handle.read().strip()
+        self.assertEqual([(row["type"], row["by"], row["key"], row["service"]) for row in rows],
+                         [("policy.apply", "user", key, "policy"), ("policy.pause", "user", key, "policy")])
+        self.assertEqual(rows[1]["body"], {"service": "orders"})
+        self.assertIn("policy.pause", self.cli("audit", ok=0).stdout)
+        path = os.path.join(self.base, "var/audit/policy.jsonl")
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+        # What cannot be noted is not done.
+        os.rename(path, path + ".kept")
+        os.mkdir(path)
+        self.assertEqual(self.cli("policy", "resume", "orders").returncode, 1)
+        self.assertTrue(json.loads(self.cli("policy", "list", "--json", ok=0).stdout)[0]["paused"])
+        # And a line that a power loss cut short spoils no other.
+        os.rmdir(path)
+        with open(path + ".kept", "a", encoding="utf-8") as handle:
+            handle.write('{"time": "2026-')
+        os.rename(path + ".kept", path)
+        self.cli("policy", "resume", "orders", ok=0)
+        self.assertEqual([row["type"] for row in json.loads(self.cli("audit", "--json", ok=0).stdout)],
+                         ["policy.apply", "policy.pause", "policy.resume"])
+
+    def test_a_support_bundle_holds_what_is_needed_and_no_secret(self):
+        self.up()
+        keys = os.path.join(self.base, "keys")
+        secrets = []
+        for name in os.listdir(keys):
+            if not name.endswith(".pub"):
+                with open(os.path.join(keys, name), encoding="ascii") as handle:
+                    secrets += [line for line in handle.read().split("\n") if line and not line.startswith("-----")]
+        self.assertGreater(len(secrets), 8)
+        # Even where somebody wrote one to a place where it does not belong.
+        with open(os.path.join(self.base, "var/log/policy.log"), "a", encoding="utf-8") as handle:
+            handle.write(f"by mistake: {secrets[0]}\n")
+        path = os.path.join(self.base, "bundle.tar")
+        self.assertIn("look through it", self.cli("support-bundle", "--to", path, ok=0).stdout)
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+        with tarfile.open(path) as tar:
+            held = {one.name[len("lockstep-support/"):]: tar.extractfile(one).read().decode() for one in tar}
+        self.assertEqual(set(held) >= {"lockstep.yaml", "doctor.json", "keys.txt", "host.txt", "log/policy.log",
+                                       "events/policy.json", "services/policies.json", "services/status.json"}, True)
+        self.assertEqual(json.loads(held["services/policies.json"]), {"policies": []})
+        self.assertEqual(json.loads(held["services/status.json"])["error"]["code"], "unreachable")
+        self.assertIn("by mistake: (a secret, taken out)", held["log/policy.log"])
+        for secret in secrets:
+            self.assertNotIn(secret, "".join(held.values()))
+        self.assertEqual(self.cli("support-bundle", "--to", path).returncode, 3)
 
     def test_policies(self):
         self.up()

@@ -41,10 +41,10 @@ class NoAnswer(Exception):
 
 # -- schemas ---------------------------------------------------------------------------------------
 
-def load_schemas(folder=SCHEMAS):
+def load_schemas(folder=SCHEMAS, without=("cli", "vendor", "vectors")):
     out = {}
     for directory, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name not in ("vendor", "vectors")]
+        folders[:] = [name for name in folders if name not in without]
         for name in names:
             if name.endswith(".json"):
                 path = os.path.join(directory, name)
