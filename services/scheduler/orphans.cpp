@@ -25,7 +25,7 @@ void Orphans::look(const std::string& cluster, const std::string& agent) {
   message::Envelope envelope;
   envelope.type = "snapshot.holds";
   envelope.body = message::Body::object();
-  envelope.epoch = service::first_epoch(here_.site);
+  envelope.epoch = here_.epoch();
   here_.client.request(agent, std::move(envelope), patience(), {},
                        [this, cluster, agent](const Result<message::Body>& answer) {
                          if (!answer) return;  // `status` tells who is away; it is asked again
@@ -53,7 +53,7 @@ void Orphans::ask(const std::string& to, const std::string& type, run::Act act, 
   envelope.run = held.run;
   envelope.step = run::step_name({act, 0, to});
   envelope.attempt = 1;
-  envelope.epoch = service::first_epoch(here_.site);
+  envelope.epoch = here_.epoch();
   envelope.body = {{"service", held.service}, {"sets", message::Body::array()}};
   here_.client.request(to, std::move(envelope), patience(), {}, std::move(on_end));
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "services/transfer-agent/guards.hpp"
+
 namespace lockstep::simulation {
 namespace {
 
@@ -24,6 +26,11 @@ void SimulatedAgent::receive(const Letter& letter) {
     wire_.answer({letter.id, Reply::Stage::last, stored->second});
     return;
   }
+  learn_epoch(letter.epoch);
+  if (letter.epoch < epoch_ && letter.ask.key.act != run::Act::seal) {
+    fail(letter, "epoch-old", "the identity epoch is " + std::to_string(epoch_));
+    return;
+  }
   if (tombstones_.contains(letter.plan->run) && !chore(letter.ask.key.act) &&
       letter.ask.key.act != run::Act::seal) {
     fail(letter, "pin-dropped", "the run was dropped");
@@ -41,6 +48,12 @@ void SimulatedAgent::receive(const Letter& letter) {
   under_way_[key] = letter.id;
   world_.tell(name_, letter.text());
   handle(letter);
+}
+
+void SimulatedAgent::learn_epoch(std::uint64_t number) {
+  if (number <= epoch_) return;
+  epoch_ = number;
+  world_.tell(name_, "keeps epoch " + std::to_string(number));
 }
 
 void SimulatedAgent::crash(Span away) {
@@ -410,13 +423,18 @@ void TransferAgent::seal(const Letter& letter) {
   run::Sealed sealed;
   if (!points_.contains(run)) {
     const auto staged = staged_.find(run);
-    if (staged == staged_.end() || tombstones_.contains(run)) {
+    // Under an older epoch: what stood before it was raised stands, what did not never will.
+    if (staged == staged_.end() || tombstones_.contains(run) || letter.epoch < epoch_) {
       tombstones_.insert(run);
+      staged_.erase(run);
       answer(letter, sealed);
       return;
     }
     if (crashed_by_write()) return;
     points_[run] = staged->second;
+    points_[run].sealed_at = host_.read(world_);
+    points_[run].good = !world_.mishap(points_are_damaged);
+    if (deleted_.contains(run)) world_.violated(run + " was deleted and is there again");
     ++truth_.sealed[run];
     world_.tell(name_, "SEALED " + run);
     if (crashed_by_write()) return;
@@ -424,6 +442,27 @@ void TransferAgent::seal(const Letter& letter) {
   sealed.sealed = true;
   sealed.sealed_at = host_.read(world_);
   answer(letter, sealed);
+}
+
+void TransferAgent::delete_point(const std::string& run) {
+  const auto found = points_.find(run);
+  if (!up() || found == points_.end()) return;
+  std::vector<transfer::PointFacts> facts;
+  for (const auto& [name, point] : points_) {
+    if (point.service == found->second.service)
+      facts.push_back({name, UtcNanos{point.moment}, UtcNanos{point.sealed_at}, !point.good});
+  }
+  const auto may =
+      transfer::may_delete(facts, run, UtcNanos{host_.read(world_)}, Nanos{lock}, false);
+  if (!may) {
+    world_.tell(name_, "does not delete " + run + ": " + may.error().what);
+    return;
+  }
+  if (crashed_by_write()) return;
+  world_.tell(name_, "deletes " + run);
+  tombstones_.insert(run);
+  deleted_.insert(points_.extract(found));
+  staged_.erase(run);
 }
 
 }  // namespace lockstep::simulation

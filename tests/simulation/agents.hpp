@@ -52,6 +52,9 @@ class SimulatedAgent : public Agent {
 
   double crash_at_write = 0;
 
+  // Kept; what is asked under an older one from now on has no effect.
+  void learn_epoch(std::uint64_t number);
+
  protected:
   // Does it, now or later; ends in answer() or fail().
   virtual void handle(const Letter& letter) = 0;
@@ -75,6 +78,7 @@ class SimulatedAgent : public Agent {
 
   // durable
   std::set<std::string> tombstones_;
+  std::uint64_t epoch_ = 1;
 
  private:
   using Key = std::tuple<std::string, std::string, int>;  // run, step, attempt
@@ -133,6 +137,8 @@ struct Point {
   std::string service;
   Instant moment = 0;
   std::set<std::string> sets;
+  Instant sealed_at = 0;
+  bool good = true;  // false: its verification found it damaged
 };
 
 class TransferAgent final : public SimulatedAgent {
@@ -145,7 +151,13 @@ class TransferAgent final : public SimulatedAgent {
 
   const std::map<std::string, Point>& points() const { return points_; }
   const std::map<std::string, Point>& staged() const { return staged_; }
+  const std::map<std::string, Point>& deleted() const { return deleted_; }
   double transfer_fails = 0;
+  double points_are_damaged = 0;
+  Span lock = 0;  // how old a point must be to be deleted
+
+  // point.delete, under the real guards.
+  void delete_point(const std::string& run);
 
  private:
   void handle(const Letter& letter) override;
@@ -157,8 +169,9 @@ class TransferAgent final : public SimulatedAgent {
   void seal(const Letter& letter);
 
   // durable
-  std::map<std::string, Point> staged_;  // run
-  std::map<std::string, Point> points_;  // run
+  std::map<std::string, Point> staged_;   // run
+  std::map<std::string, Point> points_;   // run
+  std::map<std::string, Point> deleted_;  // for the invariants alone
 };
 
 }  // namespace lockstep::simulation

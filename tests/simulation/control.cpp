@@ -5,6 +5,14 @@
 #include "services/scheduler/run/successor.hpp"
 
 namespace lockstep::simulation {
+namespace {
+
+bool clears_up(run::Act act) {
+  return act == run::Act::keep || act == run::Act::keep_manifest || act == run::Act::drop ||
+         act == run::Act::drop_transfer;
+}
+
+}  // namespace
 
 void Control::later(Span span, std::function<void()> happening) {
   world_.after(span, [this, life = life_, happening = std::move(happening)] {
@@ -27,8 +35,27 @@ void Control::start() {
         states_.at(name).ending == run::Phase::complete)
       world_.violated(name + " was going to be pinned, and is again after a crash");
   }
+  if (up_) stand_down();
   if (up_) take_turns();
   if (up_) look_at_schedules();
+  if (up_ && on_start) on_start();
+}
+
+void Control::learn_epoch(std::uint64_t number) {
+  if (number <= epoch_) return;
+  epoch_ = number;
+  world_.tell("scheduler", "learns of epoch " + std::to_string(number));
+  if (up_) stand_down();
+}
+
+void Control::stand_down() {
+  std::vector<std::string> older;
+  for (const auto& [name, state] : states_) {
+    if (journal_.at(name).epoch < epoch_ && state.phase < run::Phase::seal) older.push_back(name);
+  }
+  for (const std::string& name : older) {
+    if (up_) feed(name, run::Abort{});
+  }
 }
 
 void Control::crash(Span away) {
@@ -40,6 +67,7 @@ void Control::crash(Span away) {
   waiting_.clear();
   may_transfer_.clear();
   woken_for_ = 0;
+  if (on_death) on_death();
   world_.after(away, [this] { start(); });
 }
 
@@ -78,7 +106,7 @@ void Control::plan_run(run::Plan plan, std::size_t service) {
     world_.violated("planned twice: " + plan.service);
   world_.tell("scheduler", "plans " + plan.run + (plan.now ? " (now)" : ""));
   const std::string name = plan.run;
-  journal_[name] = {service, std::move(plan), {}};
+  journal_[name] = {service, epoch_, std::move(plan), {}};
 }
 
 void Control::feed(const std::string& name, decltype(run::Input::what) what) {
@@ -114,6 +142,7 @@ void Control::feed(const std::string& name, decltype(run::Input::what) what) {
   for (const run::Ask& ask : effects.asks) send(name, ask);
   if (run::terminal(states_[name].phase) && states_[name].phase == run::Phase::complete &&
       before.phase != run::Phase::complete) {
+    if (on_complete) on_complete(states_[name].plan.service);
     std::vector<std::string> older;
     for (const auto& [other, one] : states_) {
       if (one.plan.service == states_[name].plan.service && run::terminal(one.phase) &&
@@ -219,6 +248,8 @@ void Control::send(const std::string& name, const run::Ask& ask) {
   letter.plan = std::make_shared<run::Plan>(states_.at(name).plan);
   letter.ask = ask;
   letter.moment = states_.at(name).moment;
+  // What clears up after a run is given under the epoch that holds.
+  letter.epoch = clears_up(ask.key.act) ? epoch_ : journal_.at(name).epoch;
   waiting_[letter.id] = {letter, world_.now(), 0};
   wire_.send(letter);
   later(2 * kSecond, [this, id = letter.id] { resend(id); });

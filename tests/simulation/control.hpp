@@ -2,6 +2,7 @@
 // at any write. What it decides comes from the real run logic and the real timetable.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -29,10 +30,15 @@ class Control {
   std::vector<ServiceSchedule> services;
   int per_cluster = 2;
   double crash_at_write = 0;
+  std::function<void(const std::string& service)> on_complete;
+  std::function<void()> on_start;
+  std::function<void()> on_death;
 
   void start();
   void crash(Span away);
   void abort_something();
+  // A newer identity epoch is decided: what was planned under an older one stands down.
+  void learn_epoch(std::uint64_t number);
   void receive(const Reply& reply);
 
   // What the journal holds: what a process that started now would know.
@@ -42,6 +48,7 @@ class Control {
  private:
   struct Journaled {  // of one run
     std::size_t service = 0;
+    std::uint64_t epoch = 1;  // planned under it
     run::Plan plan;
     std::vector<run::Record> records;
   };
@@ -58,6 +65,7 @@ class Control {
   void send(const std::string& run, const run::Ask& ask);
   void resend(std::uint64_t id);
   void finish(std::uint64_t id, std::variant<run::Facts, run::Failure> outcome);
+  void stand_down();
   void take_turns();
   void look_at_schedules();
   void wake_at(Instant shown);
@@ -74,6 +82,7 @@ class Control {
   std::set<std::tuple<std::string, Instant, int>> planned_;  // UNIQUE(service, scheduled, attempt)
   std::vector<Instant> considered_;                          // by service
   int runs_made_ = 0;
+  std::uint64_t epoch_ = 1;
   // volatile
   std::map<std::string, run::State> states_;
   std::set<std::string> may_transfer_;

@@ -4,6 +4,7 @@
 
 #include "tests/simulation/agents.hpp"
 #include "tests/simulation/control.hpp"
+#include "tests/simulation/pruning.hpp"
 
 namespace lockstep::simulation {
 namespace {
@@ -20,6 +21,7 @@ struct Site {
   TransferAgent sender{world, wire, truth, "north-transfer", north_host};
   TransferAgent receiver{world, wire, truth, "south-transfer", south_host};
   Control control{world, wire, control_host};
+  Pruning pruning{world, wire, receiver};
 
   std::vector<SimulatedAgent*> all() { return {&north, &north_other, &sender, &receiver}; }
 };
@@ -90,6 +92,18 @@ void set_up_clocks(Site& site) {
   }
 }
 
+// The identity epoch is raised: at the secondary's registrar first, where no publishing is under
+// way then; the others, and the scheduler, learn of it at some time, or by what is asked of them.
+void set_up_promotion(Site& site) {
+  World& world = site.world;
+  const Instant when = world.now() + world.between(kSecond, 300 * kSecond);
+  world.at(when, [&site] { site.receiver.learn_epoch(2); });
+  world.at(when + world.between(0, 60 * kSecond), [&site] { site.control.learn_epoch(2); });
+  for (SimulatedAgent* agent : site.all()) {
+    world.at(when + world.between(0, 60 * kSecond), [agent] { agent->learn_epoch(2); });
+  }
+}
+
 void set_up_mishaps(Site& site) {
   World& world = site.world;
   site.wire.loss = world.likely(0.5) ? 0 : world.likely(0.5) ? 0.02 : 0.2;
@@ -111,6 +125,9 @@ void set_up_mishaps(Site& site) {
                                          : world.between(kSecond / 10, 30 * kSecond);
     world.after(world.between(0, 300 * kSecond), [agent, away] { agent->crash(away); });
   }
+  site.receiver.points_are_damaged = world.likely(0.8) ? 0 : 0.3;
+  site.receiver.lock = world.likely(0.8) ? 0 : world.between(1, 200) * kSecond;
+  if (world.likely(0.2)) set_up_promotion(site);
   if (world.likely(0.2))
     world.after(world.between(0, 200 * kSecond), [&site] { site.control.abort_something(); });
   if (world.likely(0.1)) {
@@ -163,8 +180,13 @@ void check_end(Site& site, Outcome& outcome) {
   const auto states = site.control.recovered();
   std::map<std::string, std::pair<Instant, std::string>> newest;  // service: its newest point
   for (const auto& [name, state] : states) {
-    const auto point = site.receiver.points().find(name);
-    const bool has_point = point != site.receiver.points().end();
+    // Deleted ones had to be right as well.
+    const auto kept = site.receiver.points().find(name);
+    const auto deleted = site.receiver.deleted().find(name);
+    const bool was_deleted = deleted != site.receiver.deleted().end();
+    const bool has_point = was_deleted || kept != site.receiver.points().end();
+    const auto point = was_deleted ? deleted : kept;
+    if (was_deleted) ++outcome.ended["pruned"];
     if (!run::terminal(state.phase))
       world.violated(name + " ends in " + run::phase_name(state.phase));
     if (run::has_chores(state)) world.violated(name + " leaves something untold");
@@ -192,7 +214,9 @@ void check_end(Site& site, Outcome& outcome) {
     if (agent->fences_up()) world.violated("a fence outlived its run at " + agent->name());
   }
   for (const auto& [name, point] : site.receiver.staged())
-    if (!site.receiver.points().contains(name)) world.violated("staging left behind: " + name);
+    if (!site.receiver.points().contains(name) && !site.receiver.deleted().contains(name))
+      world.violated("staging left behind: " + name);
+  site.pruning.check();
   for (const auto& [which, times] : site.truth.pinned)
     if (times > 1) world.violated(which.first + "/" + which.second + " was pinned twice");
   for (const auto& [name, times] : site.truth.transferred)
@@ -231,7 +255,12 @@ Outcome live(std::uint64_t seed, bool telling) {
       moment += world.between(1, 90) * kSecond;
     }
     site.control.services.push_back(service);
+    policy::Retention& rule = site.pruning.rules[name];
+    rule.last = static_cast<int>(world.between(0, 3));
   }
+  site.control.on_complete = [&site](const std::string& name) { site.pruning.completed(name); };
+  site.control.on_start = [&site] { site.pruning.scheduler_started(); };
+  site.control.on_death = [&site] { site.pruning.scheduler_died(); };
   site.control.start();
 
   Outcome outcome;

@@ -52,7 +52,8 @@ TEST_CASE("every run ends, no point is partial, nothing is left behind, whatever
   std::cout << "\n";
   // The misfortunes are real: every kind of end was reached, and most runs still came through.
   for (const char* name : {"complete", "failed", "aborted", "missed", "judge-clock", "fence-failed",
-                           "pin-failed", "pin-expired", "max-pending", "deadline", "no-space"})
+                           "pin-failed", "pin-expired", "max-pending", "deadline", "no-space",
+                           "epoch-old", "seal-refused", "pruned"})
     CHECK(ended[name] > 0);
   CHECK(ended["complete"] > 1000);
 }

@@ -17,6 +17,7 @@ struct Letter {  // a request
   std::shared_ptr<const run::Plan> plan;
   run::Ask ask;
   Instant moment = 0;
+  std::uint64_t epoch = 1;
   std::string text() const {
     return plan->run + " " + run::step_name(ask.key) + " (attempt " + std::to_string(ask.attempt) +
            ")";
