@@ -1,9 +1,10 @@
-"""The cases: one for each row of the table in docs/benchmarks.md."""
+"""The cases of the kernel tree, and the list of all cases: one for each row of docs/benchmarks.md."""
 import os
-import statistics
 
 import data
+import scale
 from contest import XCP, Lockstep, Peer, contest
+from scale import ratio, result, where
 
 
 class Plan:
@@ -32,26 +33,6 @@ class Plan:
 
     def pick(self, quick, default, full):
         return {"quick": quick, "default": default, "full": full}[self.size]
-
-
-def bound(what, value, must, aim, at_least=False):
-    met = value >= must if at_least else value <= must
-    sign = "≥ " if at_least else "≤ "
-    return {"what": what, "value": value, "must": sign + format(must, "g"), "aim": sign + format(aim, "g"), "met": met}
-
-
-def ratio(ours, theirs, must, aim):
-    """Of medians."""
-    value = statistics.median(ours.samples) / statistics.median(theirs.samples)
-    return bound(f"lockstep / {theirs.name}", value, must, aim)
-
-
-def result(contestants, bounds, **more):
-    return {"contestants": {one.name: one.summary() for one in contestants}, "bounds": bounds, **more}
-
-
-def where(plan, kind):
-    return {"primary": "btrfs", "secondary": kind, "mount": plan.primary().options}
 
 
 def first_copy(plan, kind):
@@ -131,5 +112,5 @@ def changed_ext4(plan):
 
 
 CASES = {function.__name__.replace("_", "-"): function for function in (
-    first_btrfs, first_ext4, unchanged_btrfs, unchanged_ext4, changed_btrfs, changed_ext4)}
+    first_btrfs, first_ext4, unchanged_btrfs, unchanged_ext4, changed_btrfs, changed_ext4)} | scale.CASES
 QUICK = ["first-btrfs", "first-ext4", "unchanged-btrfs", "unchanged-ext4", "changed-btrfs", "changed-ext4"]

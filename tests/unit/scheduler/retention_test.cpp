@@ -87,6 +87,11 @@ TEST_CASE("a damaged point takes nobody's place, and the newest good one always 
   CHECK(kept({point("2026-01-03T00:00:00Z", false), point("2026-01-02T00:00:00Z"),
               point("2026-01-01T00:00:00Z")},
              retention) == Ids{"2026-01-03T00:00:00Z", "2026-01-02T00:00:00Z"});
+  retention.last = 2;
+  CHECK(kept({point("2026-01-03T00:00:00Z", false), point("2026-01-02T00:00:00Z"),
+              point("2026-01-01T00:00:00Z")},
+             retention)
+            .size() == 3);
   retention.last = 0;
   retention.monthly = 1;
   CHECK(kept({point("2026-01-03T00:00:00Z"), point("2026-01-02T00:00:00Z")}, retention).size() ==
