@@ -200,7 +200,7 @@ def killed(plan):
         runner = threading.Thread(target=lambda ours=ours, end=end: end.update(ours.site.run("data")))
         runner.start()
         deadline = time.monotonic() + 300
-        while used(ours.disk.path) < mib * (1 << 20) * percent // 100:
+        while arrived(ours.disk.path) < mib * (1 << 20) * percent // 100:
             if time.monotonic() > deadline or not runner.is_alive():
                 raise SystemExit(f"it was over before {percent} % were there")
             time.sleep(0.005)
@@ -218,9 +218,17 @@ def killed(plan):
     return {"contestants": {}, "bounds": bounds, "bytes_resent": more, "mib": mib, **where(plan, "btrfs")}
 
 
-def used(path):
-    room = os.statvfs(path)
-    return (room.f_blocks - room.f_bfree) * room.f_frsize
+def arrived(path):
+    """Bytes in the staging on this disk, written back or not."""
+    total = 0
+    for directory, _, names in os.walk(path):
+        for name in names:
+            if name.startswith("large-"):
+                try:
+                    total += os.stat(os.path.join(directory, name)).st_blocks * 512
+                except FileNotFoundError:
+                    pass
+    return total
 
 
 def deleted(plan):
