@@ -1,6 +1,9 @@
 #include "common/components/sqlite/database.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -204,9 +207,35 @@ Result<std::string> complaints_by_table(Database& database) {
   return found;
 }
 
+// The check reads single pages in the order of the trees and waits for each that is not in memory.
+// In the file's order and in large pieces the same pages come five times as fast, so they are read
+// like that first, where all of them can stay.
+Result<void> read_into_memory(os::Disk& disk, const std::string& path,
+                              const std::function<bool()>& cancelled) {
+  const auto memory = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+                      static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  auto file = disk.open(os::kCwd, path, O_RDONLY);
+  if (!file) return from_errno(ErrorCode::source_read, file.error().number, "open", path);
+  auto seen = disk.stat(file->get());
+  if (!seen) return from_errno(ErrorCode::source_read, seen.error().number, "look at", path);
+  if (static_cast<std::uint64_t>(seen->st_size) > memory / 4) return {};
+  std::vector<std::byte> piece(1 << 20);
+  for (std::uint64_t at = 0;;) {
+    if (cancelled && cancelled()) {
+      return make_error(ErrorCode::cancelled, "the check was stopped", path);
+    }
+    auto got = disk.read_at(file->get(), at, piece);
+    if (!got) return from_errno(ErrorCode::source_read, got.error().number, "read", path);
+    if (*got == 0) return {};
+    at += *got;
+  }
+}
+
 }  // namespace
 
-Result<void> check_integrity(const std::string& path, std::function<bool()> cancelled) {
+Result<void> check_integrity(os::Disk& disk, const std::string& path,
+                             std::function<bool()> cancelled) {
+  LOCKSTEP_CHECK(read_into_memory(disk, path, cancelled));
   LOCKSTEP_TRY(Database database, Database::open(path, Opening::immutable, ErrorCode::source_read));
   if (cancelled) database.on_progress(std::move(cancelled));
   auto found = complaints(database, "PRAGMA integrity_check");

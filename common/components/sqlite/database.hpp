@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "common/error/error.hpp"
+#include "common/os/disk.hpp"
 
 namespace lockstep::sqlite {
 
@@ -72,6 +73,7 @@ class Database {
 // PRAGMA integrity_check of a file that nobody writes. Tables that need functions or collations of
 // the application's own, which are not known here, are left out of it. Errors: sqlite-integrity,
 // sqlite-not-a-database, cancelled, source-read.
-Result<void> check_integrity(const std::string& path, std::function<bool()> cancelled);
+Result<void> check_integrity(os::Disk& disk, const std::string& path,
+                             std::function<bool()> cancelled);
 
 }  // namespace lockstep::sqlite

@@ -155,7 +155,8 @@ Result<Version> DatabaseStaging::seal() {
       return os::write_error(done.error(), "sync", file());
     }
   }
-  LOCKSTEP_CHECK(check_integrity(file(), [stop = context_.stop] { return stop.stop_requested(); }));
+  LOCKSTEP_CHECK(
+      check_integrity(disk_, file(), [stop = context_.stop] { return stop.stop_requested(); }));
   LOCKSTEP_CHECK(os::make_names_last(disk_, hold_));
   LOCKSTEP_CHECK(os::make_directories(disk_, files::parent_of(kept_)));
   os::failpoint("sqlite.seal.rename");

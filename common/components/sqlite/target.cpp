@@ -95,7 +95,7 @@ class SqliteTarget final : public component::Target, public component::Companion
     if (!exists(disk_, native.file)) {
       return make_error(ErrorCode::version_missing, "the version is not in the store", native.file);
     }
-    return check_integrity(native.file, {});
+    return check_integrity(disk_, native.file, {});
   }
 
   Result<RestoreResult> restore(const Context& context, const Version& version, const Place& place,

@@ -387,6 +387,25 @@ TEST_CASE("a sender that ignores its credit is cut off") {
   CHECK(taken <= options.window + kPackLimit);
 }
 
+TEST_CASE("a pack with another body than its header says is refused before it is applied") {
+  Scripted channel;
+  PackBuilder builder(kRun, 7, [&](RawPack pack) -> Result<void> {
+    pack.body->back() ^= std::byte{1};
+    channel.says(std::move(pack));
+    return {};
+  });
+  REQUIRE(builder.entry(entry("", EntryKind::directory), Action::create));
+  REQUIRE(builder.finish());
+  IntakeOptions options;
+  options.transfer = transfer_tag(kRun);
+  options.epoch = 7;
+  options.window = 4 << 20;
+  Intake intake(channel, options);
+  const auto item = intake.next(seconds(10), {});
+  REQUIRE_FALSE(item);
+  CHECK(item.error().code == ErrorCode::stream_digest);
+}
+
 TEST_CASE("random frames end in an error, whatever they are") {
   Random random(GENERATE(1U, 2U, 3U, 4U, 5U, 6U, 7U, 8U));
   for (int round = 0; round < 20; ++round) {
