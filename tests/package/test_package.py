@@ -22,6 +22,7 @@ def sh(*words, timeout=600, ok=(0,), **options):
 class Package(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
+        sh(os.path.join(ROOT, "scripts/install"), "--engine")
         cls.place = tempfile.mkdtemp(prefix="lockstep-package-")
         cls.addClassCleanup(shutil.rmtree, cls.place, ignore_errors=True)
         cls.package = sh(os.path.join(ROOT, "scripts/package"), cls.place).stdout.strip()

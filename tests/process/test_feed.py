@@ -136,7 +136,7 @@ class Feed(unittest.TestCase):
                 dealer.send(client.pack(envelope))
                 waiting.add(envelope["id"])
                 asked += 1
-            self.assertTrue(dealer.poll(30_000), "the policy service does not answer")
+            self.assertTrue(dealer.poll(120_000), "the policy service does not answer")
             reply = client.msgpack.unpackb(dealer.recv())
             self.assertTrue(reply["type"].endswith(".done"), reply)
             waiting.remove(reply["id"])
@@ -147,7 +147,7 @@ class Feed(unittest.TestCase):
     def latencies(link, stop, out):
         while not stop.is_set():
             start = time.monotonic()
-            link.request("scheduler", "status", {})
+            link.request("scheduler", "status", {}, timeout=120)
             out.append(time.monotonic() - start)
             time.sleep(0.02)
 

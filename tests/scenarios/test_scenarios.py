@@ -16,7 +16,7 @@ POLICY = """service: orders
 mode: push
 consistency: bounded
 max_skew: 5s
-stall: 5s
+stall: 15s
 attempts: 1
 data_sets:
   - {name: files, component: files, path: FILES}
