@@ -107,6 +107,21 @@ void add_service(Families& families, const Body& service, UtcNanos now) {
   }
 }
 
+void add_clusters(Families& families, const Shown& shown) {
+  if (!shown.client.is_object()) return;
+  families.add("lockstep_health_monitor_up", "1 while the health-monitor answers the gateway.",
+               shown.client_known ? 1 : 0);
+  for (const auto& cluster : shown.client["clusters"]) {
+    const std::string name = cluster.value("name", "");
+    families.add("lockstep_cluster_healthy", "1 for a cluster that its client sees healthy.",
+                 cluster.value("health", "") == "healthy" ? 1 : 0, {{"cluster", name}});
+    families.add("lockstep_application_client", "1 for the cluster that applications are to use.",
+                 shown.client.value("application", "") == name ? 1 : 0, {{"cluster", name}});
+  }
+  families.add("lockstep_two_primaries", "1 while both clusters claim to be the primary.",
+               shown.client.value("two_primaries", false) ? 1 : 0);
+}
+
 void add_feed(Families& families, const Feed& feed, const ReplayCounts& replays) {
   const auto counter = [&](const char* name, const char* help, std::uint64_t value,
                            Labels labels = {}) {
@@ -221,6 +236,7 @@ std::string Metrics::text(const Shown& shown, UtcNanos now, const Feed& feed,
     }
     for (const auto& service : shown.status["services"]) add_service(families, service, now);
   }
+  add_clusters(families, shown);
   add_feed(families, feed, replays);
   std::ostringstream out;
   prometheus::TextSerializer{}.Serialize(out, all);

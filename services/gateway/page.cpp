@@ -90,6 +90,13 @@ bool fails(const Body& service) {
   return failed && good && *failed > *good;
 }
 
+// The fault prompt of the health-monitor; nothing where there is none.
+const Body* fault_of(const Shown& shown) {
+  if (!shown.client.is_object()) return nullptr;
+  const Body& prompt = shown.client["prompt"];
+  return prompt.is_object() ? &prompt : nullptr;
+}
+
 std::string verdict(const Shown& shown, UtcNanos now) {
   const auto say = [](const char* kind, const std::string& text) {
     return fmt::format("<p class=\"verdict {}\">{}</p>", kind, text);
@@ -100,6 +107,11 @@ std::string verdict(const Shown& shown, UtcNanos now) {
                           span_words(now - shown.status_at) + " old.");
   }
   const Body& services = shown.status["services"];
+  const Body* fault = fault_of(shown);
+  if (fault != nullptr) {
+    return say("bad", "The primary " + text_at(*fault, "cluster") + " is " +
+                          text_at(*fault, "health") + ": " + text_at(*fault, "reason"));
+  }
   std::size_t missed = 0;
   std::size_t failing = 0;
   std::size_t without = 0;
@@ -122,19 +134,53 @@ std::string verdict(const Shown& shown, UtcNanos now) {
   return say("good", "Every service has a recovery point as new as its policy asks.");
 }
 
-std::string clusters(const Body& status) {
+// What the health-monitor sees of one cluster.
+std::string health_of(const Shown& shown, const std::string& cluster) {
+  if (!shown.client.is_object()) return {};
+  std::string out;
+  for (const auto& seen : shown.client["clusters"]) {
+    if (seen.value("name", "") != cluster) continue;
+    const std::string health = seen.value("health", "");
+    const char* kind = health == "healthy" ? "good" : health == "degraded" ? "warn" : "bad";
+    out += "<div>" + chip(kind, escaped(health)) + " <span class=dim>since " +
+           text_at(seen, "since").substr(0, 19) + "</span></div>";
+    if (const auto why = text_at(seen, "reason"); !why.empty()) out += "<div>" + why + "</div>";
+  }
+  if (!shown.client_known) out += "<div class=dim>as last heard: no answer now</div>";
+  return out;
+}
+
+// What would be lost, and the command that takes over. Nothing happens by itself.
+std::string fault(const Shown& shown) {
+  const Body* prompt = fault_of(shown);
+  if (prompt == nullptr) return {};
+  std::string lost;
+  for (const auto& service : (*prompt)["services"]) {
+    const std::string moment = text_at(service, "moment");
+    lost += "<li>" + text_at(service, "service") +
+            (moment.empty()
+                 ? ": no point; all of it would be lost"
+                 : ": what was written after " + moment.substr(0, 19) + " UTC would be lost");
+  }
+  return fmt::format(
+      "<section class=\"card failure\"><h3>{} is {} since {} UTC</h3><ul>{}</ul><p>To take over: "
+      "<code>{}</code></p></section>",
+      text_at(*prompt, "cluster"), text_at(*prompt, "health"),
+      text_at(*prompt, "since").substr(0, 19), lost, text_at(*prompt, "command"));
+}
+
+std::string clusters(const Shown& shown) {
+  const Body& status = shown.status;
   std::string out = "<div class=cards>";
   for (const auto& cluster : status["clusters"]) {
     const std::string name = text_at(cluster, "name");
     const bool primary = cluster.value("identity", "") == "primary";
-    out += fmt::format("<section class=card><h3>{} {}</h3>", name,
-                       chip(primary ? "good" : "plain", text_at(cluster, "identity")));
-    for (const char* key : {"health", "client"}) {
-      if (const auto text = text_at(cluster, key); !text.empty()) {
-        out += fmt::format("<div>{}: {}</div>", key, text);
-      }
-    }
-    out += "</section>";
+    const bool used = shown.client.is_object() &&
+                      shown.client.value("application", "") == cluster.value("name", "");
+    out += fmt::format("<section class=card><h3>{} {}{}</h3>{}</section>", name,
+                       chip(primary ? "good" : "plain", text_at(cluster, "identity")),
+                       used ? " " + chip("plain", "used by applications") : "",
+                       health_of(shown, cluster.value("name", "")));
   }
   std::string agents;
   for (const auto& agent : status["agents"]) {
@@ -276,7 +322,8 @@ Answer page(const Shown& shown, UtcNanos now) {
   std::string site = "Lockstep";
   if (shown.status.is_object()) {
     site = text_at(shown.status, "site");
-    body += clusters(shown.status) + running(shown) + services(shown, now) + failures(shown.status);
+    body += fault(shown) + clusters(shown) + running(shown) + services(shown, now) +
+            failures(shown.status);
   }
   const std::string epoch =
       shown.status.is_object() ? fmt::format("identity epoch {}, ", shown.status["epoch"].value(

@@ -19,19 +19,25 @@ constexpr transport::RequestOptions kPatience{seconds(2), seconds(8), seconds(15
 Picture::Picture(service::Surroundings& here) : here_(here) {
   for (const auto& [name, party] : here.directory.parties) {
     if (party.role == transport::Role::scheduler) scheduler_ = name;
+    if (party.role == transport::Role::health_monitor) health_monitor_ = name;
   }
 }
 
 Picture::~Picture() {
-  for (const auto timer : {status_timer_, points_timer_, status_soon_, points_soon_}) {
+  for (const auto timer :
+       {status_timer_, points_timer_, status_soon_, points_soon_, client_soon_}) {
     here_.reactor.cancel(timer);
   }
 }
 
 void Picture::start() {
-  status_timer_ = here_.reactor.every(kStatusEvery, [this] { ask_status(); });
+  status_timer_ = here_.reactor.every(kStatusEvery, [this] {
+    ask_status();
+    ask_client();
+  });
   points_timer_ = here_.reactor.every(kPointsEvery, [this] { ask_points(); });
   ask_status();
+  ask_client();
   ask_points();
 }
 
@@ -48,6 +54,9 @@ void Picture::changed(const journal::Event& event) {
     soon(status_soon_, &Picture::ask_status);
   }
   if (event.type.starts_with("point.")) soon(points_soon_, &Picture::ask_points);
+  for (const char* about : {"cluster.", "fault.", "client.", "identity.", "promotion."}) {
+    if (event.type.starts_with(about)) soon(client_soon_, &Picture::ask_client);
+  }
 }
 
 std::shared_ptr<const Shown> Picture::now() const {
@@ -79,6 +88,24 @@ void Picture::ask_status() {
           if (!answer) return;
           shown.status = *answer;
           shown.status_at = here_.clock.utc();
+        });
+      });
+}
+
+void Picture::ask_client() {
+  if (asking_client_ || health_monitor_.empty()) return;
+  asking_client_ = true;
+  message::Envelope envelope;
+  envelope.type = "client.show";
+  here_.client.request(
+      health_monitor_, std::move(envelope), kPatience, {}, [this](const Result<Body>& answer) {
+        asking_client_ = false;
+        if (!answer && now()->client_known) {
+          spdlog::warn("the clusters' health is not known: {}", answer.error().text());
+        }
+        show([&](Shown& shown) {
+          shown.client_known = static_cast<bool>(answer);
+          if (answer) shown.client = *answer;
         });
       });
 }

@@ -154,6 +154,36 @@ class Compose(unittest.TestCase):
             get("/metrics")
         self.assertIn('lockstep_point_age_seconds{service="orders"}', get("/metrics", Authorization="Bearer " + token))
         self.assertIn("orders", get("/", Authorization="Bearer " + token))
+        self.watch_with_prometheus(token)
+
+    def watch_with_prometheus(self, token):
+        """This host's Prometheus with the configuration of the profile `monitoring`, whose images need a registry."""
+        with tempfile.TemporaryDirectory(prefix="lockstep-prometheus-") as home:
+            with open(os.path.join(ROOT, "deploy/compose/prometheus.yml"), encoding="utf-8") as handle:
+                text = handle.read().replace("gateway:9480", "127.0.0.1:19480").replace("/etc/lockstep/token", home + "/token")
+            with open(os.path.join(home, "prometheus.yml"), "w", encoding="utf-8") as handle:
+                handle.write(text.replace("scrape_interval: 15s", "scrape_interval: 1s"))
+            with open(os.path.join(home, "token"), "w", encoding="ascii") as handle:
+                handle.write(token)
+            shutil.copy(os.path.join(ROOT, "deploy/rules/lockstep.yml"), home)
+            self.sh("promtool", "check", "config", os.path.join(home, "prometheus.yml"))
+            with open(os.path.join(home, "log"), "w", encoding="utf-8") as log:
+                process = subprocess.Popen(["prometheus", f"--config.file={home}/prometheus.yml", f"--storage.tsdb.path={home}/data",
+                                            "--web.listen-address=127.0.0.1:19490"], stdout=log, stderr=log)
+
+            def ask(path):
+                try:
+                    with urllib.request.urlopen("http://127.0.0.1:19490/api/v1/" + path, timeout=20) as answer:
+                        return json.load(answer)["data"]
+                except OSError:
+                    return None
+            try:
+                self.wait_for(lambda: (ask("query?query=lockstep_point_age_seconds") or {}).get("result"))
+                names = {rule["name"] for group in ask("rules")["groups"] for rule in group["rules"]}
+                self.assertIn("LockstepRecoveryPointTooOld", names)
+            finally:
+                process.terminate()
+                process.wait(60)
 
     def test_4_containers_that_die_come_back_and_points_stay_whole(self):
         for service in ("scheduler", "north-snapshot", "south-transfer"):

@@ -93,9 +93,10 @@ class Outside(harness.SiteTest):
         self.assert_point_is_as_it_says(point)
         self.wait_for(lambda: 'lockstep_point_age_seconds{service="orders"}' in self.metrics())
         text = self.wait_for(lambda: 'lockstep_runs_total{service="orders",state="complete"} 1' in self.metrics()
-                             and self.metrics())
+                             and 'lockstep_cluster_healthy{cluster="south"} 1' in self.metrics() and self.metrics())
         for line in ('lockstep_scheduler_up 1', 'lockstep_rpo_met{service="orders"} 1', 'lockstep_identity_epoch 1',
-                     'lockstep_cluster_primary{cluster="north"} 1', 'lockstep_skew_seconds_count{service="orders"} 1'):
+                     'lockstep_cluster_primary{cluster="north"} 1', 'lockstep_cluster_healthy{cluster="south"} 1',
+                     'lockstep_application_client{cluster="north"} 1', 'lockstep_health_monitor_up 1', 'lockstep_skew_seconds_count{service="orders"} 1'):
             self.assertIn(line + "\n", text)
         done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
         self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
@@ -119,6 +120,21 @@ class Outside(harness.SiteTest):
         self.assertEqual(self.get("/", method="POST")[0], 405)
         # A page of elsewhere whose name was made to lead here (DNS rebinding).
         self.assertEqual(self.get("/", Host="evil.example")[0], 403)
+
+    def test_a_fault_of_the_primary_is_shown_with_what_would_be_lost_and_the_command(self):
+        self.start()
+        point = self.site.run("orders")["point"]
+        self.wait_for(lambda: "used by applications" in self.get()[1])
+        self.assertNotIn("To take over", self.get()[1])
+        subprocess.run(["mount", "-o", "remount,ro,bind", self.site.north], check=True)
+        text = self.wait_for(lambda: "lockstep promote south" in self.get()[1] and self.get()[1])
+        self.assertIn("verdict bad", text)
+        moment = next(one["moment"] for one in self.site.json("points", "orders") if one["id"] == point)
+        # The health-monitor learns of points a little later.
+        self.wait_for(lambda: f"what was written after {moment[:19]} UTC would be lost" in self.get()[1])
+        self.wait_for(lambda: 'lockstep_cluster_healthy{cluster="north"} 0' in self.metrics())
+        subprocess.run(["mount", "-o", "remount,rw,bind", self.site.north], check=True)
+        self.wait_for(lambda: "To take over" not in self.get()[1])
 
     def test_with_a_token_nothing_is_told_without_it(self):
         token = os.path.join(self.site.base, "token")

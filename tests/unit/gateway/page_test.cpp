@@ -66,6 +66,39 @@ TEST_CASE("the page says that all is well only where it is known to be") {
   CHECK(has(page(Shown{}, kNow).text, "has not answered yet"));
 }
 
+TEST_CASE(
+    "a fault of the primary is told with what would be lost and the command, and nothing else is") {
+  Shown one = shown();
+  one.client_known = true;
+  one.client = Body::parse(R"({"application": "north", "two_primaries": false, "decided": null,
+    "clashes": [], "prompt": null, "clusters": [
+      {"name": "north", "identity": "primary", "epoch": 1, "health": "healthy", "reason": "",
+       "since": "2026-11-21T00:00:00Z", "agents": [], "stores": []},
+      {"name": "south", "identity": "secondary", "epoch": 1, "health": "degraded",
+       "reason": "south-snapshot is <silent>", "since": "2026-11-21T00:00:00Z", "agents": [],
+       "stores": []}]})");
+  const std::string text = page(one, kNow).text;
+  CHECK(has(text, "used by applications"));
+  CHECK(has(text, "<span class=\"chip good\">healthy</span>"));
+  CHECK(has(text, "south-snapshot is &lt;silent&gt;"));
+  CHECK(has(text, "verdict good"));
+  CHECK_FALSE(has(text, "To take over"));
+  CHECK_FALSE(has(text, "as last heard"));
+
+  one.client["prompt"] = Body::parse(R"({"cluster": "north", "health": "failed",
+    "reason": "the root <cannot> be written", "since": "2026-11-21T11:00:00Z",
+    "command": "lockstep promote south", "services": [
+      {"service": "orders", "moment": "2026-11-21T10:30:00Z"}, {"service": "bills"}]})");
+  one.client_known = false;
+  const std::string fault = page(one, kNow).text;
+  CHECK(has(fault, "verdict bad"));
+  CHECK(has(fault, "the root &lt;cannot&gt; be written"));
+  CHECK(has(fault, "<code>lockstep promote south</code>"));
+  CHECK(has(fault, "orders: what was written after 2026-11-21T10:30:00 UTC would be lost"));
+  CHECK(has(fault, "bills: no point; all of it would be lost"));
+  CHECK(has(fault, "as last heard"));
+}
+
 TEST_CASE("whatever stands in an error or a name, it is text on the page") {
   Shown hostile = shown();
   const std::string bad = "<script>alert(1)</script>\"'&\xff";
