@@ -52,6 +52,38 @@ TEST_CASE("the sample of three hosts may use one root twice") {
   CHECK(site->log_format == "json");
 }
 
+TEST_CASE(
+    "only where the file allows it, and only `from`, is led to where injection stands between") {
+  const auto loaded = load_site(kSamples + "/site-one-machine.yaml");
+  REQUIRE(loaded);
+  Site site = *loaded;
+  site.injection.through = {{"scheduler", "north-snapshot", "ipc:///run/between"}};
+  const auto asked_at = [&](const std::string& from) {
+    return site.directory(from)->find("north-snapshot")->endpoint;
+  };
+  const std::string real = asked_at("scheduler");
+  CHECK(real != "ipc:///run/between");
+  site.injection.allowed = true;
+  CHECK(asked_at("scheduler") == "ipc:///run/between");
+  CHECK(asked_at("user") == real);
+  // It binds where it always did.
+  CHECK(asked_at("north-snapshot") == real);
+}
+
+TEST_CASE("with bind_all a service listens at every address, and others ask it where it is") {
+  const auto loaded = load_site(kSamples + "/site-one-machine.yaml");
+  REQUIRE(loaded);
+  Site site = *loaded;
+  site.bind_all = true;
+  site.insecure = true;
+  for (auto& service : site.control) service.endpoint = "tcp://" + service.name + ":7401";
+  CHECK(site.directory("policy")->find("policy")->endpoint == "tcp://0.0.0.0:7401");
+  CHECK(site.directory("policy")->find("scheduler")->endpoint == "tcp://scheduler:7401");
+  CHECK(site.directory("user")->find("policy")->endpoint == "tcp://policy:7401");
+  // A socket in the file system has no address.
+  CHECK(site.directory("policy")->find("policy")->events.starts_with("ipc://"));
+}
+
 TEST_CASE("every invalid sample is refused at the place and for the reason that it names") {
   for (const auto& sample : test::samples(kSamples + "/invalid", "site-")) {
     const auto site = parse_site(sample.text, "/etc/lockstep/" + sample.name, sample.name);
