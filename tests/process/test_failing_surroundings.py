@@ -25,9 +25,9 @@ class UnprivilegedSite(Site):
             os.chown(path, NOBODY, NOBODY)
         self.programs = programs
         os.makedirs(programs)
-        for name in ("lockstep", "lockstep-policy", "lockstep-scheduler", "lockstep-snapshot-agent",
-                     "lockstep-fence-guard", "lockstep-transfer-agent"):
-            shutil.copy(os.path.join(harness.BIN, name), programs)
+        for name in os.listdir(harness.BIN):
+            if name.startswith("lockstep"):
+                shutil.copy(os.path.join(harness.BIN, name), programs)
         super().__init__(north, south)
 
     def cli(self, *words, config=True, ok=(0,), timeout=300):

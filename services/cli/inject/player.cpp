@@ -4,16 +4,13 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <deque>
 #include <set>
 
 #include "common/message/bytes.hpp"
 #include "common/message/uuid.hpp"
 #include "common/os/processes.hpp"
-#include "common/transport/client.hpp"
-#include "common/transport/events.hpp"
 #include "services/cli/inject/broken.hpp"
-#include "services/cli/inject/proxy.hpp"
+#include "services/cli/inject/stage.hpp"
 
 namespace lockstep::cli::inject {
 
@@ -24,7 +21,6 @@ constexpr std::size_t kMostUnderWay = 64;
 constexpr std::size_t kMostUnheard = 500;
 constexpr Nanos kUnheard = milliseconds(200);
 constexpr Nanos kLongestProgram = seconds(120);
-const transport::RequestOptions kAsk{seconds(1), seconds(20), seconds(30)};
 
 // Why a step did not go as told; nothing: it did.
 using Verdict = std::optional<std::string>;
@@ -34,52 +30,35 @@ class Player {
   Player(const config::Site& site, const Clock& clock, std::string user, Values values,
          const std::function<void(const std::string&)>& say)
       : site_(site),
-        direct_(site),
         clock_(clock),
         user_(std::move(user)),
         values_(std::move(values)),
         say_(say),
-        reactor_(transport::make_reactor(clock, false)) {
-    direct_.injection.through.clear();
-  }
-  ~Player() {
-    followers_.clear();
-    proxies_.clear();
-    links_.clear();
-  }
-  Player(const Player&) = delete;
-  Player& operator=(const Player&) = delete;
+        stage_(site, clock, user_) {}
 
   Result<Outcome> play(const Scenario& scenario) {
-    LOCKSTEP_TRY(auto own, direct_.directory(user_));
-    directory_ = std::make_unique<transport::Directory>(std::move(own));
-    client_ = transport::make_client(*reactor_, *directory_, clock_);
-    for (const auto& way : site_.injection.through) {
-      LOCKSTEP_TRY(auto proxy, Proxy::open(*reactor_, direct_, clock_, way));
-      proxy->on_message = [this] { reactor_->stop(); };
-      proxies_.push_back(std::move(proxy));
-    }
     std::set<std::string> reached;
     gather(scenario.steps, reached);
-    for (const auto& name : reached) LOCKSTEP_CHECK(begin(name, scenario.title));
-    LOCKSTEP_CHECK(play(scenario.steps));
-    for (const auto& name : reached) {
-      if (outcome_.good) LOCKSTEP_CHECK(still_there(name));
-      // One that died while it was asked is an outcome of its own, told above.
-      auto marked = ask(name, "injection.mark", {{"title", scenario.title}, {"state", "ended"}});
-      if (!marked && outcome_.good) return marked.error();
+    auto played = stage_.open(reached, scenario.title);
+    if (played) {
+      values_.set("epoch.number", stage_.epoch().at("number"));
+      values_.set("epoch.promotion", stage_.epoch().at("promotion"));
+      played = play(scenario.steps);
     }
+    if (played && outcome_.good) {
+      if (auto why = stage_.missing()) {
+        outcome_.good = false;
+        outcome_.why = *why;
+      }
+    }
+    // Whatever became of it, the marks are closed.
+    const auto closed = stage_.close(scenario.title);
+    LOCKSTEP_CHECK(played);
+    if (outcome_.good) LOCKSTEP_CHECK(closed);
     return outcome_;
   }
 
  private:
-  using Replies = std::deque<Body>;
-  struct Told {
-    std::vector<Body> events;  // that no step took yet
-  };
-
-  // -- the services that a scenario reaches
-
   static void gather(const std::vector<Step>& steps, std::set<std::string>& out) {
     for (const auto& step : steps) {
       std::visit(
@@ -93,69 +72,6 @@ class Player {
           },
           step.act);
     }
-  }
-
-  Result<void> begin(const std::string& name, const std::string& title) {
-    const auto* party = directory_->find(name);
-    if (party == nullptr || party->endpoint.empty()) {
-      return make_error(ErrorCode::not_found, "no service of this site is named", name);
-    }
-    LOCKSTEP_TRY(const Body ping, ask(name, "ping", Body::object()));
-    pids_[name] = ping.at("pid").get<std::int64_t>();
-    if (ping.at("epoch").at("number").get<std::uint64_t>() > 0) {
-      values_.set("epoch.number", ping.at("epoch").at("number"));
-      values_.set("epoch.promotion", ping.at("epoch").at("promotion"));
-      epoch_ = ping.at("epoch");
-    }
-    LOCKSTEP_CHECK(ask(name, "injection.mark", {{"title", title}, {"state", "begun"}}));
-    LOCKSTEP_TRY(const Body kept,
-                 ask(name, "events.since", {{"sequence", std::int64_t{1} << 53}, {"limit", 1}}));
-    const transport::FollowFrom from{kept.at("last").get<std::uint64_t>(),
-                                     kept.at("incarnation").get<std::string>()};
-    followers_.push_back(transport::make_event_follower(
-        *reactor_, *directory_, clock_, name, from, [this, name](const journal::Event& event) {
-          told_[name].events.push_back(transport::event_body(event));
-          reactor_->stop();
-        }));
-    return {};
-  }
-
-  Result<void> still_there(const std::string& name) {
-    const auto ping = ask(name, "ping", Body::object());
-    if (ping && ping->at("pid").get<std::int64_t>() == pids_[name]) return {};
-    outcome_.good = false;
-    outcome_.why = ping ? "`" + name + "` is not the process that it was: it ended meanwhile"
-                        : "`" + name + "` does not answer any more: " + ping.error().text();
-    return {};
-  }
-
-  // -- waiting
-
-  template <class Predicate>
-  bool until(const Predicate& holds, Nanos limit) {
-    const MonoNanos end = clock_.mono() + limit;
-    while (!holds()) {
-      const Nanos left = end - clock_.mono();
-      if (left.count <= 0) return false;
-      const auto timer = reactor_->after(left, [this] { reactor_->stop(); });
-      reactor_->run();
-      reactor_->cancel(timer);
-    }
-    return true;
-  }
-
-  Result<Body> ask(const std::string& to, const std::string& type, Body body) {
-    message::Envelope envelope;
-    envelope.type = type;
-    envelope.body = std::move(body);
-    std::optional<Result<Body>> answer;
-    client_->request(to, std::move(envelope), kAsk, {}, [&](Result<Body> outcome) {
-      answer.emplace(std::move(outcome));
-      reactor_->stop();
-    });
-    // The client ends every request by itself.
-    while (!answer) reactor_->run();
-    return std::move(*answer);
   }
 
   // -- the steps
@@ -176,29 +92,6 @@ class Player {
     return {};
   }
 
-  Result<transport::Link*> link(const std::string& as, const std::string& to) {
-    auto& slot = links_[{as, to}];
-    if (slot) return slot.get();
-    LOCKSTEP_TRY(const auto directory, direct_.directory(as));
-    const auto* party = directory.find(to);
-    if (party == nullptr || party->endpoint.empty()) {
-      return make_error(ErrorCode::not_found, "no service of this site is named", to);
-    }
-    LOCKSTEP_TRY(
-        slot, transport::Link::open(transport::loop_of(*reactor_), directory, *party, clock_.mono(),
-                                    {[this](const std::string& bytes) { take(bytes); },
-                                     [this] { reactor_->stop(); }}));
-    return slot.get();
-  }
-
-  void take(const std::string& bytes) {
-    reactor_->stop();
-    auto envelope = message::unpack_body(bytes);
-    if (!envelope || !envelope->is_object() || !envelope->contains("id")) return;
-    ++heard_;
-    replies_[(*envelope)["id"].get<std::string>()].push_back(std::move(*envelope));
-  }
-
   Result<Body> envelope_of(const std::string& as, const std::string& type, const Body& body,
                            const Body& wish) {
     const UtcNanos now = clock_.utc();
@@ -208,7 +101,7 @@ class Player {
              {"run", ""},
              {"step", ""},
              {"attempt", 0},
-             {"epoch", epoch_},
+             {"epoch", stage_.epoch()},
              {"from", as},
              {"sent_at", to_rfc3339(now)},
              {"deadline", nullptr}};
@@ -220,10 +113,10 @@ class Player {
 
   Result<Verdict> act_on(const Send& send) {
     const std::string as = send.as.empty() ? user_ : send.as;
-    LOCKSTEP_TRY(auto* socket, link(as, send.to));
+    LOCKSTEP_TRY(auto* socket, stage_.link(as, send.to));
     std::string id;
     ++outcome_.messages;
-    const std::uint64_t heard = heard_;
+    const std::uint64_t heard = stage_.heard();
     if (send.bytes) {
       say_(fmt::format("{} -> {}: {} bytes", as, send.to, send.bytes->size()));
       socket->send(*send.bytes);
@@ -231,17 +124,17 @@ class Player {
       LOCKSTEP_TRY(const Body envelope, envelope_of(as, send.type, send.body, send.envelope));
       if (envelope["id"].is_string()) id = envelope["id"].get<std::string>();
       say_(fmt::format("{} -> {}: {}", as, send.to, send.type));
-      replies_.erase(id);
+      stage_.forget(id);
       socket->send(message::pack_body(envelope));
     }
     if (!send.call.empty()) calls_[send.call] = id;
     if (!send.expect && ++unheard_ >= kMostUnheard) {
-      until([&] { return heard_ - heard_before_ >= unheard_; }, kUnheard);
-      heard_before_ = heard_;
+      stage_.until([&] { return stage_.heard() - heard_before_ >= unheard_; }, kUnheard);
+      heard_before_ = stage_.heard();
       unheard_ = 0;
     }
     if (send.expect) return reply_fits(id, *send.expect, send.within, send.keep);
-    if (send.silent && until([&] { return heard_ != heard; }, *send.silent)) {
+    if (send.silent && stage_.until([&] { return stage_.heard() != heard; }, *send.silent)) {
       return Verdict{"a reply came, and none was expected"};
     }
     return Verdict{};
@@ -263,9 +156,9 @@ class Player {
     std::optional<Body> fitting;
     Verdict last;
     bool final_came = false;
-    const bool came = until(
+    const bool came = stage_.until(
         [&] {
-          auto& replies = replies_[id];
+          auto& replies = stage_.replies(id);
           while (!replies.empty() && !fitting) {
             Body reply = std::move(replies.front());
             replies.pop_front();
@@ -291,9 +184,9 @@ class Player {
 
   Result<Verdict> act_on(const Event& event) {
     LOCKSTEP_TRY(const Body expected, values_.fill(event.pattern, clock_.utc()));
-    auto& events = told_[event.from].events;
+    auto& events = stage_.events(event.from);
     const auto fits = [&](const Body& one) { return !mismatch(expected, one); };
-    const bool came = until(
+    const bool came = stage_.until(
         [&] {
           const auto found = std::find_if(events.begin(), events.end(), fits);
           if (found == events.end()) return false;
@@ -308,25 +201,12 @@ class Player {
   }
 
   Result<Verdict> act_on(const Wait& wait) {
-    until([] { return false; }, wait.span);
+    stage_.until([] { return false; }, wait.span);
     return Verdict{};
   }
 
-  Proxy* proxy(const std::string& from, const std::string& to) {
-    for (const auto& one : proxies_) {
-      if (one->way().from == from && one->way().to == to) return one.get();
-    }
-    return nullptr;
-  }
-  static Error no_way(const std::string& from, const std::string& to) {
-    return make_error(ErrorCode::config_missing_key,
-                      "this site has no way between these two for the command to stand in",
-                      from + " to " + to, "add it to `injection.through` in lockstep.yaml");
-  }
-
   Result<Verdict> act_on(const Between& between) {
-    auto* found = proxy(between.from, between.to);
-    if (found == nullptr) return no_way(between.from, between.to);
+    LOCKSTEP_TRY(auto* found, stage_.between(between.from, between.to));
     say_(
         fmt::format("between {} and {}: {} rules", between.from, between.to, between.rules.size()));
     found->set(between.rules);
@@ -334,9 +214,8 @@ class Player {
   }
 
   Result<Verdict> act_on(const Came& came) {
-    auto* found = proxy(came.from, came.to);
-    if (found == nullptr) return no_way(came.from, came.to);
-    if (until([&] { return found->came(came.type) >= came.at_least; }, came.within)) {
+    LOCKSTEP_TRY(auto* found, stage_.between(came.from, came.to));
+    if (stage_.until([&] { return found->came(came.type) >= came.at_least; }, came.within)) {
       return Verdict{};
     }
     return Verdict{fmt::format("{} messages {} came between {} and {} within {}",
@@ -346,7 +225,7 @@ class Player {
 
   Result<Verdict> act_on(const Broken& broken) {
     const std::string as = broken.as.empty() ? user_ : broken.as;
-    LOCKSTEP_TRY(auto* socket, link(as, broken.to));
+    LOCKSTEP_TRY(auto* socket, stage_.link(as, broken.to));
     LOCKSTEP_TRY(const Body good, envelope_of(as, broken.type, broken.body, Body::object()));
     LOCKSTEP_TRY(auto ways, break_in_every_way(good));
     say_(fmt::format("{} -> {}: {}, broken in {} ways", as, broken.to, broken.type, ways.size()));
@@ -354,7 +233,7 @@ class Player {
     Verdict verdict;
     const auto look = [&] {
       for (auto row = waiting.begin(); row != waiting.end();) {
-        auto& replies = replies_[row->first];
+        auto& replies = stage_.replies(row->first);
         if (replies.empty()) {
           ++row;
           continue;
@@ -363,7 +242,7 @@ class Player {
           verdict = broken.type + " broken at " + row->second + ": " + *wrong;
         }
         ++outcome_.refused;
-        replies_.erase(row->first);
+        stage_.forget(row->first);
         row = waiting.erase(row);
       }
     };
@@ -377,7 +256,7 @@ class Player {
       ++outcome_.broken;
       ++outcome_.messages;
       socket->send(message::pack_body(way.envelope));
-      const bool room = until(
+      const bool room = stage_.until(
           [&] {
             look();
             return waiting.size() < kMostUnderWay;
@@ -385,7 +264,7 @@ class Player {
           broken.within);
       if (verdict || !room) break;
     }
-    until(
+    stage_.until(
         [&] {
           look();
           return waiting.empty() || verdict;
@@ -421,23 +300,11 @@ class Player {
       return make_error(ErrorCode::guard, "this service does not run on this host", kill.service,
                         "only what `here` names is killed");
     }
-    const auto before = pids_[kill.service];
     say_(fmt::format("kill {}", kill.service));
-    if (::kill(static_cast<::pid_t>(before), SIGKILL) != 0) {
+    if (::kill(static_cast<::pid_t>(stage_.pid(kill.service)), SIGKILL) != 0) {
       return from_errno(ErrorCode::io, errno, "kill the process of", kill.service);
     }
-    const bool back = until(
-        [&] {
-          const auto ping = ask(kill.service, "ping", Body::object());
-          if (ping) pids_[kill.service] = ping->at("pid").get<std::int64_t>();
-          return pids_[kill.service] != before;
-        },
-        kill.within);
-    // What was connected to the one that died.
-    for (auto row = links_.begin(); row != links_.end();) {
-      row = row->first.second == kill.service ? links_.erase(row) : std::next(row);
-    }
-    if (back) return Verdict{};
+    if (stage_.came_back(kill.service, kill.within)) return Verdict{};
     return Verdict{"`" + kill.service + "` did not come back within " + to_duration(kill.within)};
   }
 
@@ -461,25 +328,14 @@ class Player {
   }
 
   const config::Site& site_;
-  config::Site direct_;  // where every service really is
   const Clock& clock_;
   std::string user_;
   Values values_;
   const std::function<void(const std::string&)>& say_;
-  std::unique_ptr<transport::Directory> directory_;
-  std::unique_ptr<transport::Reactor> reactor_;
-  std::unique_ptr<transport::Client> client_;
-  std::vector<std::unique_ptr<Proxy>> proxies_;
-  std::vector<std::unique_ptr<transport::EventFollower>> followers_;
-  std::map<std::pair<std::string, std::string>, std::unique_ptr<transport::Link>> links_;
-  std::map<std::string, std::int64_t> pids_;
-  std::map<std::string, Told> told_;
-  std::map<std::string, Replies> replies_;    // by the id that they answer
+  Stage stage_;
   std::map<std::string, std::string> calls_;  // name: id
-  std::uint64_t heard_ = 0;
-  std::uint64_t heard_before_ = 0;  // when `unheard_` was nothing
-  std::uint64_t unheard_ = 0;       // sent since, without an expectation
-  Body epoch_{{"number", 0}, {"promotion", ""}};
+  std::uint64_t heard_before_ = 0;            // when `unheard_` was nothing
+  std::uint64_t unheard_ = 0;                 // sent since, without an expectation
   Outcome outcome_;
 };
 
