@@ -47,11 +47,11 @@ class Counted:
 
 
 class Gates(SiteTest):
-    def site_with(self, service, count, each=4096):
+    def site_with(self, service, count, each=4096, more=""):
         home = os.path.join(self.site.north, service)
         data.plain_files(home, count, each)
         self.site.apply(f"service: {service}\nmode: push\nconsistency: bounded\nmax_skew: 5s\ndata_sets:\n"
-                        f"  - {{name: data, component: files, path: {home}}}\n", name=service)
+                        f"  - {{name: data, component: files, path: {home}}}\n{more}", name=service)
         return home
 
     def processes(self):
@@ -66,14 +66,16 @@ class Gates(SiteTest):
 
     def test_system_calls_for_a_plain_file_stay_few_on_both_sides(self):
         self.site.up()
-        few, many = 200, 1200
+        few, many = 1000, 2500
         totals = []
         for count in (few, many):
-            home = self.site_with(f"plain{count}", count)
+            # Longer than two seconds on every machine, so that the sender always counts by a walk of its own how much
+            # there will be: at most 5 calls for a file.
+            home = self.site_with(f"plain{count}", count, more="bandwidth: 1MB\n")
             point, calls = self.counted_run(f"plain{count}", ("north-transfer", "south-transfer"))
             self.assert_same_tree(home, os.path.join(self.restore(point), "data"))
             totals.append(calls)
-        for name, most in (("south-transfer", 7), ("north-transfer", 6)):
+        for name, most in (("south-transfer", 7), ("north-transfer", 6 + 5)):
             less, more = totals[0][name], totals[1][name]
             per_file = {call: (more[call] - less.get(call, 0)) / (many - few) for call in more if call not in WAITING}
             told = {call: round(each, 2) for call, each in sorted(per_file.items(), key=lambda one: -one[1]) if each > 0.05}
@@ -117,7 +119,8 @@ class Gates(SiteTest):
         self.site.up()
         peaks = []
         for count in (10_000, 40_000):
-            home = self.site_with(f"many{count}", count)
+            # So that both transfers last longer than two seconds, and count by a walk what there will be.
+            home = self.site_with(f"many{count}", count, more="bandwidth: 12MB\n")
             point = self.site.run(f"many{count}")["point"]
             self.site.run(f"many{count}")
             peaks.append(world.peak_memory(self.processes()))
