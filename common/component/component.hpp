@@ -44,6 +44,9 @@ class Component {
   virtual const std::string& kind() const = 0;  // "files"
   // True where versions are trees of entries, which may be sent to another tree-shaped kind.
   virtual bool tree_shaped() const = 0;
+  // True where places are paths of this host, which others may look at, make and rename; false
+  // where only the component reads them (a directory of HDFS).
+  virtual bool places_are_paths() const { return true; }
   virtual Snapshots* snapshots() = 0;  // nullptr: cannot be a primary
   virtual Sources* sources() = 0;      // nullptr: not carried by the stream
   virtual Target* target() = 0;        // nullptr: cannot be a secondary

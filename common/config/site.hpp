@@ -23,11 +23,20 @@ struct Agent {
   bool registrar = false;  // the transfer-agent: this version takes one a cluster
 };
 
+// How the agents of a cluster reach its HDFS.
+struct Hdfs {
+  std::string namenode;  // "http://host:port", of the NameNode's web server
+  std::string user = "hdfs";
+  int connections = 8;           // requests and files on their way at once
+  Nanos patience = seconds(30);  // for how long what may come right by itself is tried again
+};
+
 struct Cluster {
   std::string name;  // "north"
   std::string root;  // absolute: where data sets lie whose place the policy leaves out
   bool initially_primary = false;
-  Nanos lock;  // a point younger than this is not deleted by this cluster's registrar
+  Nanos lock;                // a point younger than this is not deleted by this cluster's registrar
+  std::optional<Hdfs> hdfs;  // nothing: the cluster has none
   std::vector<Agent> agents;
 };
 

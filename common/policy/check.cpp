@@ -61,10 +61,10 @@ class Checker {
     }
     if (to == nullptr || !to->built) {
       error(set_at(i, "to.component"), "this version has no component `" + set.to.component + "`");
-    } else if (from != to && !(from->tree_shaped && to->tree_shaped)) {
+    } else if (from != to && !(from->pairs && to->pairs)) {
       error(set_at(i, "to.component"),
             "`" + set.component + "` cannot be kept as `" + set.to.component + "`",
-            "only tree-shaped components pair with another kind; leave `to.component` out");
+            "in this version each component is kept as its own kind; leave `to.component` out");
     }
     if (set.place.location.empty() || set.place.location.front() != '/') {
       error(set_at(i, "path"), "the path `" + set.place.location + "` is not absolute");
@@ -74,10 +74,15 @@ class Checker {
             "fence its writers with a hook or by their cgroup");
     }
     if (!set.exclude.empty() && !from->exclude) {
-      error(set_at(i, "exclude"), "`" + set.component + "` is one whole; nothing can be left out");
+      error(set_at(i, "exclude"),
+            "of `" + set.component + "` nothing can be left out" +
+                (from->of_cluster ? " in this version" : ": it is one whole"));
     }
     if (set.allow_writer_stall && set.component != "sqlite") {
       error(set_at(i, "allow_writer_stall"), "only `sqlite` knows `allow_writer_stall`");
+    }
+    if (set.place.options.contains("allow_snapshot") && set.component != "hdfs") {
+      error(set_at(i, "allow_snapshot"), "only `hdfs` knows `allow_snapshot`");
     }
   }
 
@@ -86,6 +91,7 @@ class Checker {
     for (std::size_t i = 0; i < sets.size(); ++i) {
       for (std::size_t j = 0; j < sets.size(); ++j) {
         if (i == j || on_other_hosts(sets[i], sets[j])) continue;
+        if (is_of_cluster(sets[i].component) != is_of_cluster(sets[j].component)) continue;
         const auto& inner = sets[i].place.location;
         const auto& outer = sets[j].place.location;
         if (inner == outer && j < i) {
@@ -185,8 +191,13 @@ class Checker {
     } else {
       warn(set_at(open.front(), "fence"),
            "`" + set.name + "` has no fence: its pin must be one instant, which `" + set.component +
-               "` can do on btrfs only; elsewhere arming is refused",
-           "fence its writers, or keep it on a btrfs subvolume");
+               (kind->of_cluster
+                    ? "` can do only where the NameNode captures open files; elsewhere arming is "
+                      "refused"
+                    : "` can do on btrfs only; elsewhere arming is refused"),
+           kind->of_cluster
+               ? "fence its writers, or set dfs.namenode.snapshot.capture.openfiles to true"
+               : "fence its writers, or keep it on a btrfs subvolume");
     }
   }
 

@@ -6,10 +6,10 @@ namespace lockstep::policy {
 
 namespace {
 constexpr std::array kKinds{
-    Kind{"files", true, true, false, true, false, true},
-    Kind{"sqlite", true, false, true, true, true, false},
-    Kind{"hdfs", false, true, false, false, false, true},
-    Kind{"hbase", false, false, false, false, false, false},
+    Kind{"files", true, true, false, true, false, true, false},
+    Kind{"sqlite", true, false, true, true, true, false, false},
+    Kind{"hdfs", true, false, false, true, false, false, true},
+    Kind{"hbase", false, false, false, false, false, false, true},
 };
 }  // namespace
 
@@ -18,6 +18,11 @@ const Kind* find_kind(std::string_view name) {
     if (kind.name == name) return &kind;
   }
   return nullptr;
+}
+
+bool is_of_cluster(std::string_view name) {
+  const Kind* kind = find_kind(name);
+  return kind != nullptr && kind->of_cluster;
 }
 
 std::vector<std::string> kind_names() {

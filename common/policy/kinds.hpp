@@ -11,14 +11,18 @@ namespace lockstep::policy {
 struct Kind {
   std::string_view name;
   bool built;        // this version has the component
-  bool tree_shaped;  // may be paired with another tree-shaped kind
+  bool pairs;        // may be paired with another kind that may
   bool own_lock;     // the component holds its writers itself
   bool one_instant;  // a pin is one instant, at least where the file system helps
   bool one_instant_always;
   bool exclude;  // takes `exclude`
+  // Its places are paths of the cluster's own file system, which all hosts see alike, and not of a
+  // host's.
+  bool of_cluster;
 };
 
 const Kind* find_kind(std::string_view name);
+bool is_of_cluster(std::string_view name);
 std::vector<std::string> kind_names();
 
 }  // namespace lockstep::policy

@@ -46,7 +46,7 @@ std::string read_kind(const Value& value) {
   if (kind == nullptr) {
     const auto near = config::nearest(*name, kind_names());
     value.problem(ErrorCode::config_bad_value, "no component is named `" + *name + "`",
-                  near ? "did you mean `" + *near + "`?" : "there are files and sqlite");
+                  near ? "did you mean `" + *near + "`?" : "there are files, sqlite and hdfs");
     return {};
   }
   if (!kind->built) {
@@ -98,7 +98,7 @@ DataSet read_set(Map& map) {
   if (const auto name = map.require("name", "the data set's name")) {
     set.name = name->name().value_or("");
   }
-  if (const auto component = map.require("component", "files or sqlite")) {
+  if (const auto component = map.require("component", "files, sqlite or hdfs")) {
     set.component = read_kind(*component);
   }
   if (const auto path = map.require("path", "where it lies on the primary")) {
@@ -127,6 +127,21 @@ DataSet read_set(Map& map) {
   }
   if (const auto stall = map.find("allow_writer_stall")) {
     set.allow_writer_stall = stall->boolean().value_or(false);
+  }
+  if (const auto allow = map.find("allow_snapshot")) {
+    if (allow->boolean().value_or(false)) {
+      set.place.options["allow_snapshot"] = set.to.place.options["allow_snapshot"] = "true";
+    }
+  }
+  for (const char* key : {"engine", "on_base_lost"}) {
+    if (const auto later = map.find(key)) {
+      later->problem(
+          ErrorCode::not_built_yet,
+          "this version has no `" + std::string{key} + "`: " +
+              (std::string_view{key} == "engine" ? "HDFS is carried by the stream"
+                                                 : "where the base is lost all is compared"),
+          "leave it out");
+    }
   }
   map.finish();
   return set;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -103,6 +104,7 @@ struct Layout {
   std::map<std::string, std::string> roots;  // cluster to its root
   std::string primary;   // the cluster that holds the identity: meant where a policy names none
   bool one_host = true;  // the clusters' paths are paths of one machine
+  std::optional<std::set<std::string>> with_hdfs;  // clusters; nothing: not known
 };
 
 // Against the others of the site: a place claimed by two services, a path inside another's, a

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/config/reader.hpp"
+#include "common/policy/kinds.hpp"
 
 namespace lockstep::policy_service {
 
@@ -69,7 +70,9 @@ void check_agents(const policy::Policy& policy, const config::Site& site,
       const std::string at = "data_sets[" + std::to_string(i) + "]";
       if (name == primary) {
         check_agent(cluster, Role::snapshot_agent, set.agent, at + ".agent", findings);
-        check_hosts(cluster, set.agent, at + ".agent", findings);
+        if (!policy::is_of_cluster(set.component)) {
+          check_hosts(cluster, set.agent, at + ".agent", findings);
+        }
       } else {
         check_agent(cluster, Role::transfer_agent, set.to.agent, at + ".to.agent", findings);
       }
@@ -81,9 +84,11 @@ void check_agents(const policy::Policy& policy, const config::Site& site,
 
 policy::Layout layout_of(const config::Site& site) {
   policy::Layout out;
+  out.with_hdfs.emplace();
   out.one_host = site.clusters_share_host();
   for (const auto& [name, cluster] : site.clusters) {
     out.roots.emplace(name, cluster.root);
+    if (cluster.hdfs) out.with_hdfs->insert(name);
     if (cluster.initially_primary) out.primary = name;
   }
   return out;

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "common/components/files/files.hpp"
+#include "common/components/hdfs/hdfs.hpp"
 #include "common/components/sqlite/sqlite.hpp"
 #include "common/service/identity_body.hpp"
 #include "common/service/identity_follower.hpp"
@@ -40,6 +41,10 @@ Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
   const component::Surroundings surroundings{here.disk, here.processes, here.clock, state};
   whole->components.add(files::make_files(surroundings));
   whole->components.add(sqlite::make_sqlite(surroundings));
+  if (const auto& hdfs = here.site.clusters.at(here.directory.me().cluster).hdfs) {
+    whole->components.add(hdfs::make_hdfs(
+        surroundings, {hdfs->namenode, hdfs->user, hdfs->connections, hdfs->patience}));
+  }
   whole->tools.emplace(snapshot::Tools{here.name, state, here.site.hooks, guard, here.disk,
                                        here.processes, here.clock, here.journal,
                                        whole->components});

@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include "common/component/companions.hpp"
+#include "common/component/makes_live.hpp"
 #include "common/message/bytes.hpp"
 #include "common/os/durable.hpp"
 #include "common/os/failpoint.hpp"
@@ -109,6 +110,17 @@ class Activation {
     return put(row, "activate.staged_row");
   }
 
+  Result<void> make_live(component::MakesLive& maker, const component::Context& context,
+                         const component::Version& version, Row& row) const {
+    LOCKSTEP_TRY(const auto made, maker.make_live(context, version, place_.place));
+    if (!made.moved_aside.empty()) {
+      spdlog::warn("what {} held beside its points is kept at {}", live(), made.moved_aside);
+    }
+    row.entries = made.entries;
+    row.bytes = made.bytes;
+    return {};
+  }
+
   // Under the publishing lock. Each rename is found done when it is done again.
   Result<void> put_live(const component::Target& target) const {
     if (!is_there(agent_.disk, staged())) return {};  // it is live already
@@ -182,6 +194,11 @@ Result<Body> activate_point(const Agent& agent, const RecordStore& records, Epoc
       return make_error(ErrorCode::not_supported, "this agent cannot make that component live",
                         version.component);
     }
+    auto* maker = dynamic_cast<component::MakesLive*>(component->target());
+    if (maker == nullptr && !component->places_are_paths()) {
+      return make_error(ErrorCode::not_supported, "this agent cannot make that component live",
+                        version.component);
+    }
     component::Context context;
     context.run = point;
     context.stop = stop;
@@ -196,12 +213,14 @@ Result<Body> activate_point(const Agent& agent, const RecordStore& records, Epoc
                         row.point);
     }
     row.point = point;
-    if (!row.staged) {
+    if (!row.staged && maker == nullptr) {
       LOCKSTEP_CHECK(activation.stage(*component->target(), context, version, row));
     }
     if (!row.done) {
-      LOCKSTEP_CHECK(epochs.publish(envelope.epoch,
-                                    [&] { return activation.put_live(*component->target()); }));
+      LOCKSTEP_CHECK(epochs.publish(envelope.epoch, [&] {
+        return maker != nullptr ? activation.make_live(*maker, context, version, row)
+                                : activation.put_live(*component->target());
+      }));
       row.done = true;
       LOCKSTEP_CHECK(activation.put(row, "activate.done"));
       spdlog::info("{} of point {} is live at {}", place.set, point, activation.live());
@@ -210,7 +229,7 @@ Result<Body> activate_point(const Agent& agent, const RecordStore& records, Epoc
                {"path", message::text_or_bytes(activation.live())},
                {"entries", row.entries},
                {"bytes", row.bytes}};
-    if (is_there(agent.disk, activation.aside())) {
+    if (maker == nullptr && is_there(agent.disk, activation.aside())) {
       shown["moved_aside"] = message::text_or_bytes(activation.aside());
     }
     sets.push_back(std::move(shown));

@@ -1,5 +1,7 @@
 #include "services/transfer-agent/restore.hpp"
 
+#include <algorithm>
+
 #include "common/message/bytes.hpp"
 #include "common/os/durable.hpp"
 
@@ -82,7 +84,12 @@ Result<Body> restore_point(const Agent& agent, const RecordStore& records,
   const Body& request = asked.body;
   LOCKSTEP_TRY(const Body record, records.find(request.at("id").get<std::string>()));
   LOCKSTEP_TRY(const auto places, restore_places(record, request, agent.cluster, agent.root));
-  if (request.contains("to")) {
+  const bool on_this_host = std::any_of(places.begin(), places.end(), [&](const auto& place) {
+    const auto version = version_in(record, *find_set(record.at("sets"), place.set));
+    const auto* component = agent.components.find(version.component);
+    return component != nullptr && component->places_are_paths();
+  });
+  if (request.contains("to") && on_this_host) {
     LOCKSTEP_CHECK(os::make_directories(agent.disk, message::bytes_of(request.at("to"))));
   }
   const std::string path = message::bytes_of(request.at("path"));

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "common/components/files/files.hpp"
+#include "common/components/hdfs/hdfs.hpp"
 #include "common/components/sqlite/sqlite.hpp"
 #include "common/os/durable.hpp"
 #include "common/service/identity_body.hpp"
@@ -63,6 +64,10 @@ class TransferAgent {
         surroundings_{here.disk, here.processes, here.clock, state} {
     components_.add(files::make_files(surroundings_));
     components_.add(sqlite::make_sqlite(surroundings_));
+    if (const auto& hdfs = cluster.hdfs) {
+      components_.add(hdfs::make_hdfs(
+          surroundings_, {hdfs->namenode, hdfs->user, hdfs->connections, hdfs->patience}));
+    }
     here.epoch = [this] { return epochs_->known() ? epochs_->current() : message::Epoch{}; };
   }
 

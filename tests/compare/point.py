@@ -2,7 +2,7 @@
 """Checks recovery points by docs/point-format.md alone: signature, digests of the data as it lies on
 disk, skew, lateness, and the inequalities of the fences. Nothing of Lockstep is used.
 
-    point.py RECORD.json... [--no-data] [--json]
+    point.py RECORD.json... [--no-data] [--json] [--hdfs http://NAMENODE:PORT]
     point.py --root PATH [--database]        prints the set root of a directory or a database
 
 Exit status 0: all is as the records say; 1: something is not; 2: a record cannot be read.
@@ -20,6 +20,8 @@ import sys
 import xxhash
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from hdfs_tree import Hdfs, HdfsTree
 
 LEAF = 65536
 INSTANT = re.compile(r"^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?Z$")
@@ -177,7 +179,17 @@ def canonical(value):
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def check_record(path, with_data):
+def tree_of(one, namenode):
+    """The data of a set, as it lies there."""
+    if one["component"] != "hdfs":
+        return Tree(one["path"], database=one["component"] == "sqlite")
+    if not namenode:
+        raise ValueError("the data lie in HDFS: name its NameNode with --hdfs")
+    native = json.loads(one["version"]["native"])
+    return HdfsTree(Hdfs(namenode), f"{native['directory']}/.snapshot/{native['snapshot']}")
+
+
+def check_record(path, with_data, namenode=None):
     problems = []
     with open(path, encoding="utf-8") as handle:
         record = json.load(handle)
@@ -205,10 +217,12 @@ def check_record(path, with_data):
             if one["name"] in certified and certified[one["name"]][key] != one[key]:
                 problems.append(f"{one['name']}: {key} differs between certificate and record")
         if with_data:
-            tree = Tree(one["path"], database=one["component"] == "sqlite")
+            tree = tree_of(one, namenode)
             root = tree.digest().hex()
+            if one["component"] == "hdfs":
+                tree.hdfs.close()
             if root != one["root"]:
-                problems.append(f"{one['name']}: the data at {one['path']} has the root {root}, not {one['root']}")
+                problems.append(f"{one['name']}: the data at {one['path'] or tree.root} has the root {root}, not {one['root']}")
             if (tree.entries, tree.bytes) != (one["entries"], one["bytes"]):
                 problems.append(f"{one['name']}: {tree.entries} entries, {tree.bytes} bytes; "
                                 f"the record says {one['entries']}, {one['bytes']}")
@@ -224,6 +238,7 @@ def main():
     parser.add_argument("--root")
     parser.add_argument("--database", action="store_true")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--hdfs")
     options = parser.parse_args()
     sys.setrecursionlimit(20000)
     if options.root:
@@ -233,7 +248,7 @@ def main():
     bad, out = 0, []
     for path in options.records:
         try:
-            record, problems = check_record(path, not options.no_data)
+            record, problems = check_record(path, not options.no_data, options.hdfs)
         except (OSError, KeyError, ValueError, TypeError) as error:
             record, problems = {}, [f"unreadable: {type(error).__name__}: {error}"]
         bad += bool(problems)

@@ -50,6 +50,12 @@ TEST_CASE("the sample of three hosts may use one root twice") {
   CHECK(site->gateway->feed == "tcp://192.0.2.1:7443");
   CHECK(site->gateway->http == "127.0.0.1:9480");
   CHECK(site->log_format == "json");
+  const auto& hdfs = site->clusters.at("south").hdfs;
+  REQUIRE(hdfs);
+  CHECK(hdfs->namenode == "http://192.0.2.25:9870");
+  CHECK(hdfs->user == "hdfs");
+  CHECK(hdfs->connections == 16);
+  CHECK(hdfs->patience == seconds(60));
 }
 
 TEST_CASE(

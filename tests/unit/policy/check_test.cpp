@@ -109,6 +109,34 @@ TEST_CASE("what a component does not know") {
   CHECK(wheres(check(policy({hooked("a", "relative")}))) == "data_sets[0].path");
 }
 
+TEST_CASE("hdfs: what it does not know, and whose places its paths are") {
+  DataSet trail = hooked("trail", "/srv/trail");
+  trail.component = trail.to.component = "hdfs";
+  CHECK(check(policy({trail})).empty());
+  auto tree = trail;
+  tree.to.component = "files";
+  CHECK(wheres(check(policy({tree}))) == "data_sets[0].to.component");
+  tree = trail;
+  tree.exclude = {"*.tmp"};
+  CHECK(wheres(check(policy({tree}))) == "data_sets[0].exclude");
+  auto plain = hooked("plain", "/srv/trail");
+  plain.place.options["allow_snapshot"] = "true";
+  CHECK(wheres(check(policy({plain}))) == "data_sets[0].allow_snapshot");
+  // A path of HDFS is none of the host's, and each cluster has an HDFS of its own.
+  plain.place.options.clear();
+  CHECK(check(policy({trail, plain})).empty());
+  CHECK(target_location(trail, "/d/north", "/d/south") == "/srv/trail");
+  Layout layout{{{"north", "/srv"}, {"south", "/d/south"}}, "north", true, {{"north", "south"}}};
+  CHECK(check_together({policy({trail})}, layout).empty());
+  auto other = policy({trail});
+  other.service = "other";
+  CHECK(check_together({policy({trail}), other}, layout).size() == 2);
+  layout.with_hdfs = {"north"};
+  const auto missing = check_together({policy({trail})}, layout);
+  REQUIRE(missing.size() == 1);
+  CHECK(missing[0].what == "the cluster `south` has no `hdfs:` in lockstep.yaml");
+}
+
 TEST_CASE("places of one policy do not overlap, unless the outer one leaves the inner one out") {
   CHECK(wheres(check(policy({hooked("a", "/srv"), hooked("b", "/srv")}))) == "data_sets[1].path");
   CHECK(wheres(check(policy({hooked("a", "/srv"), hooked("a", "/srvx")}))) == "data_sets[1].name");
@@ -156,8 +184,8 @@ TEST_CASE("without retention a warning says that nothing is pruned") {
   CHECK(wheres(check(one)) == "retention?");
 }
 
-const Layout kOneHost{{{"north", "/d/north"}, {"south", "/d/south"}}, "north", true};
-const Layout kTwoHosts{{{"north", "/srv"}, {"south", "/srv"}}, "north", false};
+const Layout kOneHost{{{"north", "/d/north"}, {"south", "/d/south"}}, "north", true, {}};
+const Layout kTwoHosts{{{"north", "/srv"}, {"south", "/srv"}}, "north", false, {}};
 
 TEST_CASE("where the other side of a pair lies") {
   auto set = files("a", "/d/north/orders/invoices");

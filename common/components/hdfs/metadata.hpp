@@ -1,0 +1,46 @@
+// Metadata: an inode of HDFS as an Entry, and an Entry's metadata put onto an inode.
+//
+// Users and groups of HDFS are names, and have no numbers: uid and gid of an Entry are 0. What HDFS
+// has and an Entry has no field for stands among its attributes, of these names, as text:
+//   hdfs.acl          the ACL's entries as GETACLSTATUS gives them, joined by ',' (where there is
+//   one) hdfs.block_size   of a file, in bytes hdfs.group, hdfs.owner hdfs.replication  of a file
+// Times are of milliseconds. Those of directories are 0: HDFS does not fix them. The time of a
+// directory in a snapshot moves on when something is made in the live directory later (3.4.2: the
+// NameNode records the new child in the difference, but not the time that the child changes), and
+// a snapshot's root has the time of the snapshot.
+// Attributes of the names user.lockstep.* are Lockstep's own marks and no part of the data set.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/component/entry.hpp"
+#include "common/components/hdfs/webhdfs.hpp"
+
+namespace lockstep::hdfs {
+
+inline constexpr std::string_view kMarks = "user.lockstep.";
+
+// `path` is relative to the set's root.
+component::Entry to_entry(const Status& status, std::string path,
+                          const std::vector<std::string>& acl,
+                          const std::vector<component::Xattr>& xattrs);
+
+// What an Entry's attributes say.
+struct Wanted {
+  std::string owner, group;  // empty: not said
+  std::optional<std::string> acl;
+  std::uint32_t replication = 0;  // 0: not said
+  std::uint64_t block_size = 0;   // 0: not said
+  std::vector<component::Xattr> xattrs;
+};
+// Error: stream-hostile (attributes that no inode of HDFS has).
+Result<Wanted> wanted_of(const component::Entry& entry);
+
+// Owner, group, mode, ACL, attributes, replication and, last, the time, where they differ from what
+// `has` and the inode's attributes say. `fresh`: the inode was just made and has no attributes.
+Reply<void> put_metadata(WebHdfs& hdfs, const std::string& path, const component::Entry& entry,
+                         const Wanted& wanted, bool fresh);
+
+}  // namespace lockstep::hdfs

@@ -1,0 +1,43 @@
+// Reader: the content of one file, in pieces of which the next is on its way while one is read.
+#pragma once
+
+#include <cstddef>
+#include <future>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/component/source.hpp"
+#include "common/components/hdfs/webhdfs.hpp"
+
+namespace lockstep::hdfs {
+
+class Reader final : public component::EntryReader {
+ public:
+  // Of the file at `path` (absolute), which has `size` bytes.
+  Reader(WebHdfs& hdfs, std::string path, std::uint64_t size, ErrorCode side);
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+  ~Reader() override;
+
+  Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into) override;
+
+ private:
+  struct Piece {
+    std::uint64_t offset = 0;
+    std::vector<std::byte> bytes;
+    std::optional<Failure> failure;  // there are no bytes then
+  };
+  Piece fetch(std::uint64_t offset) const;
+  Result<void> turn_to(std::uint64_t offset);
+
+  WebHdfs& hdfs_;
+  std::string path_;
+  std::uint64_t size_;
+  ErrorCode side_;
+  std::optional<Piece> piece_;
+  std::future<Piece> coming_;
+  std::uint64_t coming_from_ = 0;
+};
+
+}  // namespace lockstep::hdfs

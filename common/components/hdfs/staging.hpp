@@ -1,0 +1,74 @@
+// Staging: the target directory itself, being brought from one point to the next.
+//
+// There is one, so one attempt at a time works in it. A mark (an attribute of the directory,
+// user.lockstep.staging) names the attempt from before its first change until its version is made:
+// whoever comes next brings the directory back to the base first. Nobody reads it meanwhile; what
+// is read are its snapshots.
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "common/component/target.hpp"
+#include "common/components/hdfs/crew.hpp"
+#include "common/components/hdfs/webhdfs.hpp"
+#include "common/components/hdfs/writer.hpp"
+
+namespace lockstep::hdfs {
+
+// "<service>/<set>/<run>.<attempt>", as the mark holds it.
+std::string mark_of(const component::SetId& id, const component::Context& context);
+Result<std::optional<std::string>> read_mark(WebHdfs& hdfs, const std::string& directory);
+Result<void> put_mark(WebHdfs& hdfs, const std::string& directory, const std::string& mark);
+Result<void> clear_mark(WebHdfs& hdfs, const std::string& directory);
+
+// Brings `directory` to the content of its snapshot `to`; empty: to no content at all. Costs what
+// differs, but where what is to be removed stood, or was written over, is copied anew. Returns how
+// many places differed.
+Result<std::size_t> bring_back(WebHdfs& hdfs, Crew& crew, const std::string& directory,
+                               const std::string& to);
+
+// The newest of the set's points, or no content where there is none: what is left of an attempt
+// that ended is undone, and the mark goes.
+Result<void> undo_attempt(WebHdfs& hdfs, Crew& crew, const component::DataSet& target);
+
+class HdfsStaging final : public component::Staging {
+ public:
+  struct Setup {
+    component::DataSet target;
+    component::Context context;
+    std::string base;               // the base's path, or empty
+    std::function<void()> release;  // called when this ends, once nothing of it is on its way
+  };
+  HdfsStaging(WebHdfs& hdfs, Crew& crew, Setup setup);
+  ~HdfsStaging() override;
+  HdfsStaging(const HdfsStaging&) = delete;
+  HdfsStaging& operator=(const HdfsStaging&) = delete;
+
+  // Another attempt takes the directory over: nothing of this one reaches it any more. Thread rule:
+  // any thread.
+  void revoke();
+
+  Result<void> begin(const component::Entry& entry, component::Action action) override;
+  Result<void> write(std::uint64_t offset, std::span<const std::byte> data) override;
+  Result<void> finish() override;
+  Result<std::size_t> read_back(std::uint64_t offset, std::span<std::byte> into) override;
+  Result<void> remove(const std::string& path) override;
+  Result<void> leave_directory(const component::Entry& directory) override;
+  Result<void> checkpoint() override;
+  Result<component::Version> seal() override;
+  Result<void> abandon() override;
+
+ private:
+  Result<void> check_open() const;
+
+  WebHdfs& hdfs_;
+  Crew& crew_;
+  Setup setup_;
+  std::mutex mutex_;  // over each call, against revoke()
+  std::optional<Writer> writer_;
+};
+
+}  // namespace lockstep::hdfs

@@ -1,0 +1,209 @@
+#include "common/components/hdfs/target.hpp"
+
+#include <utility>
+
+#include "common/components/hdfs/restore.hpp"
+#include "common/components/hdfs/snapshot_names.hpp"
+#include "common/components/hdfs/source.hpp"
+
+namespace lockstep::hdfs {
+
+using component::Context;
+using component::DataSet;
+using component::Version;
+
+Result<void> HdfsTarget::make_ready(const DataSet& target) {
+  const std::string& directory = target.place.location;
+  auto status = hdfs_.status(directory);
+  if (!status && status.error().trouble == Trouble::missing) {
+    if (auto made = hdfs_.make_directory(directory); !made) {
+      return to_error(made.error(), ErrorCode::target_write, "make the directory", directory);
+    }
+    status = hdfs_.status(directory);
+  }
+  if (!status) {
+    return to_error(status.error(), ErrorCode::target_write, "look at the directory", directory);
+  }
+  if (status->kind != Status::Kind::directory) {
+    return make_error(ErrorCode::not_supported, "what stands at the place is no directory",
+                      directory);
+  }
+  LOCKSTEP_CHECK(need_snapshots(hdfs_, *status, directory, target.place, ErrorCode::not_supported,
+                                ErrorCode::target_write));
+  return check_own(target);
+}
+
+Result<void> HdfsTarget::check_own(const DataSet& target) {
+  const std::string& directory = target.place.location;
+  LOCKSTEP_TRY(const auto mark, read_mark(hdfs_, directory));
+  const std::string own = target.id.service + "/" + target.id.set + "/";
+  if (mark && !mark->starts_with(own)) {
+    return make_error(ErrorCode::target_overlaps,
+                      "another data set is kept there: " + mark->substr(0, mark->rfind('/')),
+                      directory);
+  }
+  if (mark) return {};
+  LOCKSTEP_TRY(const auto points, list_versions(hdfs_, Use::point, target));
+  if (!points.empty()) return {};
+  auto page = hdfs_.list(directory, {});
+  if (!page) return to_error(page.error(), ErrorCode::target_write, "list", directory);
+  if (page->statuses.empty()) return {};
+  return make_error(
+      ErrorCode::target_overlaps,
+      "the directory holds what Lockstep did not put there, such as " + page->statuses.front().name,
+      directory, "name an empty directory with `to: {path: ...}`, or empty this one");
+}
+
+Result<void> HdfsTarget::check(const DataSet& target, std::uint64_t bytes_expected) {
+  LOCKSTEP_CHECK(make_ready(target));
+  const auto left = hdfs_.remaining_space();
+  if (left && *left < bytes_expected) {
+    return make_error(ErrorCode::no_space,
+                      "HDFS has " + std::to_string(*left) +
+                          " bytes left (before replication) and " + std::to_string(bytes_expected) +
+                          " are expected",
+                      target.place.location);
+  }
+  return {};
+}
+
+Result<std::unique_ptr<component::Staging>> HdfsTarget::stage(
+    const Context& context, const component::StageRequest& request) {
+  const DataSet& target = request.target;
+  const std::string& directory = target.place.location;
+  LOCKSTEP_TRY(const auto sealed, find_version(hdfs_, Use::point, target, context.run));
+  if (request.resume && !sealed) {
+    return make_error(ErrorCode::resume_refused,
+                      "in HDFS an attempt whose process ended begins anew", directory);
+  }
+  std::string base;
+  std::string base_root;
+  if (request.base) {
+    LOCKSTEP_TRY(const Native native,
+                 open_version(hdfs_, Use::point, *request.base, ErrorCode::target_write));
+    if (native.directory != directory) {
+      return make_error(ErrorCode::version_missing, "the base is a snapshot of another directory",
+                        native.root());
+    }
+    base = native.snapshot;
+    base_root = native.root();
+  }
+  LOCKSTEP_CHECK(make_ready(target));
+  const std::lock_guard lock(mutex_);
+  if (const auto other = at_work_.find(directory); other != at_work_.end()) {
+    other->second->revoke();
+  }
+  if (!request.resume) {
+    LOCKSTEP_CHECK(put_mark(hdfs_, directory, mark_of(target.id, context)));
+    LOCKSTEP_CHECK(bring_back(hdfs_, crew_, directory, base));
+  }
+  auto self = std::make_shared<HdfsStaging*>(nullptr);
+  HdfsStaging::Setup setup{target, context, base_root, [this, directory, self] {
+                             const std::lock_guard guard(mutex_);
+                             const auto found = at_work_.find(directory);
+                             if (found != at_work_.end() && found->second == *self) {
+                               at_work_.erase(found);
+                             }
+                           }};
+  auto staging = std::make_unique<HdfsStaging>(hdfs_, crew_, std::move(setup));
+  *self = staging.get();
+  at_work_[directory] = staging.get();
+  return std::unique_ptr<component::Staging>(std::move(staging));
+}
+
+Result<std::optional<Version>> HdfsTarget::find(const Context& context, const DataSet& target) {
+  return find_version(hdfs_, Use::point, target, context.run);
+}
+
+Result<std::vector<Version>> HdfsTarget::list(const DataSet& target) {
+  LOCKSTEP_TRY(std::vector<Version> all, list_versions(hdfs_, Use::point, target));
+  LOCKSTEP_TRY(const auto mark, read_mark(hdfs_, target.place.location));
+  const std::string own = target.id.service + "/" + target.id.set + "/";
+  if (!mark || !mark->starts_with(own)) return all;
+  Native native;
+  native.directory = target.place.location;
+  native.attempt = mark->substr(own.size());
+  all.push_back({target.id, target.component, native.attempt.substr(0, native.attempt.rfind('.')),
+                 to_text(native)});
+  return all;
+}
+
+Result<void> HdfsTarget::check_version(const Version& version) {
+  LOCKSTEP_CHECK(open_version(hdfs_, Use::point, version, ErrorCode::source_read));
+  return {};
+}
+
+Result<component::Target::RestoreResult> HdfsTarget::restore(const Context& context,
+                                                             const Version& version,
+                                                             const component::Place& place,
+                                                             const std::string& path,
+                                                             bool replace) {
+  LOCKSTEP_TRY(const Native native,
+               open_version(hdfs_, Use::point, version, ErrorCode::source_read));
+  const std::string& to = place.location;
+  if (to == native.directory || (to + "/").starts_with(native.directory + "/")) {
+    return make_error(ErrorCode::target_overlaps,
+                      "the points of the data set are snapshots of that directory", to,
+                      "restore to another directory of HDFS");
+  }
+  HdfsSource source(hdfs_, crew_, native, version.name);
+  return restore_tree(hdfs_, source, context, {to, path, replace}, clock_.utc());
+}
+
+Result<void> HdfsTarget::drop(const Context&, const Version& version) {
+  LOCKSTEP_TRY(const Native native, native_from_text(version.native));
+  if (!native.snapshot.empty()) return drop_version(hdfs_, Use::point, version);
+  DataSet target;
+  target.id = version.id;
+  target.component = version.component;
+  target.place.location = native.directory;
+  const std::lock_guard lock(mutex_);
+  LOCKSTEP_TRY(const auto mark, read_mark(hdfs_, native.directory));
+  if (!mark || *mark != version.id.service + "/" + version.id.set + "/" + native.attempt) return {};
+  if (const auto other = at_work_.find(native.directory); other != at_work_.end()) {
+    other->second->revoke();
+  }
+  return undo_attempt(hdfs_, crew_, target);
+}
+
+// The directory is the working tree already: it is brought to the point's snapshot, which after a
+// clean end of the last run costs nothing.
+Result<component::Target::RestoreResult> HdfsTarget::make_live(const Context&,
+                                                               const Version& version,
+                                                               const component::Place& place) {
+  LOCKSTEP_TRY(const Native native,
+               open_version(hdfs_, Use::point, version, ErrorCode::target_write));
+  const std::string& directory = native.directory;
+  if (place.location != directory) {
+    return make_error(ErrorCode::not_supported,
+                      "a point in HDFS can be made live in its own directory only", place.location,
+                      "restore it there instead");
+  }
+  const std::lock_guard lock(mutex_);
+  if (const auto other = at_work_.find(directory); other != at_work_.end()) {
+    other->second->revoke();
+  }
+  RestoreResult done;
+  LOCKSTEP_TRY(const auto mark, read_mark(hdfs_, directory));
+  auto differences = hdfs_.differences(directory, native.snapshot, "");
+  if (!differences) {
+    return to_error(differences.error(), ErrorCode::target_write, "compare with the point",
+                    directory);
+  }
+  if (!mark && !differences->empty()) {
+    // No attempt of ours did that, or a later point holds it: it is kept either way.
+    const std::string name =
+        "lockstep-before." + version.id.service + "." + version.id.set + "." + version.name;
+    auto kept = hdfs_.create_snapshot(directory, name, hdfs_.settings().patience);
+    if (!kept && kept.error().trouble != Trouble::exists) {
+      return to_error(kept.error(), ErrorCode::target_write, "keep what is there", directory);
+    }
+    done.moved_aside = join(directory, ".snapshot/" + name);
+  }
+  LOCKSTEP_TRY(const std::size_t changed, bring_back(hdfs_, crew_, directory, native.snapshot));
+  LOCKSTEP_CHECK(clear_mark(hdfs_, directory));
+  done.entries = changed;
+  return done;
+}
+
+}  // namespace lockstep::hdfs

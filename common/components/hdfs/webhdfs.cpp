@@ -1,0 +1,310 @@
+#include "common/components/hdfs/webhdfs.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace lockstep::hdfs {
+
+namespace {
+
+// A NameNode answers in milliseconds; one that collects garbage, in seconds.
+constexpr Nanos kAnswerTime = seconds(60);
+
+std::string octal(std::uint32_t mode) {
+  std::string out;
+  for (; mode != 0; mode /= 8) out.insert(out.begin(), static_cast<char>('0' + mode % 8));
+  return out.empty() ? "0" : out;
+}
+
+std::string to_hex(const std::string& bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string out = "0x";
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    out += kDigits[byte >> 4U];
+    out += kDigits[byte & 15U];
+  }
+  return out;
+}
+
+bool says(const Failure& failure, const char* words) {
+  return failure.text.find(words) != std::string::npos;
+}
+
+Failure failure_of(const Lost& lost, const std::string& url) {
+  const std::size_t host = url.find("//") + 2;
+  return {lost.unreached ? Trouble::unreached : Trouble::lost,
+          lost.why + " (" + url.substr(host, url.find('/', host) - host) + ")"};
+}
+
+}  // namespace
+
+WebHdfs::WebHdfs(Settings settings, const Clock& clock)
+    : settings_(std::move(settings)), clock_(clock) {}
+
+bool WebHdfs::pause(int tries, MonoNanos until) const {
+  // 50 ms, 100 ms, ... 2 s
+  const Nanos span{std::min<std::int64_t>(std::int64_t{50'000'000} << std::min(tries, 6),
+                                          std::int64_t{2'000'000'000})};
+  if (clock_.mono() + span > until) return false;
+  (void)clock_.wait_for(span, {});
+  return true;
+}
+
+std::string WebHdfs::url(const std::string& path, const char* operation, Query query) const {
+  query.emplace_back("user.name", settings_.user);
+  return address(settings_.namenode, path, operation, query);
+}
+
+Reply<std::string> WebHdfs::ask(const char* method, const std::string& url) {
+  auto answer = http_.send(method, url, kAnswerTime);
+  if (!answer) return failure_of(answer.error(), url);
+  if (answer->status != 200 && answer->status != 201) {
+    return read_failure(answer->status, answer->body, answer->challenge);
+  }
+  return std::move(answer->body);
+}
+
+Reply<std::string> WebHdfs::call(const char* method, const std::string& path, const char* operation,
+                                 Query query, Nanos patience) {
+  const std::string address = url(path, operation, std::move(query));
+  const MonoNanos until = deadline(patience);
+  for (int tries = 0;; ++tries) {
+    auto answer = ask(method, address);
+    if (answer || !may_pass(answer.error()) || !pause(tries, until)) return answer;
+  }
+}
+
+Reply<void> WebHdfs::done(Reply<std::string> answer) {
+  if (!answer) return std::move(answer).error();
+  return {};
+}
+
+Reply<Status> WebHdfs::status(const std::string& path, Nanos patience) {
+  LOCKSTEP_TRY(const std::string body, call("GET", path, "GETFILESTATUS", {}, patience));
+  return read_status(body);
+}
+
+Reply<Page> WebHdfs::list(const std::string& path, const std::string& after) {
+  Query query;
+  if (!after.empty()) query.emplace_back("startAfter", after);
+  LOCKSTEP_TRY(const std::string body, call("GET", path, "LISTSTATUS_BATCH", std::move(query)));
+  return read_page(body);
+}
+
+Reply<std::vector<std::string>> WebHdfs::acl(const std::string& path) {
+  LOCKSTEP_TRY(const std::string body, call("GET", path, "GETACLSTATUS", {}));
+  return read_acl(body);
+}
+
+Reply<std::vector<component::Xattr>> WebHdfs::xattrs(const std::string& path) {
+  LOCKSTEP_TRY(const std::string body, call("GET", path, "GETXATTRS", {{"encoding", "hex"}}));
+  return read_xattrs(body);
+}
+
+Reply<void> WebHdfs::read(const std::string& path, std::uint64_t offset,
+                          std::span<std::byte> into) {
+  if (into.empty()) return {};
+  const std::string asked = url(path, "OPEN",
+                                {{"offset", std::to_string(offset)},
+                                 {"length", std::to_string(into.size())},
+                                 {"noredirect", "true"}});
+  const MonoNanos until = deadline(settings_.patience);
+  for (int tries = 0;; ++tries) {
+    Failure failure;
+    auto body = ask("GET", asked);
+    auto location = body ? read_location(*body) : Reply<std::string>(std::move(body).error());
+    if (!location) {
+      failure = std::move(location).error();
+    } else {
+      const std::string datanode = repair(*location);
+      auto got = http_.read(datanode, into);
+      if (!got) {
+        failure = failure_of(got.error(), datanode);
+      } else if (got->answer.status != 200) {
+        failure = read_failure(got->answer.status, got->answer.body, got->answer.challenge);
+        // The DataNode's own troubles (a block that moved, a shutdown) may pass too.
+        if (failure.trouble == Trouble::other) failure.trouble = Trouble::wait;
+      } else if (got->got != into.size()) {
+        failure = {Trouble::other, "the file is shorter than its status says"};
+      } else {
+        return {};
+      }
+    }
+    if (!may_pass(failure) || !pause(tries, until)) return failure;
+  }
+}
+
+Reply<void> WebHdfs::create(const std::string& path, const Creation& creation, std::uint64_t size,
+                            const Content& content) {
+  Query query{{"overwrite", "true"}, {"permission", octal(creation.mode)}, {"noredirect", "true"}};
+  if (creation.replication != 0) {
+    query.emplace_back("replication", std::to_string(creation.replication));
+  }
+  if (creation.block_size != 0) {
+    query.emplace_back("blocksize", std::to_string(creation.block_size));
+  }
+  const std::string asked = url(path, "CREATE", std::move(query));
+  const MonoNanos until = deadline(settings_.patience);
+  for (int tries = 0;; ++tries) {
+    Failure failure;
+    auto body = ask("PUT", asked);
+    auto location = body ? read_location(*body) : Reply<std::string>(std::move(body).error());
+    if (!location) {
+      failure = std::move(location).error();
+    } else {
+      const Http::Fill fill = content();
+      if (!fill) return Failure{Trouble::lost, "the connection broke in the middle of the file"};
+      const std::string datanode = repair(*location);
+      auto answer = http_.put(datanode, size, fill);
+      if (!answer) {
+        failure = failure_of(answer.error(), datanode);
+      } else if (answer->status != 201) {
+        failure = read_failure(answer->status, answer->body, answer->challenge);
+      } else {
+        return {};
+      }
+    }
+    if (!may_pass(failure) || !pause(tries, until)) return failure;
+  }
+}
+
+Reply<void> WebHdfs::make_directory(const std::string& path) {
+  LOCKSTEP_TRY(const std::string body, call("PUT", path, "MKDIRS", {{"permission", "755"}}));
+  LOCKSTEP_TRY(const bool made, read_boolean(body));
+  if (!made) return Failure{Trouble::other, "the directory was not made"};
+  return {};
+}
+
+Reply<void> WebHdfs::remove(const std::string& path) {
+  return done(call("DELETE", path, "DELETE", {{"recursive", "true"}}));
+}
+
+Reply<void> WebHdfs::rename(const std::string& from, const std::string& to) {
+  const std::string asked = url(from, "RENAME", {{"destination", to}});
+  const MonoNanos until = deadline(settings_.patience);
+  for (int tries = 0;; ++tries) {
+    auto body = ask("PUT", asked);
+    if (!body) {
+      if (!may_pass(body.error()) || !pause(tries, until)) return std::move(body).error();
+      continue;
+    }
+    LOCKSTEP_TRY(const bool renamed, read_boolean(*body));
+    if (renamed) return {};
+    auto left = status(from);
+    if (left) return Failure{Trouble::exists, "something is at the new name, or above it nothing"};
+    if (left.error().trouble != Trouble::missing) return std::move(left).error();
+    // A try whose answer was lost has done it.
+    if (tries > 0 && status(to)) return {};
+    return std::move(left).error();
+  }
+}
+
+Reply<void> WebHdfs::set_owner(const std::string& path, const std::string& owner,
+                               const std::string& group) {
+  Query query;
+  if (!owner.empty()) query.emplace_back("owner", owner);
+  if (!group.empty()) query.emplace_back("group", group);
+  return done(call("PUT", path, "SETOWNER", std::move(query)));
+}
+
+Reply<void> WebHdfs::set_mode(const std::string& path, std::uint32_t mode) {
+  return done(call("PUT", path, "SETPERMISSION", {{"permission", octal(mode)}}));
+}
+
+Reply<void> WebHdfs::set_modified(const std::string& path, std::int64_t milliseconds) {
+  return done(call("PUT", path, "SETTIMES",
+                   {{"modificationtime", std::to_string(milliseconds)}, {"accesstime", "-1"}}));
+}
+
+Reply<void> WebHdfs::set_replication(const std::string& path, std::uint32_t count) {
+  return done(call("PUT", path, "SETREPLICATION", {{"replication", std::to_string(count)}}));
+}
+
+Reply<void> WebHdfs::set_acl(const std::string& path, const std::string& whole) {
+  return done(call("PUT", path, "SETACL", {{"aclspec", whole}}));
+}
+
+Reply<void> WebHdfs::remove_acl(const std::string& path) {
+  return done(call("PUT", path, "REMOVEACL", {}));
+}
+
+Reply<void> WebHdfs::set_xattr(const std::string& path, const component::Xattr& xattr,
+                               bool is_there) {
+  Query query{{"xattr.name", xattr.name}, {"flag", is_there ? "REPLACE" : "CREATE"}};
+  if (!xattr.value.empty()) query.emplace_back("xattr.value", to_hex(xattr.value));
+  auto answer = call("PUT", path, "SETXATTR", query);
+  if (answer) return {};
+  // A try whose answer was lost has set it; what is there is set again.
+  if (!is_there && says(answer.error(), "already exists")) return set_xattr(path, xattr, true);
+  return std::move(answer).error();
+}
+
+Reply<void> WebHdfs::remove_xattr(const std::string& path, const std::string& name) {
+  auto answer = call("PUT", path, "REMOVEXATTR", {{"xattr.name", name}});
+  if (answer || says(answer.error(), "No matching attributes found")) return {};
+  return std::move(answer).error();
+}
+
+Reply<void> WebHdfs::allow_snapshots(const std::string& directory) {
+  return done(call("PUT", directory, "ALLOWSNAPSHOT", {}));
+}
+
+Reply<void> WebHdfs::create_snapshot(const std::string& directory, const std::string& name,
+                                     Nanos patience) {
+  const std::string asked = url(directory, "CREATESNAPSHOT", {{"snapshotname", name}});
+  const MonoNanos until = deadline(patience);
+  bool in_doubt = false;  // a try's answer was lost
+  for (int tries = 0;; ++tries) {
+    auto answer = ask("PUT", asked);
+    if (answer) return {};
+    Failure failure = std::move(answer).error();
+    if (failure.trouble == Trouble::snapshot &&
+        says(failure, "already a snapshot with the same name")) {
+      if (in_doubt) return {};
+      failure.trouble = Trouble::exists;
+    }
+    in_doubt = in_doubt || failure.trouble == Trouble::lost;
+    if (!may_pass(failure) || !pause(tries, until)) return failure;
+  }
+}
+
+Reply<void> WebHdfs::remove_snapshot(const std::string& directory, const std::string& name) {
+  auto answer = call("DELETE", directory, "DELETESNAPSHOT", {{"snapshotname", name}});
+  if (answer) return {};
+  const Failure& failure = answer.error();
+  const bool gone =
+      failure.trouble == Trouble::missing ||
+      (failure.trouble == Trouble::snapshot &&
+       (says(failure, "Cannot find the snapshot") || says(failure, "the snapshot does not exist") ||
+        says(failure, "not a snapshottable directory")));
+  if (gone) return {};
+  return std::move(answer).error();
+}
+
+Reply<std::vector<Difference>> WebHdfs::differences(const std::string& directory,
+                                                    const std::string& from,
+                                                    const std::string& to) {
+  LOCKSTEP_TRY(const std::string body, call("GET", directory, "GETSNAPSHOTDIFF",
+                                            {{"oldsnapshotname", from}, {"snapshotname", to}}));
+  return read_differences(body);
+}
+
+std::optional<bool> WebHdfs::captures_open_files() {
+  static const std::string kName = "dfs.namenode.snapshot.capture.openfiles";
+  auto answer = http_.send("GET", settings_.namenode + "/conf?name=" + kName, kAnswerTime);
+  if (!answer || answer->status != 200) return std::nullopt;
+  const auto value = read_property(answer->body, kName);
+  if (!value) return std::nullopt;
+  return *value == "true";
+}
+
+std::optional<std::uint64_t> WebHdfs::remaining_space() {
+  auto answer = http_.send(
+      "GET", settings_.namenode + "/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState",
+      kAnswerTime);
+  if (!answer || answer->status != 200) return std::nullopt;
+  return read_gauge(answer->body, "CapacityRemaining");
+}
+
+}  // namespace lockstep::hdfs

@@ -1,0 +1,289 @@
+#!/usr/bin/python3
+"""Two real HDFS clusters on this machine (north and south; a NameNode and a DataNode each), for tests.
+
+    hadoop.py fetch              Maven copies the pinned jars into the cache
+    hadoop.py start [CLUSTER]    fetches where needed, formats where new, starts, waits until it serves
+    hadoop.py status             a line for each process
+    hadoop.py stop [CLUSTER]     ends the recorded processes, and no others
+    hadoop.py wipe [CLUSTER]     stops it and removes its data
+    hadoop.py ports              the first value of LOCKSTEP_HADOOP_PORTS of which all ports are free
+    hadoop.py env                what the tests want to be told, for a shell's eval
+    hadoop.py hdfs CLUSTER ...   Hadoop's own `hdfs dfs` against that cluster
+
+LOCKSTEP_HADOOP_HOME: where the clusters' data lie (default: $TMPDIR/lockstep-hadoop-UID);
+LOCKSTEP_HADOOP_CACHE: where the jars lie (default: ~/.cache/lockstep/hadoop); LOCKSTEP_HADOOP_PORTS:
+added to every port, so that several pairs of clusters can run side by side."""
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+HOME = os.environ.get("LOCKSTEP_HADOOP_HOME", os.path.join(tempfile.gettempdir(), f"lockstep-hadoop-{os.getuid()}"))
+CACHE = os.environ.get("LOCKSTEP_HADOOP_CACHE", os.path.expanduser("~/.cache/lockstep/hadoop"))
+OFFSET = int(os.environ.get("LOCKSTEP_HADOOP_PORTS", "0"))
+BASE = {"north": 28000, "south": 29000}
+NAMENODE = "org.apache.hadoop.hdfs.server.namenode.NameNode"
+DATANODE = "org.apache.hadoop.hdfs.server.datanode.DataNode"
+# What Hadoop reaches for by reflection and Java 17 keeps closed.
+OPENS = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in
+         ("java.lang", "java.lang.reflect", "java.nio", "java.io", "java.net", "java.util", "java.util.concurrent",
+          "sun.nio.ch")] + ["--add-opens=java.base/jdk.internal.ref=ALL-UNNAMED",
+                            "--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED"]
+LOG4J = """log4j.rootLogger=${lockstep.log},console
+log4j.logger.http.requests=WARN
+log4j.appender.console=org.apache.log4j.ConsoleAppender
+log4j.appender.console.target=System.err
+log4j.appender.console.layout=org.apache.log4j.PatternLayout
+log4j.appender.console.layout.ConversionPattern=%d{ISO8601} %p %c{2}: %m%n
+"""
+
+
+class Failed(Exception):
+    pass
+
+
+def jars():
+    """The directory of the jars, fetched where this pom's are not there yet."""
+    with open(os.path.join(HERE, "pom.xml"), "rb") as handle:
+        wanted = os.path.join(CACHE, hashlib.sha256(handle.read()).hexdigest()[:12])
+    if os.path.isdir(wanted):
+        return wanted
+    os.makedirs(CACHE, exist_ok=True)
+    part = tempfile.mkdtemp(prefix=".part-", dir=CACHE)
+    command = ["mvn", "-B", "-q", "-f", os.path.join(HERE, "pom.xml"), "dependency:copy-dependencies",
+               "-DincludeScope=runtime", "-DoutputDirectory=" + part]
+    for attempt in range(3):  # a repository may be out of reach for a moment
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            break
+        time.sleep(2 * attempt)
+    else:
+        shutil.rmtree(part)
+        raise Failed(f"Maven could not fetch Hadoop: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    try:
+        os.rename(part, wanted)
+    except OSError:  # somebody else fetched it meanwhile
+        shutil.rmtree(part)
+    return wanted
+
+
+class Cluster:
+    def __init__(self, name):
+        self.name = name
+        base = BASE[name] + OFFSET
+        self.rpc, self.http = base + 20, base + 70
+        self.datanode = {"dfs.datanode.address": base + 66, "dfs.datanode.http.address": base + 64,
+                         "dfs.datanode.ipc.address": base + 67}
+        self.home = os.path.join(HOME, name)
+        self.conf = os.path.join(self.home, "conf")
+        self.url = f"http://127.0.0.1:{self.http}"
+
+    # --- processes: a recorded pid is ours while its start time is the recorded one
+    def pid_file(self, name):
+        return os.path.join(self.home, "pid", name)
+
+    @staticmethod
+    def started_at(pid):
+        try:
+            with open(f"/proc/{pid}/stat", encoding="utf-8") as handle:
+                fields = handle.read().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        return None if fields[0] == "Z" else fields[19]
+
+    def pid(self, name):
+        """The process's id, or None where it does not run."""
+        try:
+            with open(self.pid_file(name), encoding="utf-8") as handle:
+                pid, started = handle.read().split()
+        except (FileNotFoundError, ValueError):
+            return None
+        return int(pid) if self.started_at(int(pid)) == started else None
+
+    def java(self, classpath, heap, *words, log="WARN"):
+        java = os.path.join(os.environ["JAVA_HOME"], "bin/java") if "JAVA_HOME" in os.environ else "java"
+        return [java, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xss512k", "-Djava.net.preferIPv4Stack=true",
+                f"-Xmx{heap}m", *OPENS, f"-Djava.io.tmpdir={self.home}/tmp", f"-Dlockstep.log={log}", "-cp", classpath,
+                *words]
+
+    def classpath(self):
+        return f"{self.conf}:{jars()}/*"
+
+    def launch(self, name, *words):
+        if self.pid(name) is not None:
+            return
+        with open(os.path.join(self.home, "log", name + ".log"), "ab") as log:
+            process = subprocess.Popen(self.java(self.classpath(), 256, *words, log="INFO"), stdin=subprocess.DEVNULL,
+                                       stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        with open(self.pid_file(name), "w", encoding="utf-8") as handle:
+            handle.write(f"{process.pid} {self.started_at(process.pid)}")
+
+    # --- what an administrator would have written
+    def write_configuration(self, **more):
+        for path in ("webapps/hdfs", "webapps/datanode", "webapps/static"):
+            os.makedirs(os.path.join(self.conf, path), exist_ok=True)
+        for path in ("log", "pid", "data", "tmp"):
+            os.makedirs(os.path.join(self.home, path), exist_ok=True)
+        core = {"fs.defaultFS": f"hdfs://127.0.0.1:{self.rpc}", "hadoop.tmp.dir": f"{self.home}/data/tmp",
+                "hadoop.http.staticuser.user": "hdfs"}
+        hdfs = {"dfs.replication": 1, "dfs.namenode.name.dir": f"file://{self.home}/data/nn",
+                "dfs.datanode.data.dir": f"file://{self.home}/data/dn",
+                "dfs.namenode.http-address": f"127.0.0.1:{self.http}",
+                "dfs.namenode.snapshot.capture.openfiles": "true", "dfs.namenode.safemode.extension": 0,
+                "dfs.heartbeat.interval": 1, "dfs.blockreport.initialDelay": 0,
+                "dfs.namenode.fs-limits.min-block-size": 4096,
+                "dfs.namenode.datanode.registration.ip-hostname-check": "false",
+                # The default of 400 ms is what closing a file costs beyond its writing on a busy cluster.
+                "dfs.client.block.write.locateFollowingBlock.initial.delay.ms": 4,
+                "dfs.datanode.hostname": "127.0.0.1", "dfs.datanode.directoryscan.interval": -1,
+                "dfs.datanode.scan.period.hours": -1, "dfs.permissions.superusergroup": "supergroup"}
+        hdfs.update({key: f"127.0.0.1:{port}" for key, port in self.datanode.items()})
+        hdfs.update(more)
+        for name, properties in (("core-site.xml", core), ("hdfs-site.xml", hdfs)):
+            with open(os.path.join(self.conf, name), "w", encoding="utf-8") as handle:
+                handle.write("<configuration>\n")
+                for key, value in properties.items():
+                    handle.write(f"<property><name>{key}</name><value>{value}</value></property>\n")
+                handle.write("</configuration>\n")
+        with open(os.path.join(self.conf, "log4j.properties"), "w", encoding="utf-8") as handle:
+            handle.write(LOG4J)
+
+    def environment(self):
+        return {**os.environ, "HADOOP_USER_NAME": "hdfs"}
+
+    def serves(self):
+        try:
+            with urllib.request.urlopen(self.url + "/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState",
+                                        timeout=5) as answer:
+                state = json.load(answer)["beans"][0]
+        except (OSError, ValueError, LookupError):
+            return False
+        return state["NumLiveDataNodes"] == 1 and state["FSState"] == "Operational"
+
+    def tail(self, name):
+        try:
+            with open(os.path.join(self.home, "log", name + ".log"), encoding="utf-8", errors="replace") as handle:
+                return "".join(handle.readlines()[-15:])
+        except FileNotFoundError:
+            return ""
+
+    def begin(self, **more):
+        """Starts what does not run; wait() waits for it."""
+        self.write_configuration(**more)
+        os.environ.setdefault("HADOOP_USER_NAME", "hdfs")
+        if not os.path.isdir(os.path.join(self.home, "data/nn/current")):
+            done = subprocess.run(self.java(self.classpath(), 256, NAMENODE, "-format", "-nonInteractive"),
+                                  capture_output=True, text=True, check=False, env=self.environment())
+            if done.returncode != 0:
+                raise Failed(f"{self.name}: the NameNode could not be formatted:\n{done.stderr[-2000:]}")
+        self.launch("namenode", NAMENODE)
+        self.launch("datanode", DATANODE)
+
+    def wait(self, seconds=400):
+        deadline = time.monotonic() + seconds
+        while not self.serves():
+            for name in ("namenode", "datanode"):
+                if self.pid(name) is None:
+                    raise Failed(f"{self.name}: the {name} died:\n{self.tail(name)}")
+            if time.monotonic() > deadline:
+                raise Failed(f"{self.name}: HDFS did not come up in {seconds} s:\n{self.tail('namenode')}")
+            time.sleep(0.1)
+        return self
+
+    def start(self, **more):
+        self.begin(**more)
+        return self.wait()
+
+    def end(self, name, how=signal.SIGTERM, seconds=20):
+        pid = self.pid(name)
+        if pid is not None:
+            os.kill(pid, how)
+            deadline = time.monotonic() + seconds
+            while self.pid(name) is not None:
+                if time.monotonic() > deadline:
+                    os.kill(pid, signal.SIGKILL)
+                    deadline += 60
+                try:
+                    os.waitpid(pid, os.WNOHANG)  # where this very process started it
+                except ChildProcessError:
+                    pass
+                time.sleep(0.05)
+        if os.path.exists(self.pid_file(name)):
+            os.unlink(self.pid_file(name))
+
+    def stop(self):
+        self.end("datanode")
+        self.end("namenode")
+
+    def wipe(self):
+        self.stop()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def status(self):
+        return [f"{self.name} {name}: " + (f"runs as {self.pid(name)}" if self.pid(name) else "does not run")
+                for name in ("namenode", "datanode")]
+
+    def hdfs(self, *words, **options):
+        """Hadoop's own shell: an independent reader and writer."""
+        return subprocess.run(self.java(self.classpath(), 256, "org.apache.hadoop.fs.FsShell", *words),
+                              env=self.environment(), check=False, **options)
+
+
+def free_offset(clusters):
+    for offset in range(0, 1000, 10):
+        taken = False
+        for port in (port + offset for cluster in clusters for port in (cluster.rpc, cluster.http, *cluster.datanode.values())):
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    taken = True
+        if not taken:
+            return offset
+    raise Failed("no free ports for the clusters were found")
+
+
+def main(words):
+    command, names = (words[0] if words else ""), words[1:2] or list(BASE)
+    if command not in ("fetch", "start", "status", "stop", "wipe", "ports", "env", "hdfs") or any(name not in BASE for name in names):
+        print(__doc__, file=sys.stderr)
+        return 2
+    clusters = [Cluster(name) for name in names]
+    try:
+        if command == "fetch":
+            print(jars())
+        elif command == "start":
+            began = time.monotonic()
+            for cluster in clusters:
+                cluster.begin()
+            for cluster in clusters:
+                cluster.wait()
+                print(f"{cluster.name}: {cluster.url}, hdfs://127.0.0.1:{cluster.rpc}")
+            print(f"up in {time.monotonic() - began:.1f} s")
+        elif command == "ports":
+            print(free_offset(clusters))
+        elif command == "env":
+            for cluster in clusters:
+                print(f"export LOCKSTEP_HDFS_{cluster.name.upper()}={cluster.url}")
+        elif command == "hdfs":
+            return clusters[0].hdfs(*words[2:]).returncode
+        else:
+            for cluster in clusters:
+                print("\n".join(getattr(cluster, command)() or [f"{cluster.name}: {command} done"]))
+    except Failed as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,279 @@
+#!/usr/bin/python3
+"""A service whose data sets lie in HDFS, in files and in a database, between two real HDFS clusters.
+The clusters run already: `hadoop.py start`, or `scripts/test hadoop`, which does all."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
+sys.path[:0] = [HERE] + [os.path.join(ROOT, folder) for folder in ("tests/process", "tests/compare", "bench")]
+import hadoop  # noqa: E402
+import world  # noqa: E402
+from harness import FULL, LOCKSTEP, SiteTest, point_check  # noqa: E402
+from hdfs_tree import Hdfs, HdfsTree, Refused, shown  # noqa: E402
+
+FILES = 3000 if FULL else 250
+POLICY = """service: orders
+mode: {mode}
+consistency: bounded
+max_skew: 1m
+max_lateness: 1m
+data_sets:
+  - {{name: trail, component: hdfs, path: {path}, allow_snapshot: true, to: {{path: {to}}}}}
+  - {{name: invoices, component: files, path: {north}/orders/invoices}}
+  - {{name: ledger, component: sqlite, path: {north}/orders/ledger.db}}
+"""
+NAMES = ["a%b", "a+b", "a b", "a;b", "é", "aé", "日本", "a'b\"c", "x?y", "#h", "a&b=c", "100%25", "*", "line\nbreak", "\U0001f600"]
+
+
+class HdfsService(SiteTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.clusters = {name: hadoop.Cluster(name) for name in ("north", "south")}
+        for cluster in cls.clusters.values():
+            if not cluster.serves():
+                raise AssertionError(f"{cluster.name}: HDFS is not up; start it with tests/integration/hadoop/hadoop.py start")
+
+    def setUp(self):
+        super().setUp()
+        self.north, self.south = (Hdfs(self.clusters[name].url) for name in ("north", "south"))
+        own = f"/service-{os.getpid()}-{self.id().rsplit('.', maxsplit=1)[-1]}"
+        self.path, self.to = own + "/trail", own + "/kept"
+        self.addCleanup(self.clear, own)
+        with open(self.site.config, encoding="utf-8") as handle:
+            text = handle.read()
+        for name, cluster in self.clusters.items():
+            before = f"    root: {name}\n"
+            self.assertIn(before, text)
+            text = text.replace(before, before + f'    hdfs: {{namenodes: ["{cluster.url}"], user: hdfs}}\n')
+        with open(self.site.config, "w", encoding="utf-8") as handle:
+            handle.write(text)
+        home = os.path.join(self.site.north, "orders")
+        os.makedirs(home + "/invoices")
+        with open(home + "/invoices/one", "w", encoding="utf-8") as handle:
+            handle.write("invoice")
+        subprocess.run(["sqlite3", home + "/ledger.db", "PRAGMA journal_mode=WAL; CREATE TABLE t(x); INSERT INTO t VALUES (1)"],
+                       check=True, capture_output=True)
+
+    def clear(self, own):
+        for hdfs in (self.north, self.south):
+            for path in (self.path, self.to):
+                for name in hdfs.snapshots(path):
+                    hdfs.call("DELETE", path, "DELETESNAPSHOT", snapshotname=name)
+            hdfs.remove(own)
+            hdfs.close()
+
+    def policy(self, mode="push", path=None):
+        return POLICY.format(mode=mode, path=path or self.path, to=self.to, north=self.site.north)
+
+    # --- what the application does
+    def fill(self):
+        hdfs, at = self.north, self.path
+        for i in range(FILES):
+            hdfs.put(f"{at}/days/{i % 10}/file-{i}", b"entry %d\n" % i * (i % 50))
+        for name in NAMES:
+            hdfs.put(f"{at}/names/{name}", name.encode())
+        hdfs.put(at + "/large", os.urandom(5_000_000), blocksize=1 << 20)
+        for name in ("appended", "truncated", "rewritten"):
+            hdfs.put(f"{at}/{name}", os.urandom(300_000))
+        hdfs.put(at + "/both", b"before", permission="600")
+        hdfs.mkdir(at + "/empty/directory")
+        hdfs.call("PUT", at + "/days/1/file-1", "SETOWNER", owner="alice", group="accounting")
+        hdfs.call("PUT", at + "/days/1", "SETPERMISSION", permission="1770")
+        hdfs.call("PUT", at + "/days/2", "SETACL", aclspec="user::rwx,user:bob:r-x,group::r-x,mask::r-x,other::---,"
+                  "default:user::rwx,default:user:bob:rwx,default:group::r-x,default:mask::rwx,default:other::---")
+        hdfs.put(at + "/days/2/inherits", b"x")
+        hdfs.call("PUT", at + "/large", "SETXATTR", xattr__name="user.colour", xattr__value="0x00ff", flag="CREATE")
+        hdfs.call("PUT", at, "SETXATTR", xattr__name="user.root", flag="CREATE")
+        hdfs.call("PUT", at + "/both", "SETTIMES", modificationtime=1234567890123, accesstime=-1)
+
+    def change(self, generation):
+        hdfs, at, mark = self.north, self.path, b"generation %d" % generation
+        hdfs.rename(f"{at}/days", f"{at}/days-{generation}")          # a directory
+        hdfs.rename(f"{at}/days-{generation}", f"{at}/days")          # and back
+        hdfs.rename(f"{at}/days/{generation}", f"{at}/moved-{generation}")
+        hdfs.rename(f"{at}/moved-{generation}/file-{generation + 20}", f"{at}/out-{generation}")
+        hdfs.put(f"{at}/moved-{generation}/new", mark)
+        hdfs.append(at + "/appended", mark * 10_000)
+        self.truncate(at + "/truncated", 100_000 + generation)
+        hdfs.put(at + "/rewritten", os.urandom(300_000))
+        hdfs.remove(at + "/both")
+        if generation % 2:
+            hdfs.put(at + "/both/is/a/directory", mark)
+        else:
+            hdfs.put(at + "/both", b"before")
+        hdfs.remove(f"{at}/days/7/file-{10 * generation + 7}")
+        hdfs.put(f"{at}/days/7/file-{10 * generation + 7}", mark)     # deleted and made again
+        hdfs.remove(f"{at}/days/8/file-{10 * generation + 8}")
+        hdfs.call("PUT", f"{at}/days/9", "SETPERMISSION", permission=f"75{generation}")
+        hdfs.call("PUT", at + "/large", "SETXATTR", xattr__name="user.colour", xattr__value=f"0x0{generation}", flag="REPLACE")
+        hdfs.remove(f"{at}/names/{NAMES[generation]}")
+
+    def truncate(self, path, length):
+        """Inside a block it goes on for a while after the answer: the file is closed when it may be appended to."""
+        self.north.truncate(path, length)
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                return self.north.append(path, b"+")
+            except Refused as refused:
+                self.assertLess(time.monotonic(), deadline, refused)
+                time.sleep(0.05)
+
+    # --- what has to hold
+    def kept(self, point):
+        return f"{self.to}/.snapshot/lockstep-point.orders.trail.{point}"
+
+    def assert_point(self, point, expected):
+        self.assertEqual(shown(self.south, self.kept(point)), expected)
+        _, problems = point_check.check_record(self.site.record(point), True, self.clusters["south"].url)
+        self.assertEqual(problems, [])
+
+    def wait_for_drops(self):
+        """Pins of earlier points are let go a moment after the run."""
+        deadline = time.monotonic() + 30
+        while True:
+            held = {f"lockstep-pin.orders.{hold['set']}.{hold['run']}" for hold in self.site.json("holds")
+                    if hold["set"] == "trail"}
+            found = set(self.north.snapshots(self.path))
+            if found <= held or time.monotonic() > deadline:
+                self.assertEqual(found - held, set(), "pins without a hold")
+                return
+
+    def certificate_of(self, point):
+        with open(self.site.record(point), encoding="utf-8") as handle:
+            sets = json.load(handle)["certificate"]["sets"]
+        return next(one for one in sets if one["name"] == "trail")
+
+    def generations(self, mode):
+        self.fill()
+        self.site.up()
+        self.site.apply(self.policy(mode))
+        seen = {}
+        for generation in range(3):
+            if generation:
+                self.change(generation)
+            expected = shown(self.north, self.path)
+            point = self.site.run("orders")["point"]
+            seen[point] = expected
+            self.assert_point(point, expected)
+            with self.subTest(point=point, generation=generation):
+                certified = self.certificate_of(point)
+                self.assertEqual(certified["method"], "hdfs-snapshot")
+                self.assertTrue(certified["one_instant"])
+                self.assertEqual(bool(certified["base"]), generation > 0)
+                if generation:   # moved files travel again; the rest does not
+                    self.assertLess(certified["bytes_sent"], 1_500_000)
+        for point, expected in seen.items():  # no later one changed an earlier one
+            self.assert_point(point, expected)
+            self.site.cli("verify", point)
+        self.wait_for_drops()
+        self.assertEqual(self.south.snapshots(self.to),
+                         sorted(f"lockstep-point.orders.trail.{point}" for point in seen))
+        return seen
+
+    def test_three_generations_by_push(self):
+        seen = self.generations("push")
+        point = list(seen)[1]
+        # Hadoop's own shell finds the same bytes.
+        shell = self.clusters["south"].hdfs("-cat", self.kept(point) + "/appended", capture_output=True)
+        self.assertEqual(shell.returncode, 0, shell.stderr)
+        expected = self.north.status(self.path + "/appended")["length"] - len(b"generation 2") * 10_000
+        self.assertEqual(len(shell.stdout), expected)
+        # Given back beside it, whole, with the application's rights and times.
+        place = os.path.dirname(self.to) + "/restored"
+        self.site.json("restore", point, "--to", place, "--set", "trail")
+        self.assertEqual(shown(self.south, place + "/trail"), seen[point])
+        self.assertFalse(os.path.exists(place))
+        refused = self.site.cli("restore", point, "--to", place, "--set", "trail", ok=(3,))
+        self.assertIn("place-not-empty", refused.stderr)
+
+    def test_three_generations_by_pull(self):
+        self.generations("pull")
+
+    def test_a_target_that_somebody_changed_is_repaired_and_a_lost_base_too(self):
+        self.fill()
+        self.site.up()
+        self.site.apply(self.policy())
+        first = self.site.run("orders")["point"]
+        was = shown(self.north, self.path)
+        # Somebody at the secondary, and somebody who removes the pin that is the base.
+        self.south.remove(self.to + "/names")
+        self.south.put(self.to + "/large", b"vandalised")
+        self.south.put(self.to + "/foreign/file", b"x")
+        self.change(1)
+        second = self.site.run("orders")["point"]
+        now = shown(self.north, self.path)
+        self.assert_point(second, now)
+        self.assert_point(first, was)
+        for name in self.north.snapshots(self.path):
+            self.north.call("DELETE", self.path, "DELETESNAPSHOT", snapshotname=name)
+        self.change(2)
+        third = self.site.run("orders")["point"]
+        self.assert_point(third, shown(self.north, self.path))
+        self.assert_point(second, now)
+
+    def test_the_receiving_agent_killed_in_the_middle_leaves_nothing_and_the_next_point_is_whole(self):
+        self.fill()
+        self.site.up()
+        self.site.apply(self.policy() + "bandwidth: 20MB\n")
+        first = self.site.run("orders")["point"]
+        was = shown(self.north, self.path)
+        self.change(1)
+        for i in range(4):
+            self.north.put(f"{self.path}/bulk-{i}", os.urandom(30_000_000))
+        expected = shown(self.north, self.path)
+        run = subprocess.Popen([*self.lockstep("run", "orders", "--wait", "--json")], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 120
+        while not self.is_there(self.to + "/bulk-0"):
+            self.assertIsNone(run.poll(), "the run ended before it could be disturbed")
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+        self.kill("south-transfer")
+        out, error = run.communicate(timeout=280)
+        self.assertEqual(run.returncode, 0, out + error + self.site.logs(12))
+        points = self.site.json("points", "orders")
+        self.assertEqual(len(points), 2)
+        second = next(point["id"] for point in points if point["id"] != first)
+        self.assert_point(second, expected)
+        self.assert_point(first, was)
+        self.wait_for_drops()
+        marks = [x["name"] for x in self.south.json("GET", self.to, "GETXATTRS", encoding="hex")["XAttrs"]]
+        self.assertNotIn("user.lockstep.staging", marks)
+
+    def test_what_is_wrong_is_said_before_anything_is_done(self):
+        self.fill()
+        self.site.up()
+        self.site.apply(self.policy().replace(", allow_snapshot: true", ""))
+        refused = self.site.cli("run", "orders", "--wait", ok=None)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("-allowSnapshot " + self.path, refused.stdout + refused.stderr)
+        for bad, said in (("to: {path: " + self.to + "}", "to: {component: files, path: /srv/x}"),
+                          ("allow_snapshot: true", "exclude: [x]"), ("allow_snapshot: true", "engine: distcp")):
+            answer = self.site.apply(self.policy().replace(bad, said), ok=None)
+            self.assertEqual(answer.returncode, 1 if "engine" in said else 2, said + answer.stdout + answer.stderr)
+
+    # --- tools
+    def lockstep(self, *words):
+        return [LOCKSTEP, *words, "-c", self.site.config]
+
+    def is_there(self, path):
+        try:
+            return bool(self.south.status(path))
+        except Refused:
+            return False
+
+    def kill(self, name):
+        """`lockstep up` starts it again."""
+        os.kill(world.processes_of(self.site.config)[name], signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    unittest.main()

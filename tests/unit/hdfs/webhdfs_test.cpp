@@ -1,0 +1,169 @@
+// The client against a server that answers what a NameNode in trouble answers: classes of errors
+// that a healthy cluster does not show. What a NameNode in health does is tests/integration/hadoop.
+#include "common/components/hdfs/webhdfs.hpp"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <mutex>
+#include <thread>
+
+using namespace lockstep;
+using namespace lockstep::hdfs;
+
+namespace {
+
+// Answers each request with the next line of a script: "200 BODY", "401 ...", or "drop".
+class Server {
+ public:
+  explicit Server(std::vector<std::string> script) : script_(std::move(script)) {
+    listener_ = ::socket(AF_INET, SOCK_STREAM, 0);
+    ::sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ::socklen_t size = sizeof address;
+    REQUIRE(::bind(listener_, reinterpret_cast<::sockaddr*>(&address), size) == 0);
+    REQUIRE(::listen(listener_, 16) == 0);
+    REQUIRE(::getsockname(listener_, reinterpret_cast<::sockaddr*>(&address), &size) == 0);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] { serve(); });
+  }
+  ~Server() {
+    ending_ = true;
+    ::shutdown(listener_, SHUT_RDWR);
+    thread_.join();
+    ::close(listener_);
+  }
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  std::vector<std::string> asked() {
+    const std::lock_guard lock(mutex_);
+    return asked_;
+  }
+
+ private:
+  void serve() {
+    while (!ending_) {
+      const int peer = ::accept(listener_, nullptr, nullptr);
+      if (peer < 0) return;
+      std::string request(65536, '\0');
+      const auto got = ::read(peer, request.data(), request.size());
+      request.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+      std::string answer = "drop";
+      {
+        const std::lock_guard lock(mutex_);
+        asked_.push_back(request);
+        if (at_ < script_.size()) answer = script_[at_++];
+      }
+      if (answer != "drop") {
+        const std::string body = answer.substr(4);
+        const std::string challenge =
+            answer.starts_with("401") ? "WWW-Authenticate: Negotiate\r\n" : "";
+        const std::string whole =
+            "HTTP/1.1 " + answer.substr(0, 3) + " X\r\n" + challenge +
+            "Connection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+            body;
+        (void)!::write(peer, whole.data(), whole.size());
+      }
+      ::shutdown(peer, SHUT_WR);
+      ::close(peer);
+    }
+  }
+
+  std::vector<std::string> script_;
+  std::size_t at_ = 0;
+  std::vector<std::string> asked_;
+  std::mutex mutex_;
+  int listener_ = -1;
+  int port_ = 0;
+  std::atomic<bool> ending_ = false;
+  std::thread thread_;
+};
+
+std::string remote(const char* exception, const char* message = "x") {
+  return std::string(R"({"RemoteException":{"exception":")") + exception + R"(","message":")" +
+         message + R"("}})";
+}
+
+const char* const kStatus =
+    R"(200 {"FileStatus":{"type":"DIRECTORY","permission":"755","owner":"o","group":"g",)"
+    R"("pathSuffix":"","fileId":7,"modificationTime":5}})";
+
+struct Asked {
+  explicit Asked(std::vector<std::string> script, Nanos patience = seconds(30))
+      : server(std::move(script)), hdfs({server.url(), "u", 2, patience}, *clock) {}
+  std::unique_ptr<Clock> clock = make_system_clock();
+  Server server;
+  WebHdfs hdfs;
+};
+
+}  // namespace
+
+TEST_CASE("webhdfs: what comes right by itself is tried again, other failures are not") {
+  Asked good({"drop", "403 " + remote("StandbyException"), "403 " + remote("RetriableException"),
+              "403 " + remote("SafeModeException"), "503 <html>", kStatus});
+  const auto status = good.hdfs.status("/d");
+  REQUIRE(status);
+  CHECK(status->file_id == 7);
+  CHECK(good.server.asked().size() == 6);
+  CHECK(good.server.asked().front().find("GET /webhdfs/v1/d?op=GETFILESTATUS&user.name=u") == 0);
+
+  Asked denied({"403 " + remote("AccessControlException"), kStatus});
+  CHECK(denied.hdfs.status("/d").error().trouble == Trouble::denied);
+  CHECK(denied.server.asked().size() == 1);
+}
+
+TEST_CASE("webhdfs: patience ends") {
+  Asked never({"403 " + remote("StandbyException"), "403 " + remote("StandbyException")},
+              milliseconds(70));
+  const auto status = never.hdfs.status("/d");
+  REQUIRE_FALSE(status);
+  CHECK(may_pass(status.error()));
+}
+
+TEST_CASE("webhdfs: a cluster that asks for Kerberos is named") {
+  Asked kerberos({"401 <html>Authentication required</html>"});
+  const auto status = kerberos.hdfs.status("/d");
+  REQUIRE_FALSE(status);
+  CHECK(status.error().trouble == Trouble::kerberos);
+  CHECK(kerberos.server.asked().size() == 1);
+}
+
+TEST_CASE("webhdfs: what changes something carries the header that CSRF protection wants") {
+  Asked one({R"(200 {"boolean":true})"});
+  REQUIRE(one.hdfs.make_directory("/d"));
+  CHECK(one.server.asked().front().find("\r\nX-XSRF-HEADER: ") != std::string::npos);
+  CHECK(one.server.asked().front().starts_with("PUT "));
+}
+
+TEST_CASE("webhdfs: a snapshot whose answer was lost is found made, one of another's is not ours") {
+  const std::string exists = "403 " + remote("SnapshotException",
+                                             "Failed to add snapshot: there is already a snapshot "
+                                             "with the same name");
+  Asked lost({"drop", exists});
+  CHECK(lost.hdfs.create_snapshot("/d", "s", seconds(5)));
+  Asked others({exists});
+  CHECK(others.hdfs.create_snapshot("/d", "s", seconds(5)).error().trouble == Trouble::exists);
+}
+
+TEST_CASE("webhdfs: a rename whose answer was lost is found done") {
+  Asked lost(
+      {"drop", R"(200 {"boolean":false})", "404 " + remote("FileNotFoundException"), kStatus});
+  CHECK(lost.hdfs.rename("/a", "/b"));
+  Asked taken({R"(200 {"boolean":false})", kStatus});
+  CHECK(taken.hdfs.rename("/a", "/b").error().trouble == Trouble::exists);
+}
+
+TEST_CASE("webhdfs: content that is shorter than was said is no content") {
+  Asked datanode({"200 1234"});
+  Asked namenode({"200 {\"Location\":\"" + datanode.server.url() + "/x\"}"});
+  std::array<std::byte, 8> into{};
+  const auto read = namenode.hdfs.read("/f", 0, into);
+  REQUIRE_FALSE(read);
+  CHECK(read.error().text.find("shorter") != std::string::npos);
+}
