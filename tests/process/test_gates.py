@@ -66,12 +66,12 @@ class Gates(SiteTest):
 
     def test_system_calls_for_a_plain_file_stay_few_on_both_sides(self):
         self.site.up()
-        few, many = 1000, 2500
+        few, many = 400, 1400
         totals = []
         for count in (few, many):
             # Longer than two seconds on every machine, so that the sender always counts by a walk of its own how much
             # there will be: at most 5 calls for a file.
-            home = self.site_with(f"plain{count}", count, more="bandwidth: 1MB\n")
+            home = self.site_with(f"plain{count}", count, more="bandwidth: 400kB\n")
             point, calls = self.counted_run(f"plain{count}", ("north-transfer", "south-transfer"))
             self.assert_same_tree(home, os.path.join(self.restore(point), "data"))
             totals.append(calls)

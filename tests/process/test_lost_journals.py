@@ -60,7 +60,7 @@ class Lost(SiteTest):
     def test_the_schedulers_journal_is_lost_while_a_run_is_in_flight(self):
         first = self.site.run("orders")["point"]
         self.change()
-        self.apply("bandwidth: 100KB\n")
+        self.apply("bandwidth: 100kB\n")
         run = self.site.json("run", "orders")["run"]
         self.wait_for(lambda: self.site.json("run", "show", run)["state"] == "transfer")
         self.wait_for(lambda: self.traces(self.site.south, run))
@@ -105,7 +105,7 @@ class Lost(SiteTest):
         self.assert_works()
 
     def test_progress_has_rate_and_remaining_time_in_a_pipe_on_a_terminal_and_in_json(self):
-        self.apply("bandwidth: 700KB\ncompress: false\n")
+        self.apply("bandwidth: 700kB\ncompress: false\n")
         command = [harness.LOCKSTEP, "run", "orders", "--wait", "-c", self.site.config]
         ours, theirs = pty.openpty()
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env=self.site.environment) as process:
