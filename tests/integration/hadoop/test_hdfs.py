@@ -219,6 +219,28 @@ class HdfsService(SiteTest):
         self.assert_point(third, shown(self.north, self.path))
         self.assert_point(second, now)
 
+    def test_a_file_that_stays_open_is_in_each_point_as_it_was_known_at_its_pin(self):
+        cluster = self.clusters["north"]
+        self.north.mkdir(self.path)
+        writer = subprocess.Popen(
+            cluster.java(cluster.classpath(), 128, os.path.join(HERE, "OpenWriter.java"), f"hdfs://127.0.0.1:{cluster.rpc}",
+                         self.path + "/open"),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=cluster.environment())
+        self.addCleanup(writer.communicate)
+        self.assertEqual(writer.stdout.readline(), "open\n")
+        self.site.up()
+        self.site.apply(self.policy())
+        seen, written = {}, ""
+        for line in ("one", "two " * 30_000, "three"):
+            writer.stdin.write(line + "\n")
+            writer.stdin.flush()
+            self.assertEqual(writer.stdout.readline(), "written\n")
+            written += line
+            seen[self.site.run("orders")["point"]] = written.encode()
+        for point, expected in seen.items():
+            self.assertEqual(self.south.read(self.kept(point) + "/open", len(expected)), expected)
+            self.site.cli("verify", point)
+
     def test_the_receiving_agent_killed_in_the_middle_leaves_nothing_and_the_next_point_is_whole(self):
         self.fill()
         self.site.up()
