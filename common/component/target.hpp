@@ -65,6 +65,10 @@ class Staging {
   virtual Result<Version> seal() = 0;
 
   virtual Result<void> abandon() = 0;
+
+  // What was found when the staging was begun that a person should hear of, as sentences for the
+  // log and the certificate: that somebody had changed what nobody may, and that it was undone.
+  virtual std::vector<std::string> caveats() const { return {}; }
 };
 
 struct StageRequest {

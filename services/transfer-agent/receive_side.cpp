@@ -1,5 +1,9 @@
 #include "services/transfer-agent/receive_side.hpp"
 
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
 #include "common/os/durable.hpp"
 #include "common/stream/receive.hpp"
 #include "services/transfer-agent/sets.hpp"
@@ -15,6 +19,14 @@ Result<component::Target*> target_of(const Agent& agent, const std::string& kind
                       "this agent cannot receive data sets into that component", kind);
   }
   return component->target();
+}
+
+// Somebody removed it from the store, whatever the record says.
+bool is_gone(const Agent& agent, const component::Version& version) {
+  auto* component = agent.components.find(version.component);
+  if (component == nullptr || component->sources() == nullptr) return false;
+  const auto opened = component->sources()->open(version);
+  return !opened && opened.error().code == ErrorCode::version_missing;
 }
 
 }  // namespace
@@ -53,6 +65,12 @@ Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStor
   if (const auto run = base_of(job.set())) {
     LOCKSTEP_TRY(base, find_base(agent, book, records, id, *run));
   }
+  std::vector<std::string> caveats;
+  if (base && is_gone(agent, base->version)) {
+    caveats.push_back("The base's version was gone: everything was sent.");
+    spdlog::warn("{} of run {}: {}", id.set, job.run, caveats.back());
+    base.reset();
+  }
   Received received;
   if (row) {
     received = *row;
@@ -82,7 +100,12 @@ Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStor
     context.attempt = received.staging_attempt;
     component::StageRequest request{target_set, {}, resume};
     if (with_base && base) request.base = base->version;
-    return target->stage(context, request);
+    LOCKSTEP_TRY(auto staging, target->stage(context, request));
+    for (std::string& found : staging->caveats()) {
+      spdlog::warn("{} of run {}: {}", id.set, job.run, found);
+      caveats.push_back(std::move(found));
+    }
+    return staging;
   };
   in.find_sealed = [&] {
     context.attempt = received.staging_attempt;
@@ -108,6 +131,7 @@ Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStor
   if (!outcome.resume_refused.empty()) {
     done.caveats.push_back("the transfer began again: " + outcome.resume_refused);
   }
+  std::move(caveats.begin(), caveats.end(), std::back_inserter(done.caveats));
   return done;
 }
 

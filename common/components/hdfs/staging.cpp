@@ -126,17 +126,20 @@ Result<std::size_t> bring_back(WebHdfs& hdfs, Crew& crew, const std::string& dir
   return touched.size();
 }
 
-Result<void> undo_attempt(WebHdfs& hdfs, Crew& crew, const component::DataSet& target) {
+Result<std::string> newest_point(WebHdfs& hdfs, const component::DataSet& target) {
   LOCKSTEP_TRY(const std::vector<Version> points, list_versions(hdfs, Use::point, target));
   std::string newest;
   std::string run;
   for (const Version& version : points) {  // runs are UUIDv7: names sort by time
-    LOCKSTEP_TRY(const Native native, native_from_text(version.native));
-    if (version.name > run) {
-      run = version.name;
-      newest = native.snapshot;
-    }
+    if (version.name <= run) continue;
+    run = version.name;
+    newest = snapshot_name(Use::point, target.id, run);
   }
+  return newest;
+}
+
+Result<void> undo_attempt(WebHdfs& hdfs, Crew& crew, const component::DataSet& target) {
+  LOCKSTEP_TRY(const std::string newest, newest_point(hdfs, target));
   LOCKSTEP_CHECK(bring_back(hdfs, crew, target.place.location, newest));
   return clear_mark(hdfs, target.place.location);
 }

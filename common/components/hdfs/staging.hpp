@@ -30,6 +30,9 @@ Result<void> clear_mark(WebHdfs& hdfs, const std::string& directory);
 Result<std::size_t> bring_back(WebHdfs& hdfs, Crew& crew, const std::string& directory,
                                const std::string& to);
 
+// The name of the newest point's snapshot; empty where there is none.
+Result<std::string> newest_point(WebHdfs& hdfs, const component::DataSet& target);
+
 // The newest of the set's points, or no content where there is none: what is left of an attempt
 // that ended is undone, and the mark goes.
 Result<void> undo_attempt(WebHdfs& hdfs, Crew& crew, const component::DataSet& target);
@@ -39,7 +42,8 @@ class HdfsStaging final : public component::Staging {
   struct Setup {
     component::DataSet target;
     component::Context context;
-    std::string base;               // the base's path, or empty
+    std::string base;  // the base's path, or empty
+    std::vector<std::string> caveats;
     std::function<void()> release;  // called when this ends, once nothing of it is on its way
   };
   HdfsStaging(WebHdfs& hdfs, Crew& crew, Setup setup);
@@ -60,6 +64,7 @@ class HdfsStaging final : public component::Staging {
   Result<void> checkpoint() override;
   Result<component::Version> seal() override;
   Result<void> abandon() override;
+  std::vector<std::string> caveats() const override { return setup_.caveats; }
 
  private:
   Result<void> check_open() const;

@@ -1,5 +1,6 @@
 #include "common/components/hdfs/target.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/components/hdfs/restore.hpp"
@@ -54,6 +55,23 @@ Result<void> HdfsTarget::check_own(const DataSet& target) {
       directory, "name an empty directory with `to: {path: ...}`, or empty this one");
 }
 
+// Without a mark no attempt of ours is at work: then the directory is as its newest snapshot has
+// it.
+Result<bool> HdfsTarget::has_drifted(const DataSet& target) {
+  LOCKSTEP_TRY(const auto mark, read_mark(hdfs_, target.place.location));
+  if (mark) return false;
+  LOCKSTEP_TRY(const std::string newest, newest_point(hdfs_, target));
+  if (newest.empty()) return false;
+  auto differences = hdfs_.differences(target.place.location, newest, "");
+  if (!differences) {
+    return to_error(differences.error(), ErrorCode::target_write, "compare with the newest point",
+                    target.place.location);
+  }
+  // Of the directory itself our own mark, which went, is a difference.
+  return std::any_of(differences->begin(), differences->end(),
+                     [](const Difference& one) { return !one.path.empty(); });
+}
+
 Result<void> HdfsTarget::check(const DataSet& target, std::uint64_t bytes_expected) {
   LOCKSTEP_CHECK(make_ready(target));
   const auto left = hdfs_.remaining_space();
@@ -93,12 +111,18 @@ Result<std::unique_ptr<component::Staging>> HdfsTarget::stage(
   if (const auto other = at_work_.find(directory); other != at_work_.end()) {
     other->second->revoke();
   }
+  std::vector<std::string> caveats;
   if (!request.resume) {
+    LOCKSTEP_TRY(const bool drifted, has_drifted(target));
     LOCKSTEP_CHECK(put_mark(hdfs_, directory, mark_of(target.id, context)));
     LOCKSTEP_CHECK(bring_back(hdfs_, crew_, directory, base));
+    if (drifted) {
+      caveats.push_back("Somebody had changed " + directory +
+                        " since the newest point was made of it; that was undone.");
+    }
   }
   auto self = std::make_shared<HdfsStaging*>(nullptr);
-  HdfsStaging::Setup setup{target, context, base_root, [this, directory, self] {
+  HdfsStaging::Setup setup{target, context, base_root, std::move(caveats), [this, directory, self] {
                              const std::lock_guard guard(mutex_);
                              const auto found = at_work_.find(directory);
                              if (found != at_work_.end() && found->second == *self) {

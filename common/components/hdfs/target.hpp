@@ -38,6 +38,7 @@ class HdfsTarget final : public component::Target, public component::MakesLive {
   Result<void> make_ready(const component::DataSet& target);
   // The directory is nobody's else: what is in it was put there by Lockstep.
   Result<void> check_own(const component::DataSet& target);
+  Result<bool> has_drifted(const component::DataSet& target);
 
   WebHdfs& hdfs_;
   Crew& crew_;

@@ -409,7 +409,9 @@ TEST_CASE("hdfs: the time of a directory in a snapshot moves with the live direc
   CHECK(must(user.list(in_pin, "")).statuses.size() == 1);
 }
 
-TEST_CASE("hdfs: bytes that were appended between two pins are not missed, whatever the time of the file") {
+TEST_CASE(
+    "hdfs: bytes that were appended between two pins are not missed, whatever the time of the "
+    "file") {
   World world;
   world.put("file", "begun");
   const Version first_pin = world.pin(1);

@@ -212,12 +212,20 @@ class HdfsService(SiteTest):
         now = shown(self.north, self.path)
         self.assert_point(second, now)
         self.assert_point(first, was)
+        self.assertEqual(self.site.logs(2000).count("Somebody had changed " + self.to), 1)
         for name in self.north.snapshots(self.path):
             self.north.call("DELETE", self.path, "DELETESNAPSHOT", snapshotname=name)
         self.change(2)
         third = self.site.run("orders")["point"]
-        self.assert_point(third, shown(self.north, self.path))
+        latest = shown(self.north, self.path)
+        self.assert_point(third, latest)
         self.assert_point(second, now)
+        self.assertEqual(self.site.logs(2000).count("Somebody had changed " + self.to), 1)  # not again
+        # And the base at the secondary.
+        self.south.call("DELETE", self.to, "DELETESNAPSHOT", snapshotname="lockstep-point.orders.trail." + third)
+        fourth = self.site.run("orders")["point"]
+        self.assert_point(fourth, latest)
+        self.assertIn("The base's version was gone", self.site.logs(2000))
 
     def test_a_file_that_stays_open_is_in_each_point_as_it_was_known_at_its_pin(self):
         cluster = self.clusters["north"]
