@@ -33,7 +33,10 @@ void policy(std::string_view input) {
   must(again && policy::to_body(*again) == told, "a policy survives being sent");
   const auto findings = policy::check(*read);
   for (const auto& finding : findings) must(!finding.what.empty(), "a finding says what");
-  policy::check_together({*read, *again}, {{{"north", "/srv/n"}, {"south", "/srv/s"}}, "north"});
+  policy::Layout layout;
+  layout.roots = {{"north", "/srv/n"}, {"south", "/srv/s"}};
+  layout.primary = "north";
+  policy::check_together({*read, *again}, layout);
   const UtcNanos now{1'700'000'000'000'000'000};
   const auto next = policy::next_moment(read->schedule, now);
   if (!next) return must_tell(next.error());
