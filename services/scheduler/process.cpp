@@ -357,8 +357,14 @@ void Process::ask_agent(const std::string& run, const run::Ask& ask) {
   Held& held = *find(run);
   std::optional<std::string> base;
   if (ask.key.act == run::Act::transfer) {
-    const auto points = store_.points(held.stored.state.plan.service, held.stored.origin.secondary);
-    if (points && !points.value().empty()) base = points.value().front().at("id");
+    // The newest of either cluster: after a change of roles both hold what was carried last the
+    // other way round.
+    const auto points = store_.points(held.stored.state.plan.service, "");
+    for (const Body& point : points ? points.value() : std::vector<Body>{}) {
+      if (!point.value("verified_ok", true)) continue;
+      base = point.at("id");
+      break;
+    }
   }
   const Outgoing out =
       message_for(held.stored.origin, held.stored.state, ask, giver_for(held, ask.key.act), base);
@@ -440,16 +446,20 @@ void Process::take_turns() {
   }
   const Turns turns = scheduler::turns(standing, now(), here_.site.max_runs_per_cluster);
   if (turns.look_again) wake_for(*turns.look_again);
-  std::set<std::string> granted = turns.may_transfer;
-  std::erase_if(granted, [&](const std::string& name) { return may_transfer_.contains(name); });
   may_transfer_ = turns.may_transfer;
+  std::erase_if(told_, [&](const std::string& name) { return !may_transfer_.contains(name); });
+  std::set<std::string> granted = may_transfer_;
+  std::erase_if(granted, [&](const std::string& name) { return told_.contains(name); });
   // Each of these may change whose turn it is, and feed() comes back here: one at a time.
   if (!turns.begin.empty()) {
     feed(turns.begin.front(), run::Begin{});
   } else if (!turns.refuse.empty()) {
     feed(turns.refuse.front().first, run::Refuse{turns.refuse.front().second});
   } else if (!granted.empty()) {
-    feed(*granted.begin(), run::Tick{});
+    const std::string name = *granted.begin();
+    told_.insert(name);
+    feed(name, run::Tick{});
+    take_turns();  // a tick that changes nothing does not come back here by itself
   }
 }
 

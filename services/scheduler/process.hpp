@@ -108,6 +108,7 @@ class Process {
   Watchers watchers_;
   std::map<std::string, Held> runs_;
   std::set<std::string> may_transfer_;
+  std::set<std::string> told_;          // of these, those that were told so
   std::map<std::string, Leads> leads_;  // service: learned from its last good run
   std::optional<transport::Reactor::TimerId> timer_;
   run::Instant timer_for_ = 0;
