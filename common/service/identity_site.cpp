@@ -202,6 +202,12 @@ Result<void> IdentitySite::activate(const std::string& promotion) {
   return keep(std::move(next));
 }
 
+std::optional<Decision> IdentitySite::if_forced() const {
+  Record next = record_;
+  identity::force_known(next, first_);
+  return next.last() == nullptr ? std::nullopt : std::optional<Decision>(*next.last());
+}
+
 Result<void> IdentitySite::force_known() {
   Record next = record_;
   identity::force_known(next, first_);

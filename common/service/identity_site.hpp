@@ -60,6 +60,8 @@ class IdentitySite {
   // The cluster's data sets were made live for that promotion, which is the newest decided. Error:
   // identity-wrong.
   Result<void> activate(const std::string& promotion);
+  // What current() would be after force_known().
+  std::optional<identity::Decision> if_forced() const;
   // A person's word: what is known here is all there is. Begins nothing where it is known.
   Result<void> force_known();
 

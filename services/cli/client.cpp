@@ -27,8 +27,9 @@ void print_prompt(const Body& prompt) {
     const std::string moment = field(service, "moment");
     print(moment.empty()
               ? fmt::format("  {}: no point; all of it would be lost", field(service, "service"))
-              : fmt::format("  {}: what was written after {} would be lost",
-                            field(service, "service"), short_instant(moment)));
+              : fmt::format("  {}: what was written between {} and {} would be lost (point {})",
+                            field(service, "service"), short_instant(moment),
+                            short_instant(field(prompt, "since")), field(service, "point")));
   }
   print("  to take over: " + field(prompt, "command"));
 }

@@ -9,10 +9,6 @@ void add_later(Registry& registry) {
     const char* what;
   };
   static constexpr Later kLater[] = {
-      {"failback", "Give the roles back after a promotion"},
-      {"switchover", "Exchange the roles as planned, without loss"},
-      {"drill", "Bring a point up beside the live data and check it"},
-      {"recover", "Rebuild the control device from a cluster"},
       {"users", "User data of both clusters"},
   };
   for (const auto& later : kLater) {

@@ -65,6 +65,9 @@ int run(int count, char** words) {
   cli::add_explain(registry);
   cli::add_client(registry);
   cli::add_promote(registry);
+  cli::add_way_back(registry);
+  cli::add_recover(registry);
+  cli::add_drill(registry);
   cli::add_events(registry);
   cli::add_ping(registry);
   cli::add_doctor(registry);

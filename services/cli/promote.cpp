@@ -1,6 +1,7 @@
-// lockstep promote: makes the secondary cluster the primary.
+// lockstep promote, failback, switchover: make the secondary cluster the primary.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iostream>
 
 #include "services/cli/output.hpp"
@@ -12,12 +13,22 @@ namespace lockstep::cli {
 namespace {
 
 struct Promote {
-  std::string cluster;
+  std::string how = "promotion";
+  std::string cluster;  // empty: the one that is not the primary
+  bool stopped = false;
   std::vector<std::string> points;
   bool dry_run = false;
   bool yes = false;
   bool force_alone = false;
 };
+
+Result<std::string> secondary_of(const Session& session) {
+  LOCKSTEP_TRY(const Body shown, session.call("health-monitor", "client.show", Body::object()));
+  for (const auto& [name, cluster] : session.site().clusters) {
+    if (!shown.at("decided").is_null() && shown.at("decided").at("primary") != name) return name;
+  }
+  return make_error(ErrorCode::unreachable, "the control device does not know the identity epoch");
+}
 
 Result<Body> request_of(const Promote& promote) {
   LOCKSTEP_CHECK(check_name(promote.cluster));
@@ -31,10 +42,9 @@ Result<Body> request_of(const Promote& promote) {
     LOCKSTEP_CHECK(check_id(point.substr(equals + 1)));
     points[point.substr(0, equals)] = point.substr(equals + 1);
   }
-  return Body{{"cluster", promote.cluster},
-              {"points", std::move(points)},
-              {"dry_run", true},
-              {"force_alone", promote.force_alone}};
+  return Body{
+      {"cluster", promote.cluster},  {"how", promote.how}, {"stopped", promote.stopped},
+      {"points", std::move(points)}, {"dry_run", true},    {"force_alone", promote.force_alone}};
 }
 
 void print_plan(const Body& plan) {
@@ -44,14 +54,36 @@ void print_plan(const Body& plan) {
                     decision.value("alone", false)
                         ? paint(Colour::bad, ", by your word alone: the other sites are not asked")
                         : ""));
+  const bool planned = field(plan, "how") != "promotion";
   for (const auto& service : plan.at("services")) {
-    if (service.contains("point")) {
+    if (planned) {
+      print(fmt::format("  {}: backed up while it goes on, then once more with its writers stopped",
+                        field(service, "service")));
+    } else if (service.contains("point")) {
       print(fmt::format("  {}: point {} of {}; what was written later is not in it",
                         field(service, "service"), field(service, "point"),
                         short_instant(field(service, "moment"))));
     } else {
       print(paint(Colour::warn, fmt::format("  {}: there is no point; nothing of it becomes live",
                                             field(service, "service"))));
+    }
+  }
+}
+
+void print_divergent(const Body& divergent) {
+  for (const auto& service : divergent) {
+    for (const auto& set : service.at("sets")) {
+      print(fmt::format("  {} {}: {} written and {} removed there that no point has; kept at {}",
+                        field(service, "service"), field(set, "name"), field(set, "written"),
+                        field(set, "removed"),
+                        set.contains("path") ? text_of(set.at("path")) : field(service, "run")));
+      constexpr std::size_t kShown = 20;
+      const auto& entries = set.at("entries");
+      for (std::size_t i = 0; i < std::min(kShown, entries.size()); ++i) {
+        const std::string path = text_of(entries[i].at("path"));
+        print(fmt::format("    {} {}", field(entries[i], "what"), path.empty() ? "." : path));
+      }
+      if (entries.size() > kShown) print("    ... (--json has more)");
     }
   }
 }
@@ -67,6 +99,7 @@ void print_done(const Body& done) {
                             : ""));
     }
   }
+  print_divergent(done.at("divergent"));
   if (!done.at("runs").empty()) print(fmt::format("  {} runs stood down", done.at("runs").size()));
   const bool confirmed = field(done, "old_primary") == "confirmed";
   print(fmt::format("{} is the primary; {} is {} stopped ({})",
@@ -76,11 +109,15 @@ void print_done(const Body& done) {
   if (!confirmed) {
     print("  its application may go on writing there; those writes never enter a recovery point");
   }
+  print("  the application there: " + field(done, "started"));
 }
 
-Result<int> run_promote(const Options& options, const Promote& promote) {
-  LOCKSTEP_TRY(Body request, request_of(promote));
+Result<int> run_promote(const Options& options, Promote promote) {
   LOCKSTEP_TRY(const Session session, Session::open(options));
+  if (promote.cluster.empty()) {
+    LOCKSTEP_TRY(promote.cluster, secondary_of(session));
+  }
+  LOCKSTEP_TRY(Body request, request_of(promote));
   LOCKSTEP_TRY(const Body plan, session.call("health-monitor", "promote", request));
   if (promote.dry_run) {
     if (options.json) {
@@ -94,8 +131,8 @@ Result<int> run_promote(const Options& options, const Promote& promote) {
   if (!options.json) print_plan(plan);
   if (!promote.yes) {
     if (!is_terminal(0)) {
-      return make_error(ErrorCode::guard, "a promotion has to be confirmed", promote.cluster,
-                        "add --yes");
+      return make_error(ErrorCode::guard, "a " + promote.how + " has to be confirmed",
+                        promote.cluster, "add --yes");
     }
     print(fmt::format("type `{}` to go on", promote.cluster));
     std::string answer;
@@ -136,6 +173,31 @@ void add_promote(Registry& registry) {
                     "Without the agreement of the other sites; recorded for ever");
   registry.takes_json(command);
   registry.on(command, [&registry, promote] { return run_promote(registry.options(), *promote); });
+}
+
+namespace {
+
+void add_planned(Registry& registry, const char* how, const char* what) {
+  auto promote = std::make_shared<Promote>();
+  promote->how = how;
+  CLI::App* command =
+      registry.command(how, what, std::string("lockstep ") + how + " -c lockstep.yaml");
+  command->add_option("CLUSTER", promote->cluster,
+                      "The cluster that takes over; the one that is not the primary");
+  command->add_flag("--stopped", promote->stopped,
+                    "Your word that the application is stopped in both clusters");
+  command->add_flag("--dry-run", promote->dry_run, "Say what would be done");
+  command->add_flag("--yes", promote->yes, "Do not ask");
+  registry.takes_json(command);
+  registry.on(command, [&registry, promote] { return run_promote(registry.options(), *promote); });
+}
+
+}  // namespace
+
+void add_way_back(Registry& registry) {
+  add_planned(registry, "failback",
+              "Give the roles back after a promotion; what diverged is kept aside");
+  add_planned(registry, "switchover", "Exchange the roles as planned, without loss");
 }
 
 }  // namespace lockstep::cli

@@ -54,9 +54,10 @@ class Handler final : public CivetHandler {
     const char* path = ::mg_get_request_info(connection)->local_uri;
     const auto found = answers_.find(path == nullptr ? "" : path);
     if (found == answers_.end()) {
-      say(connection, "404 Not Found", {"text/plain; charset=utf-8", "not here\n"});
+      say(connection,
+          {"text/plain; charset=utf-8", "not here\n", Answer{}.policy, "404 Not Found"});
     } else {
-      say(connection, "200 OK", found->second());
+      say(connection, found->second());
     }
     return true;
   }
@@ -78,25 +79,25 @@ class Handler final : public CivetHandler {
 
  private:
   static bool only_get(::mg_connection* connection) {
-    say(connection, "405 Method Not Allowed", {"text/plain; charset=utf-8", "only GET\n"},
+    say(connection,
+        {"text/plain; charset=utf-8", "only GET\n", Answer{}.policy, "405 Method Not Allowed"},
         "Allow: GET\r\n");
     return true;
   }
 
   void refuse(::mg_connection* connection) const {
     if (token_.empty()) {
-      say(connection, "403 Forbidden",
-          {"text/plain; charset=utf-8", "without a token this is for its own machine\n"});
+      say(connection, {"text/plain; charset=utf-8", "without a token this is for its own machine\n",
+                       Answer{}.policy, "403 Forbidden"});
     } else {
-      say(connection, "401 Unauthorized", {"text/plain; charset=utf-8", "show the token\n"},
+      say(connection,
+          {"text/plain; charset=utf-8", "show the token\n", Answer{}.policy, "401 Unauthorized"},
           "WWW-Authenticate: Basic realm=\"lockstep\"\r\n");
     }
   }
 
-  static void say(::mg_connection* connection, const char* status, const Answer& answer,
-                  const char* more = "") {
-    const std::string head = std::string("HTTP/1.1 ") + status +
-                             "\r\nContent-Type: " + answer.type +
+  static void say(::mg_connection* connection, const Answer& answer, const char* more = "") {
+    const std::string head = "HTTP/1.1 " + answer.status + "\r\nContent-Type: " + answer.type +
                              "\r\nContent-Length: " + std::to_string(answer.text.size()) +
                              "\r\nContent-Security-Policy: " + answer.policy +
                              "\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer"

@@ -21,6 +21,7 @@ struct Answer {
   std::string type;  // of the content
   std::string text;
   std::string policy = "default-src 'none'; frame-ancestors 'none'";  // Content-Security-Policy
+  std::string status = "200 OK";
 };
 // Path ("/metrics") to what is answered.
 using Answers = std::map<std::string, std::function<Answer()>>;

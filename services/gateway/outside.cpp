@@ -5,6 +5,7 @@
 
 #include "common/message/bytes.hpp"
 #include "common/os/whole_file.hpp"
+#include "common/service/identity_site.hpp"
 #include "common/service/log.hpp"
 #include "services/gateway/page.hpp"
 
@@ -13,6 +14,7 @@ namespace lockstep::gateway {
 namespace {
 
 constexpr Nanos kAgain = seconds(10);
+constexpr const char* kPlain = "text/plain; charset=utf-8";
 
 Result<std::string> read_token(os::Disk& disk, const std::string& path) {
   const auto status = disk.stat_at(os::kCwd, path);
@@ -30,6 +32,18 @@ Result<std::string> read_token(os::Disk& disk, const std::string& path) {
                       "such as `openssl rand -hex 24` makes");
   }
   return token;
+}
+
+// The cluster that applications are to use; empty: none, or not known yet.
+std::string application(const Shown& shown) {
+  return shown.client.is_object() ? shown.client.at("application").get<std::string>()
+                                  : std::string{};
+}
+
+Answer no(const std::string& text) {
+  Answer answer{kPlain, text};
+  answer.status = "503 Service Unavailable";
+  return answer;
 }
 
 }  // namespace
@@ -64,7 +78,7 @@ void Outside::listen() {
 }
 
 Answers Outside::answers() const {
-  return {
+  Answers all{
       {"/", [this] { return page(*picture_.now(), here_.clock.utc()); }},
       {"/metrics",
        [this] {
@@ -76,8 +90,24 @@ Answers Outside::answers() const {
          return Answer{"application/json", message::showable(picture_.now()->status).dump() + "\n"};
        }},
       {"/health", [] {
-         return Answer{"text/plain; charset=utf-8", "ok\n"};
+         return Answer{kPlain, "ok\n"};
        }}};
+  if (service::health_monitor_of(here_.site).empty()) return all;
+  all["/client.json"] = [this] {
+    return Answer{"application/json", message::showable(picture_.now()->client).dump() + "\n"};
+  };
+  all["/client"] = [this] {
+    const std::string cluster = application(*picture_.now());
+    return cluster.empty() ? no("none\n") : Answer{kPlain, cluster + "\n"};
+  };
+  // What a load balancer asks of each of its servers.
+  for (const auto& [name, cluster] : here_.site.clusters) {
+    all["/client/" + name] = [this, name = name] {
+      const bool here = application(*picture_.now()) == name;
+      return here ? Answer{kPlain, "use it\n"} : no("do not use it\n");
+    };
+  }
+  return all;
 }
 
 }  // namespace lockstep::gateway

@@ -1,4 +1,6 @@
-// Outside: what is served by HTTP: the status page at /, /metrics, /status.json, /health. A port
+// Outside: what is served by HTTP: the status page at /, /metrics, /status.json, /health, and,
+// where there is a health-monitor, which cluster applications are to use: /client, /client.json,
+// /client/<cluster> (200 or 503). A port
 // that is taken does not keep the gateway from its feed: it says so and tries again.
 //
 // Thread rule: the reactor's thread.

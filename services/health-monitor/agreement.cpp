@@ -15,6 +15,7 @@ namespace {
 
 constexpr int kTries = 5;
 constexpr Nanos kBetweenTries = milliseconds(200);
+constexpr Nanos kMomentMore = milliseconds(300);
 // A site that is there answers in milliseconds; one that is not must not hold up a promotion.
 constexpr transport::RequestOptions kPatience{seconds(1), seconds(3), seconds(5)};
 
@@ -164,33 +165,41 @@ void Agreement::look(const TryPtr& attempt) {
   }
 }
 
-// This site first; then the others. The old primary may be gone: nobody is waited for beyond a few
-// seconds, and who learns later refuses older commands from then on.
+// This site first; then the others. The old primary may be gone: once the new primary's site has
+// taken it the others have a moment more, and who learns later refuses older commands from then on.
 void Agreement::tell(const TryPtr& attempt, const identity::Decision& decision) {
   site_.decide(decision, [this, attempt, decision](const Result<identity::Taken>& taken) {
     if (!taken) {
       attempt->done(taken.error());
       return;
     }
+    const auto ended = std::make_shared<bool>(false);
+    const auto end = [attempt, decision, ended] {
+      if (std::exchange(*ended, true)) return;
+      if (decision.promotion != attempt->wanted.promotion) {
+        attempt->done(make_error(
+            ErrorCode::guard,
+            "another promotion was decided under identity epoch " + std::to_string(decision.number),
+            decision.primary));
+        return;
+      }
+      attempt->done(decision);
+    };
     const auto left = std::make_shared<std::size_t>(site_.others().size());
     for (const auto& [site, party] : site_.others()) {
       message::Envelope envelope;
       envelope.type = "identity.decide";
       envelope.body = {{"decision", body_of(decision)}};
-      here_.client.request(
-          party, std::move(envelope), kPatience, {},
-          [this, attempt, decision, left, site](const Result<Body>& end) {
-            if (!end) spdlog::warn("{} was not told of the decision: {}", site, end.error().text());
-            if (--*left > 0) return;
-            if (decision.promotion != attempt->wanted.promotion) {
-              attempt->done(make_error(ErrorCode::guard,
-                                       "another promotion was decided under identity epoch " +
-                                           std::to_string(decision.number),
-                                       decision.primary));
-              return;
-            }
-            attempt->done(decision);
-          });
+      here_.client.request(party, std::move(envelope), kPatience, {},
+                           [this, decision, left, site, end](const Result<Body>& answer) {
+                             if (!answer) {
+                               spdlog::warn("{} was not told of the decision: {}", site,
+                                            answer.error().text());
+                             }
+                             if (--*left == 0) return end();
+                             if (answer && site == decision.primary)
+                               here_.reactor.after(kMomentMore, end);
+                           });
     }
   });
 }

@@ -19,9 +19,10 @@ class Agreement {
 
   Agreement(service::Surroundings& here, service::IdentitySite& site) : here_(here), site_(site) {}
 
-  // Ends when this site has taken the decision; the others are told, and whoever is away learns
-  // later. A decision that was made before ends well at once. Errors: guard (too few
-  // sites agree, or another promotion was decided under that number), unreachable.
+  // Ends when this site and the new primary's have taken the decision, or the latter does not
+  // answer; the others are told, and whoever is away learns later. A decision that was made before
+  // ends well at once. Errors: guard (too few sites agree, or another promotion was decided under
+  // that number), unreachable.
   void propose(const identity::Decision& wanted, Done done);
 
  private:

@@ -1,9 +1,6 @@
 // lockstep-health-monitor: the two clients, the identity epoch's site of the control device,
 // promotion.
-#include <thread>
-
 #include "common/service/identity_body.hpp"
-#include "common/service/log.hpp"
 #include "common/service/service.hpp"
 #include "services/health-monitor/handlers.hpp"
 
@@ -16,31 +13,15 @@ struct HealthMonitor {
       : site(std::move(own)),
         agreement(here, *site),
         watch(here, *site),
-        promotion(here, *site, agreement, watch) {}
+        hooks(here),
+        promotion(here, *site, agreement, watch, hooks) {}
 
   std::unique_ptr<service::IdentitySite> site;
   health::Agreement agreement;
   health::Watch watch;
+  health::SiteHooks hooks;
   health::Promotion promotion;
-  std::jthread hook;
 };
-
-// Who is served by the hook `client-changed` (a load balancer, a name server) is told by it.
-void call_hook(service::Surroundings& here, HealthMonitor& all) {
-  const std::string hook = here.site.hooks + "/client-changed";
-  if (!here.disk.stat_at(os::kCwd, hook)) return;
-  os::Command command;
-  command.argv = {hook, all.watch.application()};
-  all.hook = std::jthread([&here, command](const std::stop_token& stop) {
-    const auto finished = here.processes.run(command, seconds(30), stop);
-    if (!finished) service::log_error(finished.error());
-    if (finished && finished->exit_status != 0) {
-      service::log_error(make_error(ErrorCode::hook_failed,
-                                    "the hook ended with " + std::to_string(finished->exit_status),
-                                    command.argv.front()));
-    }
-  });
-}
 
 Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
   // Nothing is published here: a decision is taken at once.
@@ -55,7 +36,12 @@ Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
     return newest ? service::epoch_of(*newest) : message::Epoch{};
   };
   here.snapshot = [&all] { return all.watch.body(); };
-  all.watch.on_application.emplace_back([&here, &all] { call_hook(here, all); });
+  // A load balancer, a name server.
+  all.watch.on_application.emplace_back(
+      [&all] { all.hooks.call("client-changed", all.watch.application(), {}, {}); });
+  all.watch.on_fault = [&all](const std::string& cluster) {
+    all.hooks.call("fault-prompt", cluster, {}, {});
+  };
   health::serve(here, all.watch, all.promotion);
   all.site->serve();
   LOCKSTEP_CHECK(all.watch.start());

@@ -15,20 +15,12 @@ using transport::Request;
 
 namespace {
 
-constexpr Nanos kHookPatience = seconds(30);
 constexpr Nanos kShort = seconds(10);
 constexpr Nanos kLong = seconds(86400);
 constexpr Nanos kSwitchPatience = seconds(20);
 constexpr Nanos kLookAgain = milliseconds(200);
 
 }  // namespace
-
-Promotion::~Promotion() {
-  if (hook_.joinable()) {
-    hook_.request_stop();
-    hook_.join();
-  }
-}
 
 void Promotion::ask(const std::string& party, const std::string& type, Body body, Nanos patience,
                     std::function<void(Result<Body>)> then) {
@@ -47,7 +39,7 @@ void Promotion::ask(const std::string& party, const std::string& type, Body body
 Result<void> Promotion::resume() {
   LOCKSTEP_TRY(job_, open_job(here_.journal));
   if (!job_) return {};
-  spdlog::warn("the promotion of {} goes on after `{}`", job_->wanted.primary,
+  spdlog::warn("the {} of {} goes on after `{}`", how_name(job_->how), job_->wanted.primary,
                stage_name(job_->stage));
   running_ = true;
   // Once the other services are there to be asked.
@@ -63,27 +55,12 @@ void Promotion::promote(const Request& request) {
     return;
   }
   const bool dry_run = body.at("dry_run").get<bool>();
-  if (job_ && !dry_run) {
-    if (job_->wanted.primary != cluster) {
-      request.failed(make_error(ErrorCode::run_busy, "a promotion is under way",
-                                job_->wanted.primary, "let it end first: repeat it"));
-      return;
-    }
-    request.accepted();
-    watchers_.push_back(request);
-    if (!running_) {
-      running_ = true;
-      go_on();
-    }
-    return;
+  if (job_ && !dry_run) return join(request);
+  const bool forced = body.at("force_alone").get<bool>();
+  if (forced && !dry_run) {
+    if (auto known = site_.force_known(); !known) return request.failed(known.error());
   }
-  if (body.at("force_alone").get<bool>() && !dry_run) {
-    if (auto forced = site_.force_known(); !forced) {
-      request.failed(forced.error());
-      return;
-    }
-  }
-  const auto newest = site_.current();
+  const auto newest = forced ? site_.if_forced() : site_.current();
   if (!newest) {
     request.failed(
         make_error(ErrorCode::unreachable, "the control device does not know the identity epoch",
@@ -95,6 +72,23 @@ void Promotion::promote(const Request& request) {
   plan(request, *newest);
 }
 
+// The one under way is what was asked for; or it is in the way.
+void Promotion::join(const Request& request) {
+  const Body& body = request.body();
+  if (job_->wanted.primary != body.at("cluster") ||
+      how_name(job_->how) != body.value("how", "promotion")) {
+    request.failed(make_error(ErrorCode::run_busy,
+                              std::string("a ") + how_name(job_->how) + " is under way",
+                              job_->wanted.primary, "let it end first: repeat it"));
+    return;
+  }
+  request.accepted();
+  watchers_.push_back(request);
+  if (running_) return;
+  running_ = true;
+  go_on();
+}
+
 void Promotion::plan(const Request& request, const identity::Decision& newest) {
   const std::string cluster = request.body().at("cluster");
   ask(here_.site.registrar(cluster)->name, "point.list", Body::object(), kShort,
@@ -103,16 +97,26 @@ void Promotion::plan(const Request& request, const identity::Decision& newest) {
           request.failed(end.error());
           return;
         }
-        planned(request, newest, end->at("points"));
+        // Of the planned ways every service in force has to be carried: an old list would lose one.
+        watch_.refresh_policies([this, request, newest,
+                                 points = end->at("points")](const Result<void>& fresh) {
+          const bool must = request.body().value("how", "promotion") != std::string("promotion");
+          if (!fresh && must) return request.failed(fresh.error());
+          planned(request, newest, points);
+        });
       });
 }
 
 // Which point of each service becomes live: the newest that is not known to be bad, or the one that
-// the user names.
-void Promotion::planned(const Request& request, const identity::Decision& newest,
-                        const Body& points) {
+// the user names. Of a planned way it is the one that will be made.
+Result<Job> Promotion::job_for(const Request& request, const identity::Decision& newest,
+                               const Body& points) const {
   const Body& body = request.body();
   Job job;
+  for (const How how : {How::failback, How::switchover}) {
+    if (body.value("how", "") == how_name(how)) job.how = how;
+  }
+  job.word = body.value("stopped", false);
   job.wanted = {newest.number + 1,
                 message::make_uuid7(here_.clock.utc()),
                 body.at("cluster").get<std::string>(),
@@ -122,23 +126,30 @@ void Promotion::planned(const Request& request, const identity::Decision& newest
   job.old = newest.primary;
   if (newest.primary == job.wanted.primary) {
     if (newest.number == 1 || watch_.application() == newest.primary) {
-      request.failed(make_error(ErrorCode::guard, "the cluster is the primary already",
-                                newest.primary, "nothing was changed"));
-      return;
+      return make_error(ErrorCode::guard, "the cluster is the primary already", newest.primary,
+                        "nothing was changed");
     }
     // Decided, but whoever had asked for it never finished: this finishes it.
+    job.how = How::promotion;
     job.wanted = newest;
     job.stage = Stage::decided;
     for (const auto& [name, cluster] : here_.site.clusters) {
       if (name != newest.primary) job.old = name;
     }
   }
+  if (job.how != How::promotion) {
+    LOCKSTEP_CHECK(may_go_back(job, newest));
+    for (const auto& [service, policy] : watch_.policies()) {
+      job.services.push_back({service, {}, {}, nullptr, {}});
+    }
+    return job;
+  }
   std::set<std::string> names;
   for (const auto& [service, policy] : watch_.policies()) names.insert(service);
   for (const Body& point : points) names.insert(point.at("service").get<std::string>());
   for (const auto& [service, id] : body.at("points").items()) names.insert(service);
   for (const std::string& service : names) {
-    Job::Service row{service, {}, {}, nullptr};
+    Job::Service row{service, {}, {}, nullptr, {}};
     const bool named = body.at("points").contains(service);
     for (const Body& point : points) {
       if (point.at("service") != service) continue;
@@ -151,25 +162,32 @@ void Promotion::planned(const Request& request, const identity::Decision& newest
       break;
     }
     if (named && row.point.empty()) {
-      request.failed(make_error(ErrorCode::point_missing,
-                                "the cluster has no such point of " + service,
-                                body.at("points").at(service).get<std::string>()));
-      return;
+      return make_error(ErrorCode::point_missing, "the cluster has no such point of " + service,
+                        body.at("points").at(service).get<std::string>());
     }
     job.services.push_back(std::move(row));
   }
-  if (body.at("dry_run").get<bool>() || job_) {
-    const auto shown = std::exchange(job_, std::move(job));
+  return job;
+}
+
+void Promotion::planned(const Request& request, const identity::Decision& newest,
+                        const Body& points) {
+  const bool dry_run = request.body().at("dry_run").get<bool>();
+  if (job_ && !dry_run) return join(request);  // another one was faster
+  auto job = job_for(request, newest, points);
+  if (!job) return request.failed(job.error());
+  if (dry_run) {
+    const auto shown = std::exchange(job_, std::move(*job));
     Body out = this->body();
     job_ = shown;
     out["dry_run"] = true;
-    request.done(std::move(out));
-    return;
+    return request.done(std::move(out));
   }
-  job_ = std::move(job);
+  job_ = std::move(*job);
   watchers_.push_back(request);
   running_ = true;
-  spdlog::warn("{} asks for the promotion of {}", job_->wanted.by, job_->wanted.primary);
+  spdlog::warn("{} asks for the {} of {}", job_->wanted.by, how_name(job_->how),
+               job_->wanted.primary);
   if (keep()) go_on();
 }
 
@@ -189,7 +207,7 @@ void Promotion::tell_stage() {
 void Promotion::next(Stage stage) {
   job_->stage = stage;
   if (!keep()) return;
-  spdlog::info("promotion of {}: {}", job_->wanted.primary, stage_name(stage));
+  spdlog::info("{} of {}: {}", how_name(job_->how), job_->wanted.primary, stage_name(stage));
   tell_stage();
   go_on();
 }
@@ -197,6 +215,16 @@ void Promotion::next(Stage stage) {
 void Promotion::go_on() {
   switch (job_->stage) {
     case Stage::planned:
+      return job_->how == How::promotion ? decide() : confirm();
+    case Stage::confirmed:
+      return job_->how == How::failback ? set_aside() : catch_up(0);
+    case Stage::set_aside:
+      return catch_up(0);
+    case Stage::caught_up:
+      return stop_writers();
+    case Stage::stopped:
+      return carry(0);
+    case Stage::carried:
       return decide();
     case Stage::decided:
       return isolate();
@@ -209,14 +237,18 @@ void Promotion::go_on() {
     case Stage::identified:
       watch_.look_soon();
       return switch_client(here_.clock.mono() + kSwitchPatience);
-    case Stage::complete: {
-      const Body out = body();
-      running_ = false;
-      job_.reset();
-      for (const auto& watcher : std::exchange(watchers_, {})) watcher.done(out);
-      return;
-    }
+    case Stage::switched:
+      return start_application();
+    case Stage::complete:
+      return end();
   }
+}
+
+void Promotion::end() {
+  const Body out = body();
+  running_ = false;
+  job_.reset();
+  for (const auto& watcher : std::exchange(watchers_, {})) watcher.done(out);
 }
 
 void Promotion::decide() {
@@ -224,42 +256,24 @@ void Promotion::decide() {
     if (decided) return next(Stage::decided);
     // Whether another try carries this one to its end is decided among the sites; the user is told,
     // and asks again.
-    if (decided.error().code == ErrorCode::guard) {
-      const Error error = decided.error();
-      if (!keep(true)) return;
-      fail(error);
-      job_.reset();
-      return;
-    }
-    fail(decided.error());
+    if (decided.error().code != ErrorCode::guard) return fail(decided.error());
+    if (job_->how == How::promotion) return give_up(decided.error());
+    go_back(decided.error());
   });
 }
 
+std::map<std::string, std::string> Promotion::environment() const {
+  return {{"LOCKSTEP_PROMOTION", job_->wanted.promotion}};
+}
+
 // The old primary is stopped by the site's own hook, where there is one: power, network,
-// hypervisor.
+// hypervisor. In the planned ways its writers are stopped already, and it is needed.
 void Promotion::isolate() {
-  const std::string hook = here_.site.hooks + "/isolate";
-  if (!here_.disk.stat_at(os::kCwd, hook)) {
-    job_->confirmed = false;
-    job_->isolation = "there is no hook " + hook;
-    return next(Stage::isolated);
-  }
-  os::Command command;
-  command.argv = {hook, job_->old};
-  command.environment = {{"LOCKSTEP_CLUSTER", job_->old},
-                         {"LOCKSTEP_PROMOTION", job_->wanted.promotion}};
-  if (hook_.joinable()) hook_.join();
-  hook_ = std::jthread([this, command](const std::stop_token& stop) {
-    auto finished = here_.processes.run(command, kHookPatience, stop);
-    here_.reactor.post([this, finished = std::move(finished)] {
-      job_->confirmed = finished && finished->exit_status == 0 && !finished->timed_out;
-      job_->isolation = !finished             ? finished.error().text()
-                        : finished->timed_out ? "the hook did not end in time"
-                        : job_->confirmed
-                            ? "the hook succeeded"
-                            : "the hook ended with " + std::to_string(finished->exit_status);
-      next(Stage::isolated);
-    });
+  if (job_->how != How::promotion) return next(Stage::isolated);
+  hooks_.call("isolate", job_->old, environment(), [this](const SiteHooks::End& end) {
+    job_->confirmed = end.succeeded;
+    job_->isolation = end.said;
+    next(Stage::isolated);
   });
 }
 
@@ -298,7 +312,7 @@ void Promotion::identify() {
 
 // The clients see it themselves; this waits for them.
 void Promotion::switch_client(MonoNanos until) {
-  if (watch_.application() == job_->wanted.primary) return next(Stage::complete);
+  if (watch_.application() == job_->wanted.primary) return next(Stage::switched);
   if (here_.clock.mono() > until) {
     return fail(make_error(ErrorCode::stalled,
                            "the data is live and the identity set, but the application's client "
@@ -307,6 +321,21 @@ void Promotion::switch_client(MonoNanos until) {
   }
   watch_.look_soon();
   here_.reactor.after(kLookAgain, [this, until] { switch_client(until); });
+}
+
+void Promotion::start_application() {
+  hooks_.call("start-writers", job_->wanted.primary, environment(),
+              [this](const SiteHooks::End& end) {
+                job_->started = end.said;
+                next(Stage::complete);
+              });
+}
+
+// Nothing was decided: it is as if it had never been asked for.
+void Promotion::give_up(const Error& error) {
+  if (!keep(true)) return;
+  fail(error);
+  job_.reset();
 }
 
 void Promotion::fail(const Error& error) {
@@ -327,6 +356,9 @@ Body Promotion::body() const {
     services.push_back(std::move(row));
   }
   return {{"decision", service::body_of(job_->wanted)},
+          {"how", how_name(job_->how)},
+          {"divergent", job_->divergent},
+          {"started", job_->started},
           {"old", job_->old},
           {"dry_run", false},
           {"old_primary", job_->confirmed ? "confirmed" : "unconfirmed"},

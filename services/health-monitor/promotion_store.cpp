@@ -4,6 +4,7 @@
 #include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Statement.h>
 
+#include "common/message/bytes.hpp"
 #include "common/service/identity_body.hpp"
 
 namespace lockstep::health {
@@ -17,45 +18,86 @@ CREATE TABLE promotion (
 
 namespace {
 
+constexpr Stage kStages[] = {
+    Stage::planned,    Stage::confirmed, Stage::set_aside, Stage::caught_up,  Stage::stopped,
+    Stage::carried,    Stage::decided,   Stage::isolated,  Stage::stood_down, Stage::activated,
+    Stage::identified, Stage::switched,  Stage::complete};
+constexpr How kHows[] = {How::promotion, How::failback, How::switchover};
+
 Body body_of(const Job& job) {
   Body services = Body::array();
   for (const auto& one : job.services) {
     services.push_back({{"service", one.service},
                         {"point", one.point},
                         {"moment", one.moment},
-                        {"sets", one.sets}});
+                        {"sets", one.sets},
+                        {"aside", one.aside}});
   }
-  return {{"wanted", service::body_of(job.wanted)},
+  return {{"how", how_name(job.how)},
+          {"wanted", service::body_of(job.wanted)},
           {"old", job.old},
-          {"stage", static_cast<int>(job.stage)},
+          {"stage", stage_name(job.stage)},
           {"services", std::move(services)},
+          {"word", job.word},
           {"confirmed", job.confirmed},
           {"isolation", job.isolation},
-          {"runs", job.runs}};
+          {"runs", job.runs},
+          {"divergent", job.divergent},
+          {"started", job.started}};
 }
 
 Job job_from(const Body& body) {
   Job job;
+  for (const How how : kHows) {
+    if (body.at("how") == how_name(how)) job.how = how;
+  }
   job.wanted = service::decision_from(body.at("wanted"));
   job.old = body.at("old").get<std::string>();
-  job.stage = static_cast<Stage>(body.at("stage").get<int>());
+  for (const Stage stage : kStages) {
+    if (body.at("stage") == stage_name(stage)) job.stage = stage;
+  }
   for (const Body& one : body.at("services")) {
     job.services.push_back({one.at("service").get<std::string>(),
                             one.at("point").get<std::string>(), one.at("moment").get<std::string>(),
-                            one.at("sets")});
+                            one.at("sets"), one.at("aside").get<std::string>()});
   }
+  job.word = body.at("word").get<bool>();
   job.confirmed = body.at("confirmed").get<bool>();
   job.isolation = body.at("isolation").get<std::string>();
   body.at("runs").get_to(job.runs);
+  job.divergent = body.at("divergent");
+  job.started = body.at("started").get<std::string>();
   return job;
 }
 
 }  // namespace
 
+const char* how_name(How how) {
+  switch (how) {
+    case How::promotion:
+      return "promotion";
+    case How::failback:
+      return "failback";
+    case How::switchover:
+      return "switchover";
+  }
+  return "";
+}
+
 const char* stage_name(Stage stage) {
   switch (stage) {
     case Stage::planned:
       return "planned";
+    case Stage::confirmed:
+      return "confirmed";
+    case Stage::set_aside:
+      return "set-aside";
+    case Stage::caught_up:
+      return "caught-up";
+    case Stage::stopped:
+      return "stopped";
+    case Stage::carried:
+      return "carried";
     case Stage::decided:
       return "decided";
     case Stage::isolated:
@@ -66,10 +108,30 @@ const char* stage_name(Stage stage) {
       return "activated";
     case Stage::identified:
       return "identified";
+    case Stage::switched:
+      return "switched";
     case Stage::complete:
       return "complete";
   }
   return "";
+}
+
+Result<bool> may_have_diverged(journal::Journal& journal, const std::string& cluster,
+                               const identity::Decision& newest) {
+  bool diverged = false;
+  bool knows_newest = newest.number == 1;
+  LOCKSTEP_CHECK(journal.read([&](SQLite::Database& database) -> Result<void> {
+    SQLite::Statement query(database, "SELECT job FROM promotion ORDER BY promotion");
+    while (query.executeStep()) {
+      const Job job = job_from(Body::parse(query.getColumn(0).getString()));
+      if (job.stage < Stage::decided) continue;
+      knows_newest = knows_newest || job.wanted.promotion == newest.promotion;
+      if (job.wanted.primary == cluster) diverged = false;
+      if (job.old == cluster) diverged = job.how == How::promotion;
+    }
+    return {};
+  }));
+  return diverged || !knows_newest;
 }
 
 Result<std::optional<Job>> open_job(journal::Journal& journal) {
@@ -92,10 +154,11 @@ Result<void> keep_job(journal::Journal& journal, const Job& job, bool given_up) 
                               " open = excluded.open, job = excluded.job");
         put.bind(1, job.wanted.promotion);
         put.bind(2, job.stage == Stage::complete || given_up ? 0 : 1);
-        put.bind(3, body_of(job).dump(-1, ' ', false, Body::error_handler_t::replace));
+        put.bind(3, message::showable(body_of(job)).dump());
         put.exec();
         transaction.emit("promotion.stage", job.wanted.primary,
-                         {{"promotion", job.wanted.promotion},
+                         {{"how", how_name(job.how)},
+                          {"promotion", job.wanted.promotion},
                           {"cluster", job.wanted.primary},
                           {"stage", given_up ? "given-up" : stage_name(job.stage)},
                           {"by", job.wanted.by}});

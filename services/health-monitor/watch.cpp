@@ -51,7 +51,7 @@ Result<void> Watch::start() {
     if (query.executeStep()) application_ = query.getColumn(0).getString();
     return {};
   }));
-  refresh_policies();
+  keep_policies_fresh();
   look();
   return {};
 }
@@ -142,18 +142,18 @@ void Watch::answered(const std::string& cluster) {
     client.since = now;
     spdlog::info("{} is {}{}", cluster, identity::health_name(counts.health),
                  counts.reason.empty() ? "" : ": " + counts.reason);
+    const auto newest = site_.current();
+    const bool fault = (counts.health == Health::failed || counts.health == Health::unreachable) &&
+                       newest && newest->primary == cluster;
     (void)keep([&](journal::Transaction& transaction) {
       transaction.emit("cluster.health", cluster,
                        {{"cluster", cluster},
                         {"health", identity::health_name(counts.health)},
                         {"reason", message::text_or_bytes(counts.reason)},
                         {"since", to_rfc3339(now)}});
-      const auto newest = site_.current();
-      const bool fault = counts.health == Health::failed || counts.health == Health::unreachable;
-      if (fault && newest && newest->primary == cluster) {
-        transaction.emit("fault.prompt", cluster, prompt());
-      }
+      if (fault) transaction.emit("fault.prompt", cluster, prompt());
     });
+    if (fault && on_fault) on_fault(cluster);
   }
   choose();
 }
@@ -219,25 +219,30 @@ void Watch::choose() {
   for (const auto& call : on_application) call();
 }
 
-void Watch::refresh_policies() {
+void Watch::refresh_policies(std::function<void(Result<void>)> then) {
   message::Envelope envelope;
   envelope.type = "policy.all";
   here_.client.request("policy", std::move(envelope), kPatience, {},
-                       [this](const Result<Body>& end) {
-                         if (end) {
-                           std::map<std::string, policy::Policy> fresh;
-                           for (const Body& one : end->at("policies")) {
-                             if (auto read = policy::from_body(one.at("policy"))) {
-                               fresh.emplace(read->service, *read);
-                             }
+                       [this, then = std::move(then)](const Result<Body>& end) {
+                         if (!end) return then(end.error());
+                         std::map<std::string, policy::Policy> fresh;
+                         for (const Body& one : end->at("policies")) {
+                           if (auto read = policy::from_body(one.at("policy"))) {
+                             fresh.emplace(read->service, *read);
                            }
-                           policies_ = std::move(fresh);
                          }
-                         policies_timer_ = here_.reactor.after(kPoliciesEvery, [this] {
-                           policies_timer_.reset();
-                           refresh_policies();
-                         });
+                         policies_ = std::move(fresh);
+                         then({});
                        });
+}
+
+void Watch::keep_policies_fresh() {
+  refresh_policies([this](const Result<void>&) {
+    policies_timer_ = here_.reactor.after(kPoliciesEvery, [this] {
+      policies_timer_.reset();
+      keep_policies_fresh();
+    });
+  });
 }
 
 // The live places in the primary; in the secondary nothing is live. Sets of a cluster with several

@@ -25,6 +25,8 @@ class Watch {
 
   Result<void> start();
   void look_soon();  // a promotion has changed something
+  // Asks the policy service now; a policy that was applied a moment ago is in force.
+  void refresh_policies(std::function<void(Result<void>)> then);
 
   // The body of client.show.done.
   message::Body body() const;
@@ -32,6 +34,8 @@ class Watch {
   const std::string& application() const { return application_; }
   const std::map<std::string, policy::Policy>& policies() const { return policies_; }
 
+  // Called when the primary has failed or cannot be reached: a user is to decide.
+  std::function<void(const std::string& cluster)> on_fault;
   // Called when the application's client changed.
   std::vector<std::function<void()>> on_application;
 
@@ -53,7 +57,7 @@ class Watch {
   void look();
   void look_at(const std::string& cluster);
   void answered(const std::string& cluster);
-  void refresh_policies();
+  void keep_policies_fresh();
   message::Body sets_of(const std::string& cluster) const;
   identity::Sight sight_of(const std::string& cluster) const;
   void choose();

@@ -2,6 +2,8 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
+#include <algorithm>
+
 namespace lockstep::policy_service {
 
 journal::Migrations migrations() {
@@ -113,6 +115,21 @@ Result<Entry> Book::find(const std::string& service) const {
 
 Result<Book::Applied> Book::apply(const policy::Policy& policy, const std::string& yaml,
                                   const std::string& file, const Actor& actor) {
+  return put(policy, 1, yaml, file, actor);
+}
+
+Result<Book::Applied> Book::recover(const policy::Policy& policy, int version,
+                                    const std::string& yaml, const std::string& file,
+                                    const Actor& actor) {
+  const auto present = find(policy.service);
+  if (present) return Applied{present->version, false};
+  if (present.error().code != ErrorCode::policy_unknown) return present.error();
+  return put(policy, version, yaml, file, actor);
+}
+
+Result<Book::Applied> Book::put(const policy::Policy& policy, int least_version,
+                                const std::string& yaml, const std::string& file,
+                                const Actor& actor) {
   Applied out;
   const UtcNanos now = clock_.utc();
   LOCKSTEP_CHECK(
@@ -123,7 +140,7 @@ Result<Book::Applied> Book::apply(const policy::Policy& policy, const std::strin
           out = {before.front().version, false};
           return {};
         }
-        out = {last_version(database, policy.service) + 1, true};
+        out = {std::max(last_version(database, policy.service) + 1, least_version), true};
         const std::string body = message::pack_body(policy::to_body(policy));
         SQLite::Statement insert{database,
                                  "INSERT INTO policy_version (service, version, applied_at, "

@@ -51,12 +51,19 @@ class Book {
   // paused where the service is new; one that was removed counts on from its last version.
   Result<Applied> apply(const policy::Policy& policy, const std::string& yaml,
                         const std::string& file, const Actor& actor);
+  // A policy that this book had lost comes back under the version that it had. Of a service that
+  // has a policy nothing changes.
+  Result<Applied> recover(const policy::Policy& policy, int version, const std::string& yaml,
+                          const std::string& file, const Actor& actor);
   // The version stays in the book. Error: policy-unknown.
   Result<void> remove(const std::string& service, const Actor& actor);
   // Error: policy-unknown.
   Result<void> set_paused(const std::string& service, bool paused, const Actor& actor);
 
  private:
+  Result<Applied> put(const policy::Policy& policy, int least_version, const std::string& yaml,
+                      const std::string& file, const Actor& actor);
+
   journal::Journal& journal_;
   const Clock& clock_;
 };

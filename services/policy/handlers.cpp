@@ -86,6 +86,27 @@ Result<Body> apply(const Surroundings& around, const Request& request) {
               {"findings", findings_body(verdict.findings)}};
 }
 
+// From a recovery point's record, which holds what was applied but not its text.
+Result<Body> recover(const Surroundings& around, const Request& request) {
+  const Body& body = request.body();
+  LOCKSTEP_TRY(const auto wanted, policy::from_body(body.at("policy")));
+  LOCKSTEP_TRY(const auto others, others_in_force(around.book, wanted.service));
+  const std::string from = "the record of point " + body.at("point").get<std::string>();
+  const Verdict verdict = judge(wanted, others, around.site);
+  if (refuses(verdict.findings)) return refusal(verdict, from);
+  const std::string text = "# Rebuilt from " + from + "; the text as it was applied is lost.\n" +
+                           message::showable(body.at("policy")).dump(2) + "\n";
+  LOCKSTEP_TRY(const auto applied, around.book.recover(wanted, body.at("version").get<int>(), text,
+                                                       from, actor_of(request)));
+  if (applied.changed) {
+    spdlog::info("{}: version {} rebuilt from {} by {}", wanted.service, applied.version, from,
+                 request.peer().name);
+  }
+  around.changed();
+  return Body{
+      {"service", wanted.service}, {"version", applied.version}, {"changed", applied.changed}};
+}
+
 Result<Body> list(const Surroundings& around) {
   LOCKSTEP_TRY(const auto entries, around.book.all());
   Body policies = Body::array();
@@ -143,6 +164,8 @@ void serve(transport::Server& server, Surroundings around) {
   const std::set<Role> readers{Role::user, Role::scheduler, Role::health_monitor, Role::gateway};
   server.on("policy.apply", users,
             [around](Request request) { answer(around, request, apply(around, request)); });
+  server.on("policy.recover", users,
+            [around](Request request) { answer(around, request, recover(around, request)); });
   server.on("policy.list", users,
             [around](Request request) { answer(around, request, list(around)); });
   server.on("policy.all", readers,

@@ -53,8 +53,7 @@ Result<void> start_run(const Parts& parts, const Request& request) {
     at = moment;
   }
   LOCKSTEP_TRY(const identity::Decision decision, parts.identity.known());
-  LOCKSTEP_TRY(Origin origin, resolve(held.policy, held.version, parts.here.site));
-  LOCKSTEP_CHECK(put_under(origin, decision));
+  LOCKSTEP_TRY(const Origin origin, resolve(held.policy, held.version, parts.here.site, decision));
   if (body.at("dry_run").get<bool>()) {
     LOCKSTEP_CHECK(plan_for(origin, parts.here.site));
     if (!at && parts.process.any_open(service))
@@ -108,7 +107,9 @@ void serve(const Parts& parts) {
   const std::set<Role> users = {Role::user};
   const std::set<Role> readers = {Role::user, Role::gateway};
 
-  server.on("run.start", users, [parts](const Request& request) { on_start(parts, request); });
+  // A planned change of roles runs what a user would.
+  server.on("run.start", {Role::user, Role::health_monitor},
+            [parts](const Request& request) { on_start(parts, request); });
   server.on("run.list", readers, [parts](const Request& request) {
     const Body& body = request.body();
     const auto runs =
@@ -137,6 +138,12 @@ void serve(const Parts& parts) {
     const auto decision = service::decision_from(request.body().at("decision"));
     parts.identity.take(decision);
     request.done({{"runs", parts.process.stand_down(service::epoch_of(decision))}});
+  });
+  server.on("divergence.pin", {Role::health_monitor}, [parts](const Request& request) {
+    parts.policies.refresh([parts, request](const Result<void>& fresh) {
+      if (!fresh && !parts.policies.known()) return request.failed(fresh.error());
+      parts.divergence.pin(request);
+    });
   });
   server.on("prune", users, [parts](const Request& request) { on_prune(parts, request); });
   server.on("status", readers,

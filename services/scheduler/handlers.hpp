@@ -5,6 +5,7 @@
 
 #include "common/service/service.hpp"
 #include "services/scheduler/catalog.hpp"
+#include "services/scheduler/divergence.hpp"
 #include "services/scheduler/policies.hpp"
 #include "services/scheduler/process.hpp"
 #include "services/scheduler/prune.hpp"
@@ -24,6 +25,7 @@ struct Parts {  // all outlive the server's handlers
   Catalog& catalog;
   Pruner& pruner;
   Reachability& reachability;
+  Divergence& divergence;
 };
 
 void serve(const Parts& parts);

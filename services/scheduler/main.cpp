@@ -5,6 +5,7 @@
 #include "common/service/identity_site.hpp"
 #include "common/service/log.hpp"
 #include "common/service/service.hpp"
+#include "services/scheduler/divergence.hpp"
 #include "services/scheduler/handlers.hpp"
 #include "services/scheduler/orphans.hpp"
 #include "services/scheduler/status.hpp"
@@ -23,10 +24,14 @@ struct Scheduler {
         process(here, identity, store, hooks),
         schedules(here, identity, policies, store, process),
         catalog(here, store),
-        pruner(here, policies, catalog, store),
+        pruner(here, identity, policies, catalog, store),
         reachability(here),
-        orphans(here, process),
-        parts{here, store, identity, policies, process, schedules, catalog, pruner, reachability} {}
+        divergence(here, identity, policies, store),
+        orphans(
+            here,
+            [this](const std::string& run) { return process.knows(run) || divergence.knows(run); }),
+        parts{here,      store,   identity, policies,     process,
+              schedules, catalog, pruner,   reachability, divergence} {}
 
   service::IdentityFollower identity;
   Store store;
@@ -37,6 +42,7 @@ struct Scheduler {
   Catalog catalog;
   Pruner pruner;
   Reachability reachability;
+  Divergence divergence;
   Orphans orphans;
   Parts parts;
 };

@@ -34,8 +34,10 @@ Body side(const std::string& cluster, const std::string& component, const std::s
   return body;
 }
 
-Result<std::string> agent_for(const policy::DataSet& set, const config::Cluster& cluster) {
-  if (!set.agent.empty()) return set.agent;
+// `named`: by the policy, which knows its home's agents only.
+Result<std::string> agent_for(const policy::DataSet& set, const std::string& named,
+                              const config::Cluster& cluster) {
+  if (!named.empty()) return named;
   const config::Agent* only = nullptr;
   for (const config::Agent& agent : cluster.agents) {
     if (agent.role != transport::Role::snapshot_agent) continue;
@@ -53,17 +55,27 @@ Result<std::string> agent_for(const policy::DataSet& set, const config::Cluster&
   return only->name;
 }
 
-Body set_body(const policy::DataSet& set, const std::string& agent, const config::Cluster& own,
-              const config::Cluster& other) {
+struct Pair {
+  Body home;   // as the policy has it
+  Body other;  // where it is kept, as long as the home is the primary
+};
+
+Pair pair_of(const policy::DataSet& set, const config::Cluster& home,
+             const config::Cluster& other) {
+  return {side(home.name, set.component, set.place.location, set.place.options),
+          side(other.name, set.to.component.empty() ? set.component : set.to.component,
+               policy::target_location(set, home.root, other.root), set.to.place.options)};
+}
+
+Body set_body(const policy::DataSet& set, const std::string& agent, Body from, Body to) {
   Body refers_to = Body::array();
   for (const std::string& name : set.refers_to) refers_to.push_back(name);
   Body exclude = Body::array();
   for (const std::string& pattern : set.exclude) exclude.push_back(text_or_bytes(pattern));
   return {{"name", set.name},
           {"agent", agent},
-          {"from", side(own.name, set.component, set.place.location, set.place.options)},
-          {"to", side(other.name, set.to.component.empty() ? set.component : set.to.component,
-                      policy::target_location(set, own.root, other.root), set.to.place.options)},
+          {"from", std::move(from)},
+          {"to", std::move(to)},
           {"fence",
            {{"kind", fence_kind(set.fence.kind)},
             {"hook", text_or_bytes(set.fence.hook)},
@@ -77,47 +89,39 @@ Body set_body(const policy::DataSet& set, const std::string& agent, const config
 }  // namespace
 
 Result<Origin> resolve(const policy::Policy& policy, std::uint64_t version,
-                       const config::Site& site) {
+                       const config::Site& site, const identity::Decision& decision) {
   Origin origin;
   origin.policy = policy;
   origin.version = version;
+  origin.epoch = {decision.number, decision.promotion};
   origin.sets = Body::array();
+  const config::Cluster* home = nullptr;
+  const config::Cluster* other = nullptr;
   for (const auto& [name, cluster] : site.clusters) {
     if (policy.primary.empty() ? cluster.initially_primary : name == policy.primary)
-      origin.primary = name;
+      home = &cluster;
   }
-  if (origin.primary.empty()) {
+  if (home == nullptr) {
     return make_error(ErrorCode::policy_invalid, "no cluster of the site is the policy's primary",
                       policy.primary.empty() ? policy.service : policy.primary);
   }
   for (const auto& [name, cluster] : site.clusters)
-    if (name != origin.primary && origin.secondary.empty()) origin.secondary = name;
-  if (origin.secondary.empty()) {
+    if (name != home->name && other == nullptr) other = &cluster;
+  if (other == nullptr) {
     return make_error(ErrorCode::policy_invalid, "the site has no other cluster to back up to",
-                      origin.primary);
+                      home->name);
   }
-  const config::Cluster& own = site.clusters.at(origin.primary);
-  const config::Cluster& other = site.clusters.at(origin.secondary);
+  const bool turned = decision.number > 1 && decision.primary != home->name;
+  origin.primary = turned ? other->name : home->name;
+  origin.secondary = turned ? home->name : other->name;
   for (const policy::DataSet& set : policy.data_sets) {
-    LOCKSTEP_TRY(const std::string agent, agent_for(set, own));
-    origin.sets.push_back(set_body(set, agent, own, other));
+    auto [at_home, at_other] = pair_of(set, *home, *other);
+    LOCKSTEP_TRY(const std::string agent,
+                 agent_for(set, turned ? std::string{} : set.agent, turned ? *other : *home));
+    if (turned) std::swap(at_home, at_other);
+    origin.sets.push_back(set_body(set, agent, std::move(at_home), std::move(at_other)));
   }
   return origin;
-}
-
-Result<void> put_under(Origin& origin, const identity::Decision& decision) {
-  if (decision.number > 1 && origin.primary != decision.primary) {
-    return make_error(ErrorCode::identity_wrong,
-                      "`" + decision.primary + "` is the primary since identity epoch " +
-                          std::to_string(decision.number) + "; the policy backs up `" +
-                          origin.primary + "`",
-                      origin.policy.service,
-                      "replicating the other way (failback) is not built yet: apply a policy with "
-                      "`primary: " +
-                          decision.primary + "` and its paths there");
-  }
-  origin.epoch = {decision.number, decision.promotion};
-  return {};
 }
 
 Result<run::Plan> plan_for(const Origin& origin, const config::Site& site) {

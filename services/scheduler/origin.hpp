@@ -26,15 +26,13 @@ struct Origin {
   message::Body sets;  // as docs/protocol.md has them in every instruction
 };
 
-// Names the clusters, resolves every data set's agent and the place of its pair. Errors:
-// policy-invalid with the data set and what to add.
+// Names the clusters, resolves every data set's agent and the place of its pair, under a decided
+// identity epoch. A policy is written as of its home, the cluster that it names or that was the
+// primary first; where another cluster is the primary now, every pair is turned round: read where
+// its backups became live, kept where it came from. In the first epoch a policy may name either
+// cluster as its home. Errors: policy-invalid with the data set and what to add.
 Result<Origin> resolve(const policy::Policy& policy, std::uint64_t version,
-                       const config::Site& site);
-
-// Puts the origin under a decided identity epoch. Error: identity-wrong where another cluster than
-// the origin's primary is the primary now. In the first epoch a policy that names its primary may
-// name either cluster.
-Result<void> put_under(Origin& origin, const identity::Decision& decision);
+                       const config::Site& site, const identity::Decision& decision);
 
 // What every run of this origin has in common; the caller adds id, attempt and moment.
 Result<run::Plan> plan_for(const Origin& origin, const config::Site& site);

@@ -34,7 +34,7 @@ void Orphans::look(const std::string& cluster, const std::string& agent) {
                            Held held{cluster, agent, hold.at("service"), hold.at("run")};
                            if (hold.at("reason") != "run" || !seen.insert(held.run).second)
                              continue;
-                           if (process_.knows(held.run)) continue;
+                           if (knows_(held.run)) continue;
                            for (const auto& other : answer.value().at("holds")) {
                              held.newer_base =
                                  held.newer_base || (other.at("reason") == "base" &&

@@ -8,18 +8,21 @@
 // Thread rule: the reactor's thread.
 #pragma once
 
+#include <functional>
 #include <set>
 #include <string>
 
 #include "common/service/service.hpp"
-#include "services/scheduler/process.hpp"
+#include "services/scheduler/run/plan.hpp"
+#include "services/scheduler/run/state.hpp"
 
 namespace lockstep::scheduler {
 
 class Orphans {
  public:
-  // Both outlive it.
-  Orphans(service::Surroundings& here, Process& process) : here_(here), process_(process) {}
+  // `here` outlives it. `knows`: whether somebody here will end that run.
+  Orphans(service::Surroundings& here, std::function<bool(const std::string& run)> knows)
+      : here_(here), knows_(std::move(knows)) {}
 
   void watch();  // asks every snapshot-agent for its holds, now and every minute
 
@@ -38,7 +41,7 @@ class Orphans {
            transport::Client::OnEnd on_end);
 
   service::Surroundings& here_;
-  Process& process_;
+  const std::function<bool(const std::string&)> knows_;
   std::set<std::string> ending_;  // agent and run, under way
 };
 

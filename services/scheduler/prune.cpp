@@ -16,6 +16,7 @@ using message::Body;
 struct Pruner::Job {
   std::vector<std::string> services;
   bool dry_run = false;
+  identity::Decision decision;  // who is the primary: the other cluster's points are sorted
   Then then;
   std::vector<Pruning> prunings;
   Body deleted = Body::array();
@@ -53,10 +54,16 @@ void Pruner::prune(const std::string& service, bool dry_run, Then then) {
         make_error(ErrorCode::policy_unknown, "there is no policy for this service", service));
     return;
   }
+  const auto decision = identity_.known();
+  if (!decision) {
+    job->then(decision.error());
+    return;
+  }
+  job->decision = *decision;
   std::set<std::string> clusters;
   for (const std::string& name : job->services) {
     const HeldPolicy& held = policies_.all().at(name);
-    const auto origin = resolve(held.policy, held.version, here_.site);
+    const auto origin = resolve(held.policy, held.version, here_.site, job->decision);
     if (origin) clusters.insert(origin.value().secondary);
   }
   job->left = clusters.size();
@@ -94,7 +101,7 @@ Result<void> Pruner::sort(Job& job) const {
     const auto held = policies_.all().find(name);
     if (held == policies_.all().end()) continue;  // removed meanwhile: its points stay
     LOCKSTEP_TRY(const Origin origin,
-                 resolve(held->second.policy, held->second.version, here_.site));
+                 resolve(held->second.policy, held->second.version, here_.site, job.decision));
     LOCKSTEP_TRY(const auto points, store_.points(name, origin.secondary));
     std::vector<KeptPoint> candidates;
     std::map<std::string, const Body*> by_id;

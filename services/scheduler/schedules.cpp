@@ -53,15 +53,10 @@ Result<std::optional<UtcNanos>> Schedules::look_at(const HeldPolicy& held) {
   LOCKSTEP_TRY(const Due found,
                due(fires(policy.schedule), *considered, now, process_.ahead(policy)));
   if (found.what == Due::What::nothing) return found.look_again;
-  // What passes while nobody knows who the primary is, or another cluster is, is not this policy's.
+  // What passes while nobody knows who the primary is, is not missed yet.
   if (!identity_.current()) return std::optional<UtcNanos>{now + kAtLeastEvery};
-  LOCKSTEP_TRY(Origin origin, resolve(policy, held.version, here_.site));
-  if (const auto put = put_under(origin, *identity_.current()); !put) {
-    Store::Change change;
-    change.considered[policy.service] = found.moment;
-    LOCKSTEP_CHECK(store_.apply("scheduler.considered", change));
-    return put.error();
-  }
+  LOCKSTEP_TRY(const Origin origin,
+               resolve(policy, held.version, here_.site, *identity_.current()));
   LOCKSTEP_CHECK(process_.plan_scheduled(origin, found.moment));
   return std::optional<UtcNanos>{now};
 }

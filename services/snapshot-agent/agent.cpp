@@ -272,6 +272,9 @@ Agent::Work Agent::work_of(Live& live, const transport::Request& request,
     case Ask::commit:
       return [this, &pins](const Occasion& occasion) { return do_commit(tools_, pins, occasion); };
     case Ask::keep:
+      if (body.value("as", "") == kDivergent) {
+        return [this](const Occasion& occasion) { return do_set_aside(tools_, occasion); };
+      }
       return [this](const Occasion& occasion) { return do_keep(tools_, occasion); };
     case Ask::drop:
       return [this, &pins, also = live.drop_also](const Occasion& occasion) {

@@ -36,7 +36,7 @@ struct Hold {
   std::string service;
   std::string set;
   std::string run;
-  std::string reason;  // "run", "base"
+  std::string reason;  // "run", "base", "divergent"
   UtcNanos since;
   component::Version version;
 };

@@ -24,9 +24,18 @@ Outcome answer(message::Body body, std::function<void(RunState&)> facts = {}) {
   return {std::move(body), std::move(facts)};
 }
 
-bool is_base(const std::vector<Hold>& holds, const MemberRow& member) {
+// Held for longer than its run: the base of later runs, or what a superseded primary had written.
+bool outlives(const Hold& hold) { return hold.reason == "base" || hold.reason == kDivergent; }
+
+bool outlives(const std::vector<Hold>& holds, const MemberRow& member) {
   return std::any_of(holds.begin(), holds.end(), [&](const Hold& hold) {
-    return hold.run == member.run && hold.set == member.name && hold.reason == "base";
+    return hold.run == member.run && hold.set == member.name && outlives(hold);
+  });
+}
+
+bool is_divergent(const std::vector<Hold>& holds, const std::string& run) {
+  return std::any_of(holds.begin(), holds.end(), [&](const Hold& hold) {
+    return hold.run == run && hold.reason == kDivergent;
   });
 }
 
@@ -203,6 +212,20 @@ Result<message::Body> commit_body(const Tools& tools, const std::string& run) {
   return message::Body{{"state", "committed"}, {"sets", std::move(told)}};
 }
 
+Result<Outcome> do_set_aside(const Tools& tools, const Occasion& occasion) {
+  LOCKSTEP_TRY(const std::vector<MemberRow> kept, Book(tools.journal).members_of(occasion.run));
+  const message::Body body = {{"dropped", message::Body::array()}};
+  LOCKSTEP_CHECK(
+      tools.journal.transact("set-aside", [&](journal::Transaction& transaction) -> Result<void> {
+        for (const MemberRow& member : kept) {
+          Book::put_hold(transaction, member, kDivergent, tools.clock.utc());
+        }
+        transaction.store_reply(occasion.key(), {true, body});
+        return {};
+      }));
+  return answer(body);
+}
+
 Result<Outcome> do_keep(const Tools& tools, const Occasion& occasion) {
   Book book(tools.journal);
   LOCKSTEP_TRY(const std::vector<MemberRow> kept, book.members_of(occasion.run));
@@ -216,9 +239,10 @@ Result<Outcome> do_keep(const Tools& tools, const Occasion& occasion) {
       }));
   // From here on a crash leaves older versions held that a repeated keep drops.
   LOCKSTEP_TRY(const std::vector<std::string> runs, book.runs_of(occasion.service));
+  LOCKSTEP_TRY(const std::vector<Hold> holds, book.holds());
   message::Body dropped = message::Body::array();
   for (const std::string& run : runs) {
-    if (run >= occasion.run) continue;
+    if (run >= occasion.run || is_divergent(holds, run)) continue;
     LOCKSTEP_TRY(const std::optional<RunRow> row, book.find_run(run));
     if (!row || !row->committed) continue;  // an open one ends by its own rules
     LOCKSTEP_TRY(const std::vector<MemberRow> members, book.members_of(run));
@@ -253,14 +277,14 @@ Result<Outcome> do_drop(const Tools& tools, Pins& pins, const Occasion& occasion
   Book book(tools.journal);
   LOCKSTEP_TRY(std::vector<MemberRow> members, book.members_of(occasion.run));
   LOCKSTEP_TRY(const std::vector<Hold> holds, book.holds());
-  std::erase_if(members, [&](const MemberRow& member) { return is_base(holds, member); });
+  std::erase_if(members, [&](const MemberRow& member) { return outlives(holds, member); });
   std::vector<OwnSet> sets = sets_of(members);
   for (const OwnSet& set : also) {
     const bool known =
         std::any_of(sets.begin(), sets.end(),
                     [&](const OwnSet& one) { return one.data.id == set.data.id; }) ||
         std::any_of(holds.begin(), holds.end(), [&](const Hold& hold) {
-          return hold.run == occasion.run && hold.set == set.data.id.set && hold.reason == "base";
+          return hold.run == occasion.run && hold.set == set.data.id.set && outlives(hold);
         });
     if (!known) sets.push_back(set);
   }
@@ -268,7 +292,7 @@ Result<Outcome> do_drop(const Tools& tools, Pins& pins, const Occasion& occasion
   // The tombstone first: whatever happens to the rest, nothing of this run begins any more.
   // A base outlives its run.
   const bool keeps_base = std::any_of(holds.begin(), holds.end(), [&](const Hold& hold) {
-    return hold.run == occasion.run && hold.reason == "base";
+    return hold.run == occasion.run && outlives(hold);
   });
   const bool ends_now = !keeps_base && (!before || before->over == Over::no);
   LOCKSTEP_CHECK(

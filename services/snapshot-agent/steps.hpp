@@ -50,6 +50,11 @@ Result<Outcome> do_commit(const Tools& tools, Pins& pins, const Occasion& occasi
 // The run's versions become the base; those of older committed runs of the service are dropped.
 Result<Outcome> do_keep(const Tools& tools, const Occasion& occasion);
 
+// The run's versions are held as what a superseded primary had written. Nothing is dropped for
+// them, and no run drops them.
+inline constexpr const char* kDivergent = "divergent";
+Result<Outcome> do_set_aside(const Tools& tools, const Occasion& occasion);
+
 // Removes all that the run has here, of `also` too, and leaves the tombstone `over`. What is held
 // as base stays. `failure`: of the step that ends so; stored as its answer. An occasion without a
 // step stores no answer. On error the members that are left stay in the journal (try_again()).

@@ -6,6 +6,7 @@
 
 #include "common/service/identity_site.hpp"
 #include "services/transfer-agent/activate.hpp"
+#include "services/transfer-agent/drill.hpp"
 #include "services/transfer-agent/sets.hpp"
 
 namespace lockstep::transfer {
@@ -61,7 +62,9 @@ void execute(Transaction& transaction, const char* sql, const std::vector<std::s
 
 }  // namespace
 
-journal::Migrations migrations() { return {kFirst, service::kIdentityTable, kActivationTable}; }
+journal::Migrations migrations() {
+  return {kFirst, service::kIdentityTable, kActivationTable, kDrillTable};
+}
 
 Result<std::optional<std::string>> Book::tombstone(const std::string& run) {
   std::optional<std::string> why;

@@ -29,6 +29,20 @@ bool is_gone(const Agent& agent, const component::Version& version) {
   return !opened && opened.error().code == ErrorCode::version_missing;
 }
 
+// What this side had sent itself, when the roles were the other way round: its pin serves as well,
+// as long as it is held. Opening it settles one whose agent died before.
+Result<std::optional<KeptBase>> pinned_base(const Agent& agent, Book& book,
+                                            const component::SetId& id, const std::string& run) {
+  LOCKSTEP_TRY(const auto sent, book.find_sent(run, id.set));
+  if (!sent) return std::optional<KeptBase>{};
+  auto* component = agent.components.find(sent->version.component);
+  if (component == nullptr || component->sources() == nullptr ||
+      !component->sources()->open(sent->version)) {
+    return std::optional<KeptBase>{};
+  }
+  return std::optional<KeptBase>(KeptBase{sent->version, sent->manifest});
+}
+
 }  // namespace
 
 Result<std::optional<KeptBase>> find_base(const Agent& agent, Book& book,
@@ -42,6 +56,9 @@ Result<std::optional<KeptBase>> find_base(const Agent& agent, Book& book,
     for (const auto& set : record->at("sets")) {
       if (set.at("name") == id.set) found = KeptBase{version_in(*record, set), manifest_in(set)};
     }
+  }
+  if (!found) {
+    LOCKSTEP_TRY(found, pinned_base(agent, book, id, run));
   }
   if (found && !agent.disk.stat_at(os::kCwd, found->manifest)) found.reset();
   return found;

@@ -87,6 +87,9 @@ Result<Body> Remover::delete_point(const message::Envelope& envelope) {
       return make_error(ErrorCode::run_busy, "a transfer under way starts from this point",
                         name.id);
     }
+    if (drills_.uses(name.id)) {
+      return make_error(ErrorCode::run_busy, "a drill reads this point", name.id);
+    }
     // The rows of its sets stand before the record goes: by them the versions are found afterwards.
     for (const auto& set : record ? record->at("sets") : Body::array()) {
       LOCKSTEP_TRY(const auto row, book_.find_received(name.id, set.at("name").get<std::string>()));

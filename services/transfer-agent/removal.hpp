@@ -6,6 +6,7 @@
 
 #include "services/transfer-agent/agent.hpp"
 #include "services/transfer-agent/book.hpp"
+#include "services/transfer-agent/drill.hpp"
 #include "services/transfer-agent/epoch.hpp"
 #include "services/transfer-agent/guards.hpp"
 #include "services/transfer-agent/record_store.hpp"
@@ -17,10 +18,16 @@ namespace lockstep::transfer {
 class Remover {
  public:
   Remover(const Agent& agent, Book& book, const RecordStore& records, EpochKeeper& epochs,
-          Tasks& tasks)
-      : agent_(agent), book_(book), records_(records), epochs_(epochs), tasks_(tasks) {}
+          Tasks& tasks, const Drills& drills)
+      : agent_(agent),
+        book_(book),
+        records_(records),
+        epochs_(epochs),
+        tasks_(tasks),
+        drills_(drills) {}
 
-  // point.delete. Errors: those of may_delete, run-busy (a transfer starts from this point now),
+  // point.delete. Errors: those of may_delete, run-busy (a transfer starts from this point now,
+  // or a drill reads it),
   // identity-wrong, epoch-old. Of a point that is gone: point-missing. Of one whose record cannot
   // be read: deleted with whatever its service's places hold of it, not before `lock` after the
   // record was written.
@@ -56,6 +63,7 @@ class Remover {
   const RecordStore& records_;
   EpochKeeper& epochs_;
   Tasks& tasks_;
+  const Drills& drills_;
 };
 
 }  // namespace lockstep::transfer

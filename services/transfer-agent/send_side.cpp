@@ -1,6 +1,7 @@
 #include "services/transfer-agent/send_side.hpp"
 
 #include "common/os/durable.hpp"
+#include "services/transfer-agent/receive_side.hpp"
 #include "services/transfer-agent/sets.hpp"
 
 namespace lockstep::transfer {
@@ -27,8 +28,9 @@ void add_base(const Agent& agent, component::Sources& sources, const Sent& base,
 
 }  // namespace
 
-Result<Transferred> send_one(const Agent& agent, Book& book, const LinkWhenReady& link,
-                             const Job& job, std::stop_token stop, ProgressBoard& board) {
+Result<Transferred> send_one(const Agent& agent, Book& book, const RecordStore& records,
+                             const LinkWhenReady& link, const Job& job, std::stop_token stop,
+                             ProgressBoard& board) {
   const message::Body& set = job.set();
   const component::SetId id{job.service(), job.set_name()};
   const auto version = version_of(id, set.at("version"));
@@ -48,7 +50,12 @@ Result<Transferred> send_one(const Agent& agent, Book& book, const LinkWhenReady
   const auto base_run = base_of(set);
   if (base_run) {
     LOCKSTEP_TRY(const auto base, book.find_sent(*base_run, id.set));
-    if (base) add_base(agent, *sources, *base, out);
+    if (base) {
+      add_base(agent, *sources, *base, out);
+    } else {  // received, when the roles were the other way round
+      LOCKSTEP_TRY(const auto kept, find_base(agent, book, records, id, *base_run));
+      if (kept) add_base(agent, *sources, {*base_run, kept->version, kept->manifest}, out);
+    }
   }
   out.bandwidth = job.instruction.at("bandwidth").get<std::uint64_t>();
   out.compress = job.instruction.at("compress").get<bool>() ? stream::Compress::automatic

@@ -13,6 +13,8 @@
 #include "common/transport/context.hpp"
 #include "common/transport/sockets.hpp"
 #include "services/transfer-agent/activate.hpp"
+#include "services/transfer-agent/divergence.hpp"
+#include "services/transfer-agent/drill.hpp"
 #include "services/transfer-agent/points.hpp"
 #include "services/transfer-agent/removal.hpp"
 #include "services/transfer-agent/restore.hpp"
@@ -57,7 +59,8 @@ class TransferAgent {
         sealer_(agent_, book_, records_, *epochs_, key_),
         transfers_(agent_, book_, records_, *epochs_, here.directory, tasks_,
                    make_wire(context_, here.directory)),
-        remover_(agent_, book_, records_, *epochs_, tasks_),
+        drills_(agent_, records_, here.processes),
+        remover_(agent_, book_, records_, *epochs_, tasks_, drills_),
         steps_(
             here.reactor, here.server, here.journal, tasks_, [&here] { here.events.flush(); },
             here.fail),
@@ -80,6 +83,7 @@ class TransferAgent {
 
   Result<void> recover() {
     LOCKSTEP_CHECK(sealer_.recover());
+    LOCKSTEP_CHECK(drills_.recover());
     return remover_.recover();
   }
 
@@ -110,6 +114,7 @@ class TransferAgent {
   std::mutex activating_;
   Sealer sealer_;
   Transfers transfers_;
+  Drills drills_;
   Remover remover_;
   Steps steps_;
   component::Surroundings surroundings_;
@@ -179,6 +184,10 @@ void TransferAgent::serve() {
                [this](const Envelope& envelope, std::stop_token, ProgressBoard&) {
                  return remover_.delete_point(envelope);
                });
+  steps_.serve("divergence.list", scheduler, kLong,
+               [this](const Envelope& envelope, std::stop_token stop, ProgressBoard& board) {
+                 return list_divergence(agent_, book_, envelope.body, stop, board);
+               });
   const std::set<Role> monitor{Role::health_monitor};
   steps_.serve("point.activate", monitor, {true, false, true},
                [this](const Envelope& envelope, std::stop_token stop, ProgressBoard& board) {
@@ -205,6 +214,14 @@ void TransferAgent::serve() {
   steps_.serve("point.verify", readers, kLong,
                [this](const Envelope& envelope, std::stop_token stop, ProgressBoard& board) {
                  return verify_point(agent_, records_, envelope.body, stop, board);
+               });
+  steps_.serve("point.drill", readers, kLong,
+               [this](const Envelope& envelope, std::stop_token stop, ProgressBoard& board) {
+                 return drills_.drill(envelope, stop, board);
+               });
+  steps_.serve("drill.list", readers, kShort,
+               [this](const Envelope& envelope, std::stop_token, ProgressBoard&) {
+                 return drills_.list(envelope.body);
                });
   steps_.serve(
       "point.restore", readers, kLong,

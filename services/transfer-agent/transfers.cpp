@@ -32,7 +32,7 @@ Result<void> Transfers::may_begin(const Job& job) {
 
 Result<Transferred> Transfers::one(const LinkWhenReady& link, const Job& job, Part part,
                                    std::stop_token stop, ProgressBoard& board) {
-  if (part == Part::send) return send_one(agent_, book_, link, job, stop, board);
+  if (part == Part::send) return send_one(agent_, book_, records_, link, job, stop, board);
   return receive_one(agent_, book_, records_, link, job, stop, board);
 }
 

@@ -15,6 +15,7 @@
 //
 // Pausing holds the steps that change files (a step under way ends first); rows are held by the
 // database's own lock, which whoever fences it takes.
+#include <dirent.h>
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/socket.h>
@@ -118,12 +119,43 @@ class Worker {
       if (id >= next_) next_ = id + 1;
     }
     sqlite3_finalize(query);
-    next_ += 1'000'000;  // past anything that has a file but no row
+    for (int i = 0; i < 16; ++i) finish_files(directory() + "/" + std::to_string(i));
+    next_ += 1'000'000;
+  }
+
+  std::string directory() const { return options_.files + "/w" + std::to_string(number_); }
+
+  // A file without a row goes, a row behind its file follows it, a draft goes.
+  void finish_files(const std::string& place) {
+    std::vector<std::string> names;
+    if (DIR* opened = ::opendir(place.c_str())) {
+      while (const dirent* one = ::readdir(opened)) names.emplace_back(one->d_name);
+      ::closedir(opened);
+    }
+    for (const std::string& name : names) {
+      if (name[0] == '.') continue;
+      const std::shared_lock hold(file_steps);
+      const std::int64_t id = std::atoll(name.c_str());
+      long long number = 0, worker = 0, version = 0;
+      if (FILE* file = std::fopen((place + "/" + name).c_str(), "r")) {
+        if (std::fscanf(file, "invoice %lld worker %lld version %lld", &number, &worker,
+                        &version) != 3)
+          version = 0;
+        std::fclose(file);
+      }
+      const auto row = live_.find(id);
+      if (name.find(".tmp") != std::string::npos || row == live_.end()) {
+        if (::unlink((place + "/" + name).c_str()) != 0) die("unlink");
+      } else if (version > row->second) {
+        exec(db_, "UPDATE invoice SET version=" + std::to_string(version) +
+                      " WHERE worker=" + std::to_string(number_) + " AND id=" + std::to_string(id));
+        row->second = version;
+      }
+    }
   }
 
   std::string path(std::int64_t id) const {
-    return options_.files + "/w" + std::to_string(number_) + "/" + std::to_string(id % 16) + "/" +
-           std::to_string(id) + ".inv";
+    return directory() + "/" + std::to_string(id % 16) + "/" + std::to_string(id) + ".inv";
   }
 
   void write_file(std::int64_t id, std::int64_t version) {

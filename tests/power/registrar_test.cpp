@@ -195,13 +195,15 @@ class South {
           book(*south.journal_),
           records(agent),
           sealer(agent, book, records, *south.epochs_, key),
-          remover(agent, book, records, *south.epochs_, tasks) {}
+          drills(agent, records, *south.processes_),
+          remover(agent, book, records, *south.epochs_, tasks, drills) {}
     Agent agent;
     signing::SigningKey key;
     Book book;
     RecordStore records;
     Tasks tasks;
     Sealer sealer;
+    Drills drills;
     Remover remover;
   };
 

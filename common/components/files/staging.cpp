@@ -71,13 +71,20 @@ Result<void> FileStaging::make_tree() {
   // A tree with this name is whole, whatever the power does: it is what a resumed transfer goes on
   // with, from as early as its first entry. (Snapshots are so by themselves.)
   const bool snapshot =
-      form == kSubvolume && setup_.base != nullptr && setup_.base->tree().native.form == kSubvolume;
+      form == kSubvolume && base_is_kept() && setup_.base->tree().native.form == kSubvolume;
   if (setup_.base != nullptr && !snapshot) LOCKSTEP_CHECK(sync());
   const std::string tree = setup_.kept.tree(tag_ + "." + form);
   auto renamed = disk_.rename(os::kCwd, part, os::kCwd, tree);
   if (!renamed) return failed(Side::target, renamed.error(), "name the staging tree", tree);
   os::failpoint("files-stage-named");
   return open_tree_at(tree, form);
+}
+
+// A base may also be a pin of the other direction: that one may lie inside a subvolume, and hold
+// what the policy leaves out.
+bool FileStaging::base_is_kept() const {
+  return setup_.base != nullptr && setup_.base->tree().native.tree ==
+                                       setup_.kept.tree(name_of(setup_.base->tree().native.tree));
 }
 
 // Makes `part`, empty or (a snapshot) as the base, in the best form that the file system has.
@@ -88,7 +95,7 @@ Result<std::string> FileStaging::choose_form(const std::string& part) {
   auto kind = disk_.file_system(staging_.get());
   if (!kind) return failed(Side::target, kind.error(), "look at the file system of", setup_.path);
   if (kind->magic == BTRFS_SUPER_MAGIC) {
-    if (setup_.base != nullptr && setup_.base->tree().native.form == kSubvolume) {
+    if (base_is_kept() && setup_.base->tree().native.form == kSubvolume) {
       const int base = setup_.base->tree().root.get();
       if (disk_.snapshot_subvolume(trees->get(), name, base, false)) {
         return std::string(kSubvolume);
@@ -115,7 +122,7 @@ Result<void> FileStaging::fill_tree(const std::string& form, const std::string& 
   WriterOptions options;
   options.where = part;
   TreeWriter writer(disk_, std::move(*root), std::move(options));
-  if (form == kLinkFarm) {
+  if (form == kLinkFarm && setup_.base->tree().native.exclude.empty()) {
     LOCKSTEP_CHECK(link_tree(disk_, *setup_.base, writer, setup_.scratch, setup_.context));
   } else {
     LOCKSTEP_CHECK(copy_tree(*setup_.base, "", writer, "", setup_.context));
@@ -224,7 +231,7 @@ Result<Version> FileStaging::seal() {
       return std::move(*made);
     }
   }
-  if (!writer_ && setup_.base != nullptr) {
+  if (!writer_ && base_is_kept()) {
     return publish(name_of(setup_.base->tree().native.tree));
   }
   LOCKSTEP_CHECK(need_tree());

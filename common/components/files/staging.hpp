@@ -39,6 +39,7 @@ class FileStaging final : public component::Staging {
  private:
   FileStaging(os::Disk& disk, Setup setup);
 
+  bool base_is_kept() const;  // here: not a pin
   // The tree is made at the first change: where there is none, the version stands for the base's.
   Result<void> need_tree();
   Result<void> make_tree();

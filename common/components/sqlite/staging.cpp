@@ -130,6 +130,10 @@ Result<void> DatabaseStaging::link_base() {
   if (!base_) {
     return make_error(ErrorCode::stream_protocol, "no database came, and there is no base", hold_);
   }
+  if (base_->owner) {  // a pin that could not be given to its owner: the version has to be
+    LOCKSTEP_CHECK(start_from_base());
+    return hand_over(disk_, file(), *base_->owner, false);
+  }
   auto linked = disk_.link(os::kCwd, base_->file, os::kCwd, file());
   if (!linked && linked.error().number != EEXIST) {
     return os::write_error(linked.error(), "link the base to", file());
