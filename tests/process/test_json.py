@@ -80,6 +80,12 @@ class Json(harness.SiteTest):
         self.ask("prune", "prune", "--dry-run")
         self.ask("explain", "explain", point)
         self.ask("client", "client")
+        self.ask("drill", "drill", "orders", "--check", "true")
+        self.ask("drill", "drill", "orders")
+        self.ask("recover", "recover", "--from", "south")
+        self.ask("promote", "promote", "south", "--dry-run")
+        for command in ("failback", "switchover"):
+            self.ask(command, command, "--stopped", "--dry-run")
         self.ask("status", "status")
         self.ask("doctor", "doctor")
         self.ask("ping", "ping", "scheduler")
