@@ -12,6 +12,8 @@ using transport::Request;
 using transport::Role;
 
 constexpr Nanos kCatalogPatience = seconds(2);
+constexpr Nanos kIdentityPatience = seconds(8);  // less than a user's for a first sign
+constexpr Nanos kIdentityAgain = milliseconds(200);
 
 void answer(const Request& request, const Result<Body>& result) {
   if (result)
@@ -65,6 +67,18 @@ Result<void> start_run(const Parts& parts, const Request& request) {
   return answer_begun(parts, request, run);
 }
 
+// Who has just been started asks for the identity epoch every second: whoever comes first waits for
+// the answer instead of being sent away.
+void start_when_known(const Parts& parts, const Request& request, MonoNanos until) {
+  if (!parts.identity.current() && parts.here.clock.mono() < until) {
+    parts.here.reactor.after(kIdentityAgain,
+                             [parts, request, until] { start_when_known(parts, request, until); });
+    return;
+  }
+  const auto started = start_run(parts, request);
+  if (!started) request.failed(started.error());
+}
+
 // A policy that was applied a moment ago is the one to run by: it is asked for first.
 void on_start(const Parts& parts, const Request& request) {
   parts.policies.refresh([parts, request](const Result<void>& fresh) {
@@ -72,8 +86,7 @@ void on_start(const Parts& parts, const Request& request) {
       request.failed(fresh.error());
       return;
     }
-    const auto started = start_run(parts, request);
-    if (!started) request.failed(started.error());
+    start_when_known(parts, request, parts.here.clock.mono() + kIdentityPatience);
   });
 }
 
