@@ -136,7 +136,14 @@ class Receiver {
       const bool lost = error.code == ErrorCode::stream_peer_lost && !told_by_peer_;
       if (!lost && !told_by_peer_)
         static_cast<void>(channel->send({fail_control("fail", error).encode(), {}}));
-      if (applier_ && between_packs_ && may_resume(error.code)) LOCKSTEP_CHECK(keep_applied());
+      if (ended_) {
+        // Its manifest has its end: what was kept before that is gone on with.
+        applier_.reset();
+        staging_.reset();
+        ended_ = false;
+      } else if (applier_ && between_packs_ && may_resume(error.code)) {
+        LOCKSTEP_CHECK(keep_applied());
+      }
       if (!lost || left().count <= 0) return error;
     }
   }
@@ -340,6 +347,7 @@ class Receiver {
       LOCKSTEP_TRY(summary, read_manifest_summary(tools_.disk, job_.manifest));
     } else {
       LOCKSTEP_CHECK(keep_applied());
+      ended_ = true;
       LOCKSTEP_TRY(summary, applier_->finish());
     }
     if (summary.root != *root || summary.entries != fin.number("entries") ||
@@ -377,6 +385,7 @@ class Receiver {
     os::failpoint("stream-complete");
     applier_.reset();
     staging_.reset();
+    ended_ = false;
     return {};
   }
 
@@ -426,6 +435,7 @@ class Receiver {
   std::unique_ptr<component::Staging> staging_;
   std::unique_ptr<Applier> applier_;
   bool between_packs_ = true;  // only there is the applier's state one to go on from
+  bool ended_ = false;         // the applier's manifest has its end, and nothing is sealed yet
   std::uint64_t uncheckpointed_ = 0;
   MonoNanos checkpointed_{};
   MonoNanos started_{};

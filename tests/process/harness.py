@@ -35,7 +35,7 @@ class Disks:
         self.base = tempfile.mkdtemp(prefix="lockstep-test-", dir="/dev/shm")
         self.mounted = []
 
-    def make(self, name, kind, size=1 << 30, options=""):
+    def make(self, name, kind, size=(6 if FULL else 1) << 30, options=""):
         image, path = os.path.join(self.base, name + ".img"), os.path.join(self.base, name)
         with open(image, "wb") as handle:
             handle.truncate(size)

@@ -9,6 +9,8 @@
 #include "common/stream/control.hpp"
 #include "common/stream/entry_codec.hpp"
 #include "common/stream/intake.hpp"
+#include "common/stream/manifest.hpp"
+#include "common/stream/manifest_writer.hpp"
 #include "common/stream/pack.hpp"
 #include "tests/unit/stream/peers.hpp"
 #include "tests/unit/stream/trees.hpp"
@@ -39,7 +41,11 @@ class Scripted final : public Channel {
  public:
   Result<void> send(Frame frame) override {
     const std::lock_guard lock(mutex_);
-    if (auto control = Control::decode(frame.head.text())) said_.push_back(*control);
+    if (auto control = Control::decode(frame.head.text())) {
+      if (control->type() == lost_at)
+        return make_error(ErrorCode::stream_peer_lost, "the connection is cut");
+      said_.push_back(*control);
+    }
     return {};
   }
   Result<std::optional<Frame>> receive(Nanos timeout, std::stop_token) override {
@@ -65,6 +71,7 @@ class Scripted final : public Channel {
   void says(const std::string& head, const std::string& body) {
     frames_.push_back({Blob(std::string_view(head)), Blob(std::string_view(body))});
   }
+  std::string lost_at;  // what the receiver cannot say any more
   bool heard(const std::string& type) {
     const std::lock_guard lock(mutex_);
     return std::any_of(said_.begin(), said_.end(),
@@ -81,9 +88,10 @@ class ScriptedLink final : public Link {
  public:
   Result<std::unique_ptr<Channel>> open(Nanos, std::stop_token) override {
     if (!channel) return make_error(ErrorCode::stream_peer_lost, "the script is over");
-    return std::unique_ptr<Channel>(std::move(channel));
+    return std::unique_ptr<Channel>(std::exchange(channel, std::move(next)));
   }
   std::unique_ptr<Scripted> channel = std::make_unique<Scripted>();
+  std::unique_ptr<Scripted> next;  // of the second connection
 };
 
 // A receiver that is told what a test says.
@@ -423,6 +431,41 @@ TEST_CASE("random frames end in an error, whatever they are") {
     INFO(error.text());
     CHECK(error.code != ErrorCode::internal);
   }
+}
+
+TEST_CASE("a connection that is lost before the seal does not end the manifest twice") {
+  Victim victim;
+  Peers& peers = victim.peers;
+  const Entry root = entry("", EntryKind::directory);
+  PackBuilder builder(kRun, 7, [&](RawPack pack) -> Result<void> {
+    victim.sender().says(std::move(pack));
+    return {};
+  });
+  REQUIRE(builder.entry(root, Action::create));
+  REQUIRE(builder.finish());
+  auto writer =
+      ManifestWriter::create(*peers.disk, victim.scratch / "as-it-should-be", WithNative::no);
+  REQUIRE(writer);
+  REQUIRE(writer->begin(root));
+  const auto summary = writer->finish();
+  REQUIRE(summary);
+  Control fin("fin");
+  fin.set("sequence", 1).digest("chain", builder.chain()).digest("root", summary->root);
+  fin.set("entries", summary->entries).set("bytes", summary->bytes);
+  victim.sender().says(fin);
+  victim.sender().lost_at = "sealing";
+  Control hello("hello");
+  hello.set("v", 1).text("transfer", kRun).set("epoch", 7);
+  victim.link.next = std::make_unique<Scripted>();
+  victim.link.next->says(hello);
+  victim.link.next->says(fin);
+
+  FileLog log(peers.log(kRun));
+  const auto received = peers.receive(victim.link, peers.receive_job(kRun, "", log));
+  if (!received) FAIL(received.error().text());
+  const auto kept = check_manifest(*peers.disk, peers.manifest("south", kRun));
+  if (!kept) FAIL(kept.error().text());
+  CHECK(kept->root == summary->root);
 }
 
 TEST_CASE("control frames that are none") {
