@@ -136,12 +136,12 @@ class Receiver {
       const bool lost = error.code == ErrorCode::stream_peer_lost && !told_by_peer_;
       if (!lost && !told_by_peer_)
         static_cast<void>(channel->send({fail_control("fail", error).encode(), {}}));
-      if (ended_) {
+      if (ended_ && may_resume(error.code)) {
         // Its manifest has its end: what was kept before that is gone on with.
         applier_.reset();
         staging_.reset();
         ended_ = false;
-      } else if (applier_ && between_packs_ && may_resume(error.code)) {
+      } else if (!ended_ && applier_ && between_packs_ && may_resume(error.code)) {
         LOCKSTEP_CHECK(keep_applied());
       }
       if (!lost || left().count <= 0) return error;

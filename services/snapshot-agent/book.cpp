@@ -257,15 +257,17 @@ void Book::put_hold(journal::Transaction& transaction, const MemberRow& member,
   put.exec();
 }
 
-void Book::remove_member(journal::Transaction& transaction, const std::string& run,
+bool Book::remove_member(journal::Transaction& transaction, const std::string& run,
                          const std::string& name) {
+  int removed = 0;
   for (const char* sql : {"DELETE FROM holds WHERE run = ? AND name = ?",
                           "DELETE FROM members WHERE run = ? AND name = ?"}) {
     SQLite::Statement remove(transaction.database(), sql);
     remove.bind(1, run);
     remove.bind(2, name);
-    remove.exec();
+    removed = remove.exec();  // of the last: the member itself
   }
+  return removed > 0;
 }
 
 void Book::put_fence(journal::Transaction& transaction, const FenceRow& fence) {

@@ -73,7 +73,9 @@ class Book {
   static void put_member(journal::Transaction& transaction, const MemberRow& member);
   static void put_hold(journal::Transaction& transaction, const MemberRow& member,
                        const std::string& reason, UtcNanos now);
-  static void remove_member(journal::Transaction& transaction, const std::string& run,
+  // False where it is gone already: a drop and the keep of a newer point may come at once, and only
+  // one of them tells of it.
+  static bool remove_member(journal::Transaction& transaction, const std::string& run,
                             const std::string& name);
   static void put_fence(journal::Transaction& transaction, const FenceRow& fence);
   static void remove_fence(journal::Transaction& transaction, const std::string& run,

@@ -251,7 +251,7 @@ Result<Outcome> do_keep(const Tools& tools, const Occasion& occasion) {
     LOCKSTEP_CHECK(
         tools.journal.transact("keep-drop", [&](journal::Transaction& transaction) -> Result<void> {
           for (const MemberRow& member : members) {
-            Book::remove_member(transaction, run, member.name);
+            if (!Book::remove_member(transaction, run, member.name)) continue;
             transaction.emit("pin.dropped", occasion.service,
                              {{"run", run},
                               {"service", occasion.service},
@@ -310,7 +310,7 @@ Result<Outcome> do_drop(const Tools& tools, Pins& pins, const Occasion& occasion
       tools.journal.transact("drop-done", [&](journal::Transaction& transaction) -> Result<void> {
         for (const MemberRow& member : members) {
           if (!removed) break;
-          Book::remove_member(transaction, occasion.run, member.name);
+          if (!Book::remove_member(transaction, occasion.run, member.name)) continue;
           if (!member.version) continue;
           message::Body event = pin_event(occasion, member.name);
           event["why"] = message::text_or_bytes(why);

@@ -93,7 +93,9 @@ TEST_CASE("Runs, members, holds and fences are kept as they are told", "[book]")
   });
   CHECK(book.unfinished_drops().value().size() == 1);
   open.write([&](journal::Transaction& transaction) {
-    Book::remove_member(transaction, kRun, "invoices");
+    CHECK(Book::remove_member(transaction, kRun, "invoices"));
+    // Whoever comes second is told that there was nothing left to tell of.
+    CHECK_FALSE(Book::remove_member(transaction, kRun, "invoices"));
   });
   CHECK(book.unfinished_drops().value().empty());
   CHECK(book.holds().value().empty());
