@@ -194,12 +194,11 @@ class Sender {
     if (held_->header.sequence <= skip_to_) return pass_over();
     if (in_flight() > 0 && in_flight() + held_->header.raw_length > window_) return listen(kWait);
     if (const Nanos wait = pace_.wait(now()); wait.count > 0) return listen(std::min(wait, kWait));
-    UnderWay pack{held_->header, Blob(std::move(held_->body)), held_->content};
+    progress_.bytes += held_->content;
+    // Under way from here on: if the connection ends in the middle, the next one repeats it.
+    under_way_.push_back({held_->header, Blob(std::move(held_->body)), held_->content});
     held_.reset();
-    LOCKSTEP_CHECK(transmit(pack));
-    progress_.bytes += pack.content;
-    under_way_.push_back(std::move(pack));
-    return {};
+    return transmit(under_way_.back());
   }
 
   Result<void> pass_over() {

@@ -6,6 +6,7 @@ namespace {
 
 constexpr Nanos kSlow = seconds(2);
 constexpr Nanos kFrozen = milliseconds(3500);
+constexpr Nanos kStuck = seconds(7);  // the heartbeat first
 // A subscriber sends its topics, and a few bytes every two seconds.
 constexpr std::uint64_t kMostReceived = 256 * 1024;
 constexpr Nanos kWindow = seconds(10);
@@ -23,6 +24,7 @@ void Behaviour::look(MonoNanos now, const Sample& sample) {
   if (sample.unsent == 0 || sample.unsent < unsent_) moved_at_ = now;
   unsent_ = sample.unsent;
   frozen_ = now - moved_at_ >= kFrozen || (sample.silent && *sample.silent >= kFrozen);
+  stuck_ = now - moved_at_ >= kStuck;
   slow_ = !frozen_ && now - idle_at_ >= kSlow;
 
   unread_looks_ = sample.unread >= kMostUnread ? unread_looks_ + 1 : 0;

@@ -29,8 +29,11 @@ class Behaviour {
   // It takes less than it is sent, for two seconds now.
   bool slow() const { return slow_; }
   // It takes nothing, or says nothing though it is asked every two seconds, for 3.5 s now. The
-  // heartbeat ends it after six.
+  // heartbeat ends it after six, where it could still be asked.
   bool frozen() const { return frozen_; }
+  // It takes nothing for seven seconds now; to be disconnected. libzmq waits for an answer only to
+  // a ping that it could write, and to one whose buffers were full before the first it writes none.
+  bool stuck() const { return stuck_; }
 
  private:
   bool seen_ = false;
@@ -43,6 +46,7 @@ class Behaviour {
   bool flooding_ = false;
   bool slow_ = false;
   bool frozen_ = false;
+  bool stuck_ = false;
 };
 
 }  // namespace lockstep::gateway

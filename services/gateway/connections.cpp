@@ -166,8 +166,10 @@ void Connections::look() {
   std::uint64_t behind = 0;
   for (auto& [descriptor, connection] : open_) {
     const bool flooded = connection.behaviour.flooding();
+    const bool stuck = connection.behaviour.stuck();
     connection.behaviour.look(now, sample_of(descriptor));
     if (connection.behaviour.flooding() && !flooded) refuse(descriptor);
+    if (connection.behaviour.stuck() && !stuck) ::shutdown(descriptor, SHUT_RDWR);
     const bool slow = connection.behaviour.slow();
     if (slow && !connection.told_slow) ++counts_.slow;
     connection.told_slow = slow || (connection.told_slow && connection.behaviour.frozen());

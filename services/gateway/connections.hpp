@@ -24,7 +24,7 @@ struct ConnectionCounts {
   // Since the start:
   std::uint64_t accepted = 0;
   std::uint64_t slow = 0;
-  std::uint64_t frozen = 0;     // disconnected by the heartbeat
+  std::uint64_t frozen = 0;     // disconnected for taking or saying nothing
   std::uint64_t flooding = 0;   // disconnected for what they sent
   std::uint64_t malformed = 0;  // no handshake, or not of this protocol
   std::uint64_t refused = 0;    // an unknown key, or one connection too many

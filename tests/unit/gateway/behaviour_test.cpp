@@ -42,6 +42,15 @@ TEST_CASE("one that takes nothing is frozen after three and a half seconds, and 
   CHECK_FALSE(one.slow());
 }
 
+TEST_CASE("one that takes nothing for seven seconds is stuck, however much more there is for it") {
+  Behaviour one;
+  for (int i = 0; i < 70; ++i) one.look(at(i * 100), unsent(500 + static_cast<std::uint64_t>(i)));
+  CHECK_FALSE(one.stuck());
+  one.look(at(7000), unsent(600));
+  CHECK(one.stuck());
+  CHECK(one.frozen());
+}
+
 TEST_CASE(
     "over TCP one that says nothing though it is asked is frozen, though the kernel took all") {
   Behaviour one;

@@ -41,11 +41,12 @@ class Scripted final : public Channel {
  public:
   Result<void> send(Frame frame) override {
     const std::lock_guard lock(mutex_);
-    if (auto control = Control::decode(frame.head.text())) {
-      if (control->type() == lost_at)
-        return make_error(ErrorCode::stream_peer_lost, "the connection is cut");
-      said_.push_back(*control);
-    }
+    const bool pack = looks_like_pack(frame.head.bytes());
+    auto control = pack ? std::nullopt : Control::decode(frame.head.text());
+    if (pack ? lost_at == "pack" : control && control->type() == lost_at)
+      return make_error(ErrorCode::stream_peer_lost, "the connection is cut");
+    if (pack && packs) packs->push_back(decode_header(frame.head.bytes()).header.sequence);
+    if (control) said_.push_back(*control);
     return {};
   }
   Result<std::optional<Frame>> receive(Nanos timeout, std::stop_token) override {
@@ -71,7 +72,8 @@ class Scripted final : public Channel {
   void says(const std::string& head, const std::string& body) {
     frames_.push_back({Blob(std::string_view(head)), Blob(std::string_view(body))});
   }
-  std::string lost_at;  // what the receiver cannot say any more
+  std::string lost_at;  // what cannot be said any more: a control frame's type, or "pack"
+  std::shared_ptr<std::vector<std::uint64_t>> packs;  // the sequences of those that were sent
   bool heard(const std::string& type) {
     const std::lock_guard lock(mutex_);
     return std::any_of(said_.begin(), said_.end(),
@@ -466,6 +468,25 @@ TEST_CASE("a connection that is lost before the seal does not end the manifest t
   const auto kept = check_manifest(*peers.disk, peers.manifest("south", kRun));
   if (!kept) FAIL(kept.error().text());
   CHECK(kept->root == summary->root);
+}
+
+TEST_CASE("a pack that is being sent as the connection is lost is sent on the next one") {
+  Scratch scratch;
+  Peers peers(scratch.path());
+  write(peers.top + "/north/data/file", "content");
+  REQUIRE(peers.pin(kRun));
+  ScriptedLink link;
+  Control start("start");
+  start.set("base", 0).set("window", 16 << 20).set("sequence", 0).digest("chain", Digest128{});
+  link.channel->says(start);
+  link.channel->lost_at = "pack";
+  const auto packs = std::make_shared<std::vector<std::uint64_t>>();
+  link.next = std::make_unique<Scripted>();
+  link.next->packs = packs;
+  link.next->lost_at = "fin";
+  link.next->says(start);
+  REQUIRE_FALSE(peers.send(link, peers.send_job(kRun, "")).has_value());
+  CHECK(*packs == std::vector<std::uint64_t>{1});
 }
 
 TEST_CASE("control frames that are none") {
