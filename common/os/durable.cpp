@@ -66,6 +66,8 @@ Error write_error(Errno error, std::string_view act, std::string where) {
   return from_errno(code, number, act, std::move(where));
 }
 
+bool exists(Disk& disk, const std::string& path) { return disk.stat_at(kCwd, path).has_value(); }
+
 std::string directory_of(const std::string& path) {
   const auto slash = path.rfind('/');
   if (slash == std::string::npos) return ".";

@@ -23,6 +23,9 @@ Error write_error(Errno error, std::string_view act, std::string where);
 // "/a/b" for "/a/b/c"; "/" for "/a"; "." for "a".
 std::string directory_of(const std::string& path);
 
+// Whether anything has this name; a symbolic link counts as itself.
+bool exists(Disk& disk, const std::string& path);
+
 // Makes what was changed in a directory (names made, renamed, removed) last; the second with
 // write_error's errors.
 Sys<void> sync_directory(Disk& disk, const std::string& path);

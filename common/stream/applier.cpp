@@ -85,10 +85,7 @@ Result<void> Applier::go_on_with_file() {
 bool Applier::base_at_entry() const { return base_ && base_->at() == At::entry; }
 
 Result<void> Applier::advance_base() {
-  if (!base_) return {};
-  do {
-    LOCKSTEP_CHECK(base_->next());
-  } while (base_->at() == At::leave);
+  if (base_) LOCKSTEP_CHECK(base_->next_entry());
   return {};
 }
 

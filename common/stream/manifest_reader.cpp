@@ -266,14 +266,21 @@ Result<ManifestReader> ManifestReader::open(os::Disk& disk, const std::string& p
   return ManifestReader(std::move(impl));
 }
 
-Result<ManifestReader> ManifestReader::open_at(os::Disk& disk, const std::string& path,
-                                               std::uint64_t offset) {
+Result<std::unique_ptr<ManifestReader::Impl>> ManifestReader::opened_for(os::Disk& disk,
+                                                                         const std::string& path,
+                                                                         std::uint64_t offset) {
   auto impl = std::make_unique<Impl>(disk, path);
   LOCKSTEP_CHECK(impl->open_file());
   LOCKSTEP_CHECK(impl->read_header());
   if (offset < kManifestHeaderBytes || offset > impl->limit)
     return make_error(ErrorCode::resume_refused, "the base's manifest is shorter than it was",
                       path);
+  return impl;
+}
+
+Result<ManifestReader> ManifestReader::open_at(os::Disk& disk, const std::string& path,
+                                               std::uint64_t offset) {
+  LOCKSTEP_TRY(auto impl, opened_for(disk, path, offset));
   impl->begin = impl->end = 0;
   impl->read_to = offset;
   return ManifestReader(std::move(impl));
@@ -281,12 +288,7 @@ Result<ManifestReader> ManifestReader::open_at(os::Disk& disk, const std::string
 
 Result<ManifestReader> ManifestReader::go_on_at(os::Disk& disk, const std::string& path,
                                                 std::uint64_t offset) {
-  auto impl = std::make_unique<Impl>(disk, path);
-  LOCKSTEP_CHECK(impl->open_file());
-  LOCKSTEP_CHECK(impl->read_header());
-  if (offset < kManifestHeaderBytes || offset > impl->limit)
-    return make_error(ErrorCode::resume_refused, "the base's manifest is shorter than it was",
-                      path);
+  LOCKSTEP_TRY(auto impl, opened_for(disk, path, offset));
   while (impl->offset() < offset) {
     LOCKSTEP_TRY(const bool there, impl->need(1));
     if (!there) return impl->truncated();
@@ -317,6 +319,13 @@ Result<ManifestReader::At> ManifestReader::next() {
   impl_->started = true;
   LOCKSTEP_TRY(impl_->at, impl_->read_record());
   return impl_->at;
+}
+
+Result<ManifestReader::At> ManifestReader::next_entry() {
+  while (true) {
+    LOCKSTEP_TRY(const At at, next());
+    if (at != At::leave) return at;
+  }
 }
 
 ManifestReader::At ManifestReader::at() const { return impl_->at; }

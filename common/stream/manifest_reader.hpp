@@ -52,6 +52,9 @@ class ManifestReader {
   // The next record; leaves of the last one that were not read are passed over. Error:
   // point-damaged.
   Result<At> next();
+  // The same past the leave records: for who looks at entries alone, it stands at one or at the
+  // end.
+  Result<At> next_entry();
   At at() const;
   bool has_native() const;
   // Of the record at hand. For a `leave` record the path is not in the file: it is that of the
@@ -90,6 +93,8 @@ class ManifestReader {
 
  private:
   struct Impl;
+  static Result<std::unique_ptr<Impl>> opened_for(os::Disk& disk, const std::string& path,
+                                                  std::uint64_t offset);
   explicit ManifestReader(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -109,10 +109,7 @@ class Planner {
   bool base_at_entry() const { return base_ && base_->at() == At::entry; }
 
   Result<void> advance_base() {
-    if (!base_) return {};
-    do {
-      LOCKSTEP_CHECK(base_->next());
-    } while (base_->at() == At::leave);
+    if (base_) LOCKSTEP_CHECK(base_->next_entry());
     return {};
   }
 

@@ -89,9 +89,7 @@ class Verifier {
 
  private:
   Result<void> advance() {
-    do {
-      LOCKSTEP_CHECK(manifest_.next());
-    } while (manifest_.at() == ManifestReader::At::leave);
+    LOCKSTEP_CHECK(manifest_.next_entry());
     return {};
   }
 

@@ -161,7 +161,7 @@ Result<int> run_bundle(const Options& options, std::string to) {
     std::replace(to.begin(), to.end(), ':', '-');
   }
   LOCKSTEP_TRY(const std::string path, absolute(to));
-  if (exists(*disk, path)) {
+  if (os::exists(*disk, path)) {
     return make_error(ErrorCode::place_not_empty, "there is a file of this name", path,
                       "name another by --to");
   }

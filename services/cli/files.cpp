@@ -9,10 +9,6 @@ namespace lockstep::cli {
 
 namespace fs = std::filesystem;
 
-bool exists(os::Disk& disk, const std::string& path) {
-  return disk.stat_at(os::kCwd, path).has_value();
-}
-
 Result<std::string> read_small_file(os::Disk& disk, const std::string& path) {
   auto file = disk.open(os::kCwd, path, O_RDONLY);
   if (!file) return from_errno(ErrorCode::io, file.error().number, "open the file", path);

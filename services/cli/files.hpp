@@ -8,7 +8,6 @@
 
 namespace lockstep::cli {
 
-bool exists(os::Disk& disk, const std::string& path);
 Result<std::string> read_small_file(os::Disk& disk, const std::string& path);
 
 // Absolute, against the working directory, without `..`.

@@ -160,7 +160,7 @@ Result<int> run_init(const Init& init) {
   const std::string home = fs::canonical(given, error).string();
   if (error) return from_errno(ErrorCode::io, error.value(), "open the directory", given);
   const std::string file = home + "/lockstep.yaml";
-  if (exists(*disk, file)) {
+  if (os::exists(*disk, file)) {
     return make_error(ErrorCode::place_not_empty, "a site is there already", file,
                       "choose another directory, or remove the file");
   }

@@ -29,14 +29,14 @@ std::vector<std::string> party_names(const config::Site& site) {
 Result<std::vector<std::string>> make_keys(os::Disk& disk, const config::Site& site) {
   std::vector<std::string> made;
   for (const auto& name : party_names(site)) {
-    if (exists(disk, transport::public_key_path(site.keys, name))) continue;
+    if (os::exists(disk, transport::public_key_path(site.keys, name))) continue;
     LOCKSTEP_CHECK(transport::write_key_files(disk, site.keys, name, transport::make_key_pair()));
     made.push_back(name);
   }
   for (const auto& [cluster, facts] : site.clusters) {
     for (const auto& agent : facts.agents) {
       if (agent.role != transport::Role::transfer_agent) continue;
-      if (exists(disk, signing::signing_key_path(site.keys, agent.name))) continue;
+      if (os::exists(disk, signing::signing_key_path(site.keys, agent.name))) continue;
       LOCKSTEP_CHECK(signing::SigningKey::load_or_make(disk, site.keys, agent.name));
       if (std::find(made.begin(), made.end(), agent.name) == made.end()) {
         made.push_back(agent.name);

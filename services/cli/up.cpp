@@ -32,7 +32,7 @@ struct Up {
 // The directory of a socket is private: who may enter it may talk to the service on a site without
 // keys. One that is gone (/run is emptied at boot) is made again.
 Result<void> private_directory(os::Disk& disk, const std::string& path) {
-  if (!exists(disk, path)) return os::make_directories(disk, path, 0700, 0755);
+  if (!os::exists(disk, path)) return os::make_directories(disk, path, 0700, 0755);
   const auto status = disk.stat_at(os::kCwd, path);
   if (!status || !S_ISDIR(status->st_mode) ||
       (status->st_uid != ::geteuid() && status->st_uid != 0) || (status->st_mode & 0022) != 0) {

@@ -12,6 +12,7 @@
 #include "common/os/durable.hpp"
 #include "common/os/failpoint.hpp"
 #include "services/transfer-agent/restore.hpp"
+#include "services/transfer-agent/sets.hpp"
 
 namespace lockstep::transfer {
 
@@ -34,10 +35,6 @@ struct Row {
   std::uint64_t entries = 0;
   std::uint64_t bytes = 0;
 };
-
-bool is_there(os::Disk& disk, const std::string& path) {
-  return static_cast<bool>(disk.stat_at(os::kCwd, path));
-}
 
 // One set of one promotion.
 class Activation {
@@ -99,7 +96,7 @@ class Activation {
   // A copy beside the place is whole as soon as it has its name: giving back builds elsewhere.
   Result<void> stage(component::Target& target, const component::Context& context,
                      const component::Version& version, Row& row) const {
-    if (!is_there(agent_.disk, staged())) {
+    if (!os::exists(agent_.disk, staged())) {
       const component::Place beside{staged(), place_.place.options};
       LOCKSTEP_TRY(const auto restored, target.restore(context, version, beside, {}, false));
       row.entries = restored.entries;
@@ -123,7 +120,7 @@ class Activation {
 
   // Under the publishing lock. Each rename is found done when it is done again.
   Result<void> put_live(const component::Target& target) const {
-    if (!is_there(agent_.disk, staged())) return {};  // it is live already
+    if (!os::exists(agent_.disk, staged())) return {};  // it is live already
     if (const auto* more = dynamic_cast<const component::Companions*>(&target)) {
       for (const std::string& end : more->companions()) LOCKSTEP_CHECK(move_aside(end));
     }
@@ -184,18 +181,11 @@ Result<Body> activate_point(const Agent& agent, const RecordStore& records, Epoc
   LOCKSTEP_TRY(const auto places, restore_places(record, in_place, agent.cluster, agent.root));
   Body sets = Body::array();
   for (const RestorePlace& place : places) {
-    const Body* set = nullptr;
-    for (const Body& one : record.at("sets")) {
-      if (one.at("name") == place.set) set = &one;
-    }
-    const auto version = version_in(record, *set);
+    const auto version = version_in(record, *find_set(record.at("sets"), place.set));
     auto* component = agent.components.find(version.component);
-    if (component == nullptr || component->target() == nullptr) {
-      return make_error(ErrorCode::not_supported, "this agent cannot make that component live",
-                        version.component);
-    }
-    auto* maker = dynamic_cast<component::MakesLive*>(component->target());
-    if (maker == nullptr && !component->places_are_paths()) {
+    auto* target = component == nullptr ? nullptr : component->target();
+    auto* maker = dynamic_cast<component::MakesLive*>(target);
+    if (target == nullptr || (maker == nullptr && !component->places_are_paths())) {
       return make_error(ErrorCode::not_supported, "this agent cannot make that component live",
                         version.component);
     }
@@ -214,12 +204,12 @@ Result<Body> activate_point(const Agent& agent, const RecordStore& records, Epoc
     }
     row.point = point;
     if (!row.staged && maker == nullptr) {
-      LOCKSTEP_CHECK(activation.stage(*component->target(), context, version, row));
+      LOCKSTEP_CHECK(activation.stage(*target, context, version, row));
     }
     if (!row.done) {
       LOCKSTEP_CHECK(epochs.publish(envelope.epoch, [&] {
         return maker != nullptr ? activation.make_live(*maker, context, version, row)
-                                : activation.put_live(*component->target());
+                                : activation.put_live(*target);
       }));
       row.done = true;
       LOCKSTEP_CHECK(activation.put(row, "activate.done"));
@@ -229,7 +219,7 @@ Result<Body> activate_point(const Agent& agent, const RecordStore& records, Epoc
                {"path", message::text_or_bytes(activation.live())},
                {"entries", row.entries},
                {"bytes", row.bytes}};
-    if (maker == nullptr && is_there(agent.disk, activation.aside())) {
+    if (maker == nullptr && os::exists(agent.disk, activation.aside())) {
       shown["moved_aside"] = message::text_or_bytes(activation.aside());
     }
     sets.push_back(std::move(shown));

@@ -5,11 +5,11 @@
 #include <SQLiteCpp/Statement.h>
 #include <spdlog/spdlog.h>
 
-#include <filesystem>
 #include <optional>
 
 #include "common/message/bytes.hpp"
 #include "common/os/failpoint.hpp"
+#include "common/os/remove_tree.hpp"
 #include "services/transfer-agent/restore.hpp"
 
 namespace lockstep::transfer {
@@ -27,14 +27,6 @@ namespace {
 
 constexpr std::size_t kOutput = 4000;  // bytes of the check's output that are recorded
 constexpr std::size_t kListed = 100;
-
-// Modes that forbid it are the copy's own, and this process may change them.
-Result<void> remove_copy(const std::string& place) {
-  std::error_code error;
-  std::filesystem::remove_all(place, error);
-  if (!error) return {};
-  return from_errno(ErrorCode::target_write, error.value(), "remove the drill's copy", place);
-}
 
 }  // namespace
 
@@ -146,7 +138,7 @@ Result<Body> Drills::look(const message::Envelope& envelope, std::stop_token sto
     }
   }
   os::failpoint("drill.checked");
-  LOCKSTEP_CHECK(remove_copy(place));
+  LOCKSTEP_CHECK(os::remove_tree(agent_.disk, os::kCwd, place));
   row["ended_at"] = to_rfc3339(agent_.clock.utc());
   LOCKSTEP_CHECK(put(row, true));
   spdlog::info("drill {} of point {}: {}", id, row.at("point").get<std::string>(),
@@ -177,7 +169,8 @@ Result<void> Drills::recover() {
     return {};
   }));
   for (Body& row : open) {
-    LOCKSTEP_CHECK(remove_copy(place_of(row.at("drill").get<std::string>())));
+    LOCKSTEP_CHECK(
+        os::remove_tree(agent_.disk, os::kCwd, place_of(row.at("drill").get<std::string>())));
     row["ended_at"] = to_rfc3339(agent_.clock.utc());
     LOCKSTEP_CHECK(put(row, true));
   }

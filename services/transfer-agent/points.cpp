@@ -5,6 +5,7 @@
 #include "common/message/bytes.hpp"
 #include "common/stream/manifest.hpp"
 #include "services/transfer-agent/record.hpp"
+#include "services/transfer-agent/sets.hpp"
 
 namespace lockstep::transfer {
 
@@ -28,9 +29,7 @@ Body body_of_entry(const component::Entry& entry) {
 }
 
 Result<Body> set_of(const Body& record, const std::string& name) {
-  for (const auto& set : record.at("sets")) {
-    if (set.at("name") == name) return set;
-  }
+  if (const Body* set = find_set(record.at("sets"), name)) return *set;
   return make_error(ErrorCode::not_found, "the point has no such data set", name);
 }
 

@@ -53,8 +53,8 @@ Result<std::optional<KeptBase>> find_base(const Agent& agent, Book& book,
   if (row && row->version) {
     found = KeptBase{*row->version, row->manifest};
   } else if (auto record = records.read({id.service, run})) {
-    for (const auto& set : record->at("sets")) {
-      if (set.at("name") == id.set) found = KeptBase{version_in(*record, set), manifest_in(set)};
+    if (const auto* set = find_set(record->at("sets"), id.set)) {
+      found = KeptBase{version_in(*record, *set), manifest_in(*set)};
     }
   }
   if (!found) {

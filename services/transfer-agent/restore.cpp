@@ -4,6 +4,7 @@
 
 #include "common/message/bytes.hpp"
 #include "common/os/durable.hpp"
+#include "services/transfer-agent/sets.hpp"
 
 namespace lockstep::transfer {
 
@@ -18,13 +19,6 @@ std::vector<std::string> wanted_sets(const Body& record, const Body& request) {
     for (const auto& set : record.at("sets")) names.push_back(set.at("name").get<std::string>());
   }
   return names;
-}
-
-const Body* find_set(const Body& sets, const std::string& name) {
-  for (const auto& set : sets) {
-    if (set.at("name") == name) return &set;
-  }
-  return nullptr;
 }
 
 // The set's place in `cluster`, which is one of its pair.

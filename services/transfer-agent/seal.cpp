@@ -27,10 +27,8 @@ journal::ReplyKey reply_key(const message::Envelope& envelope) {
 }
 
 std::string certified_root(const Body& certificate, const std::string& set) {
-  for (const auto& one : certificate.at("sets")) {
-    if (one.at("name") == set) return one.at("root").get<std::string>();
-  }
-  return {};
+  const Body* found = find_set(certificate.at("sets"), set);
+  return found == nullptr ? std::string() : found->at("root").get<std::string>();
 }
 
 }  // namespace

@@ -69,6 +69,13 @@ component::DataSet data_set_from(const Body& kept) {
   return out;
 }
 
+const Body* find_set(const Body& sets, const std::string& name) {
+  for (const auto& set : sets) {
+    if (set.at("name") == name) return &set;
+  }
+  return nullptr;
+}
+
 std::optional<std::string> base_of(const Body& set) {
   const auto found = set.find("base");
   if (found == set.end()) return std::nullopt;

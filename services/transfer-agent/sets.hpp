@@ -24,6 +24,9 @@ message::Body body_of(const component::Version& version);
 message::Body body_of(const component::DataSet& set);
 component::DataSet data_set_from(const message::Body& kept);
 
+// The one of that name in an array of data sets; null where there is none.
+const message::Body* find_set(const message::Body& sets, const std::string& name);
+
 // The run whose version is the base, where the instruction names one.
 std::optional<std::string> base_of(const message::Body& set);
 

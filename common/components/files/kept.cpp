@@ -8,11 +8,11 @@
 #include <set>
 #include <utility>
 
-#include "common/components/files/remove_tree.hpp"
 #include "common/components/files/side.hpp"
 #include "common/components/files/store.hpp"
 #include "common/os/durable.hpp"
 #include "common/os/failpoint.hpp"
+#include "common/os/remove_tree.hpp"
 
 namespace lockstep::files {
 
@@ -163,7 +163,7 @@ Result<void> Kept::remove_sealed_stagings() {
     const auto run = run_of_staging(name);
     if (!run) continue;
     LOCKSTEP_TRY(const std::optional<Version> sealed, find(*run));
-    if (sealed) LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, stagings_ + "/" + name));
+    if (sealed) LOCKSTEP_CHECK(os::remove_tree(disk_, os::kCwd, stagings_ + "/" + name));
   }
   return {};
 }
@@ -195,7 +195,7 @@ Result<void> Kept::collect() {
       if (!renamed) return failed(Side::target, renamed.error(), "set aside", trees_ + "/" + name);
     }
     os::failpoint("files.tree.dying");
-    LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, trees_ + "/" + dying));
+    LOCKSTEP_CHECK(os::remove_tree(disk_, os::kCwd, trees_ + "/" + dying));
   }
   // Its caller forgets the version now: a tree that came back with the power would be nobody's.
   return removed ? os::make_names_last(disk_, trees_) : Result<void>{};

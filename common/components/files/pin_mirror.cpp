@@ -5,8 +5,8 @@
 #include <cerrno>
 
 #include "common/components/files/directories.hpp"
-#include "common/components/files/remove_tree.hpp"
 #include "common/os/durable.hpp"
+#include "common/os/remove_tree.hpp"
 
 namespace lockstep::files {
 
@@ -87,7 +87,7 @@ Result<void> Mirror::go_down(const Node& node) {
     LOCKSTEP_TRY(const int in, inside());
     opened = disk_.open(in, node.name, O_RDONLY | O_DIRECTORY);
     if (!opened) {
-      LOCKSTEP_CHECK(remove_tree(disk_, in, node.name));
+      LOCKSTEP_CHECK(os::remove_tree(disk_, in, node.name));
       if (auto made = disk_.make_directory(in, node.name, 0700); !made) {
         return os::write_error(made.error(), "make the pin of", shown(node));
       }
@@ -109,7 +109,7 @@ Result<void> Mirror::remove_until(const std::string* name) {
     Level& level = levels_.back();
     if (name == nullptr || level.next->text != *name) {
       LOCKSTEP_TRY(const int in, inside());
-      LOCKSTEP_CHECK(remove_tree(disk_, in, level.next->text));
+      LOCKSTEP_CHECK(os::remove_tree(disk_, in, level.next->text));
     }
     LOCKSTEP_TRY(level.next, level.there->next());
   }
@@ -132,7 +132,7 @@ Result<bool> Mirror::keep(const Node& node, int in) {
   if (plan_.ahead == nullptr) return false;
   LOCKSTEP_TRY(const std::optional<Origin> origin, plan_.ahead->find(node.path));
   if (same_state(origin, node)) return true;
-  LOCKSTEP_CHECK(remove_tree(disk_, in, node.name));
+  LOCKSTEP_CHECK(os::remove_tree(disk_, in, node.name));
   return false;
 }
 

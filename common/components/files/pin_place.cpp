@@ -10,6 +10,7 @@
 #include "common/component/entry.hpp"
 #include "common/components/files/side.hpp"
 #include "common/components/files/store.hpp"
+#include "common/os/durable.hpp"
 #include "common/os/whole_file.hpp"
 
 namespace lockstep::files {
@@ -43,7 +44,7 @@ void find_subvolume(os::Disk& disk, PinPlace& place) {
     if (!seen || seen->st_dev != own->st_dev) return;
     if (seen->st_ino == os::kSubvolumeRootInode) break;
     if (path == "/") return;
-    path = parent_of(path);
+    path = os::directory_of(path);
   }
   auto opened = disk.open(os::kCwd, path, O_RDONLY | O_DIRECTORY);
   if (!opened) return;

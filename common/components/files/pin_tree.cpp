@@ -11,10 +11,10 @@
 #include "common/components/files/native.hpp"
 #include "common/components/files/pin_armed.hpp"
 #include "common/components/files/pin_mirror.hpp"
-#include "common/components/files/remove_tree.hpp"
 #include "common/components/files/store.hpp"
 #include "common/os/durable.hpp"
 #include "common/os/failpoint.hpp"
+#include "common/os/remove_tree.hpp"
 
 namespace lockstep::files {
 
@@ -120,8 +120,8 @@ class ArmedTree final : public component::Armed {
   Result<component::Version> settle(const component::Context&) override {
     if (!pinned_) return make_error(ErrorCode::pin_lost, "there is no pin to settle", hold_);
     links_.reset();
-    LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, hold_ + "/links"));
-    LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, hold_ + "/ahead"));
+    LOCKSTEP_CHECK(os::remove_tree(disk_, os::kCwd, hold_ + "/links"));
+    LOCKSTEP_CHECK(os::remove_tree(disk_, os::kCwd, hold_ + "/ahead"));
     // Until here the pin survives the agent's death; from here a power loss too.
     LOCKSTEP_CHECK(sync(tree_.get()));
     return version();

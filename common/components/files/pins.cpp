@@ -10,18 +10,18 @@
 #include "common/components/files/native.hpp"
 #include "common/components/files/origin.hpp"
 #include "common/components/files/pin_armed.hpp"
-#include "common/components/files/remove_tree.hpp"
 #include "common/components/files/store.hpp"
 #include "common/os/durable.hpp"
 #include "common/os/failpoint.hpp"
+#include "common/os/remove_tree.hpp"
 
 namespace lockstep::files {
 
 Result<void> remove_pin(os::Disk& disk, const std::string& hold) {
-  LOCKSTEP_CHECK(remove_tree(disk, os::kCwd, origin_path(hold) + ".part"));
-  LOCKSTEP_CHECK(remove_tree(disk, os::kCwd, hold));
+  LOCKSTEP_CHECK(os::remove_tree(disk, os::kCwd, origin_path(hold) + ".part"));
+  LOCKSTEP_CHECK(os::remove_tree(disk, os::kCwd, hold));
   os::failpoint("files.pin.dropped");
-  return remove_tree(disk, os::kCwd, origin_path(hold));
+  return os::remove_tree(disk, os::kCwd, origin_path(hold));
 }
 
 namespace {

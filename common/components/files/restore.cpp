@@ -10,10 +10,11 @@
 #include "common/components/files/copy_tree.hpp"
 #include "common/components/files/kept.hpp"
 #include "common/components/files/metadata.hpp"
-#include "common/components/files/remove_tree.hpp"
 #include "common/components/files/set_metadata.hpp"
 #include "common/components/files/store.hpp"
 #include "common/components/files/tree_writer.hpp"
+#include "common/os/durable.hpp"
+#include "common/os/remove_tree.hpp"
 
 namespace lockstep::files {
 
@@ -43,10 +44,10 @@ class Restore {
     // Made anew for each: what a restore that died left under this name is removed.
     aside_ = ".lockstep-restore-" + context_.run + "-" +
              std::to_string(std::hash<std::string>{}(request_.location + "/" + request_.path));
-    LOCKSTEP_CHECK(remove_tree(disk_, parent_.get(), aside_));
+    LOCKSTEP_CHECK(os::remove_tree(disk_, parent_.get(), aside_));
     const bool whole_mount = mounted_ && !request_.replace && request_.path.empty();
     auto outcome = whole_mount ? fill_mount() : build_and_place();
-    auto cleaned = remove_tree(disk_, parent_.get(), aside_);
+    auto cleaned = os::remove_tree(disk_, parent_.get(), aside_);
     if (!outcome) {
       undo_directories();
       return outcome;
@@ -87,8 +88,8 @@ class Restore {
   // The directory in which the destination gets its name; what is missing on the way is made.
   Result<void> open_parent() {
     const std::string top =
-        request_.path.empty() ? parent_of(request_.location) : request_.location;
-    LOCKSTEP_CHECK(make_parents(request_.path.empty() ? top : parent_of(request_.location)));
+        request_.path.empty() ? os::directory_of(request_.location) : request_.location;
+    LOCKSTEP_CHECK(make_parents(request_.path.empty() ? top : os::directory_of(request_.location)));
     if (request_.path.empty()) {
       auto opened = disk_.open(os::kCwd, top, O_RDONLY | O_DIRECTORY);
       if (!opened) return failed(Side::target, opened.error(), "open the directory", top);
@@ -96,7 +97,7 @@ class Restore {
       name_ = name_of(request_.location);
       return {};
     }
-    auto root = disk_.open(os::kCwd, parent_of(request_.location), O_RDONLY | O_DIRECTORY);
+    auto root = disk_.open(os::kCwd, os::directory_of(request_.location), O_RDONLY | O_DIRECTORY);
     if (!root) return failed(Side::target, root.error(), "open the directory of", top);
     LOCKSTEP_CHECK(step_into(std::move(*root), name_of(request_.location), ""));
     const std::string_view above = directory_of(request_.path);
@@ -134,7 +135,7 @@ class Restore {
 
   Result<void> make_parents(const std::string& directory) {
     if (directory == "/" || disk_.stat_at(os::kCwd, directory + "/.")) return {};
-    LOCKSTEP_CHECK(make_parents(parent_of(directory)));
+    LOCKSTEP_CHECK(make_parents(os::directory_of(directory)));
     auto made = disk_.make_directory(os::kCwd, directory, kNewParent);
     if (!made && made.error().number != EEXIST) {
       return failed(Side::target, made.error(), "make the directory", directory);
@@ -190,7 +191,7 @@ class Restore {
       if (!next || !next->has_value()) break;
       names.push_back(std::move((*next)->name));
     }
-    for (const std::string& name : names) (void)remove_tree(disk_, watched->get(), name);
+    for (const std::string& name : names) (void)os::remove_tree(disk_, watched->get(), name);
     return std::move(copied).error();
   }
 
@@ -202,7 +203,7 @@ class Restore {
     auto watched = disk_.open(root->get(), ".", O_RDONLY | O_DIRECTORY);  // before the first write
     if (!watched) return error(watched.error(), "open a directory beside");
     WriterOptions options;
-    options.where = full_path(parent_of(destination()), aside_);
+    options.where = full_path(os::directory_of(destination()), aside_);
     TreeWriter writer(disk_, std::move(*root), std::move(options));
     LOCKSTEP_TRY(const Copied copied, copy_tree(source_, request_.path, writer, kBuilt, context_));
     auto synced = disk_.syncfs(watched->get());
@@ -245,7 +246,7 @@ class Restore {
       if (number > 1) ending += "." + std::to_string(number);
       const std::string aside = name_.substr(0, kLongestName - ending.size()) + ending;
       auto moved = disk_.rename(parent_.get(), name_, parent_.get(), aside, false);
-      if (moved) return full_path(parent_of(destination()), aside);
+      if (moved) return full_path(os::directory_of(destination()), aside);
       if (moved.error().number == EEXIST) continue;
       Error refused = error(moved.error(), "move aside what is at");
       if (moved.error().number == EBUSY) {

@@ -9,10 +9,10 @@
 #include "common/components/files/copy_tree.hpp"
 #include "common/components/files/metadata.hpp"
 #include "common/components/files/names.hpp"
-#include "common/components/files/remove_tree.hpp"
 #include "common/components/files/store.hpp"
 #include "common/os/durable.hpp"
 #include "common/os/failpoint.hpp"
+#include "common/os/remove_tree.hpp"
 
 namespace lockstep::files {
 
@@ -65,7 +65,7 @@ Result<void> FileStaging::need_tree() {
 
 Result<void> FileStaging::make_tree() {
   const std::string part = setup_.kept.tree(tag_ + ".part");
-  LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, part));  // what a process that died had begun
+  LOCKSTEP_CHECK(os::remove_tree(disk_, os::kCwd, part));  // what a process that died had begun
   LOCKSTEP_TRY(const std::string form, choose_form(part));
   LOCKSTEP_CHECK(fill_tree(form, part));
   // A tree with this name is whole, whatever the power does: it is what a resumed transfer goes on
@@ -90,8 +90,8 @@ bool FileStaging::base_is_kept() const {
 // Makes `part`, empty or (a snapshot) as the base, in the best form that the file system has.
 Result<std::string> FileStaging::choose_form(const std::string& part) {
   const std::string name = name_of(part);
-  auto trees = disk_.open(os::kCwd, parent_of(part), O_RDONLY | O_DIRECTORY);
-  if (!trees) return failed(Side::target, trees.error(), "open", parent_of(part));
+  auto trees = disk_.open(os::kCwd, os::directory_of(part), O_RDONLY | O_DIRECTORY);
+  if (!trees) return failed(Side::target, trees.error(), "open", os::directory_of(part));
   auto kind = disk_.file_system(staging_.get());
   if (!kind) return failed(Side::target, kind.error(), "look at the file system of", setup_.path);
   if (kind->magic == BTRFS_SUPER_MAGIC) {
@@ -260,7 +260,7 @@ Result<Version> FileStaging::publish(const std::string& tree_name) {
     return make_error(ErrorCode::internal, "the version that was made is not found",
                       setup_.kept.link(run));
   }
-  LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, setup_.path));
+  LOCKSTEP_CHECK(os::remove_tree(disk_, os::kCwd, setup_.path));
   os::failpoint("files-seal-cleared");
   LOCKSTEP_CHECK(os::make_names_last(disk_, setup_.kept.stagings()));
   return std::move(*made);
@@ -269,7 +269,7 @@ Result<Version> FileStaging::publish(const std::string& tree_name) {
 Result<void> FileStaging::abandon() {
   writer_.reset();
   setup_.base.reset();
-  LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, setup_.path));
+  LOCKSTEP_CHECK(os::remove_tree(disk_, os::kCwd, setup_.path));
   return setup_.kept.collect();
 }
 

@@ -53,12 +53,6 @@ bool is_store(std::string_view path) {
                                 path[kStoreName.size()] == '/');
 }
 
-std::string parent_of(const std::string& path) {
-  const std::size_t slash = path.find_last_of('/');
-  if (slash == std::string::npos || slash == 0) return "/";
-  return path.substr(0, slash);
-}
-
 std::string name_of(const std::string& path) {
   const std::size_t slash = path.find_last_of('/');
   return slash == std::string::npos ? path : path.substr(slash + 1);
@@ -67,7 +61,7 @@ std::string name_of(const std::string& path) {
 std::vector<std::string> store_candidates(const std::string& location) {
   std::string place = location;
   while (place.size() > 1 && place.back() == '/') place.pop_back();
-  const std::string parent = parent_of(place);
+  const std::string parent = os::directory_of(place);
   const std::string name(kStoreName);
   const std::string inside = (place == "/" ? "" : place) + "/" + name;
   if (place == "/") return {inside};
@@ -86,7 +80,7 @@ Result<std::string> open_store(os::Disk& disk, const std::string& location) {
   LOCKSTEP_TRY(const std::string own, file_system_of(disk, location));
   Error last = make_error(ErrorCode::permission, "no place for the store", location);
   for (const std::string& candidate : candidates) {
-    auto beside = file_system_of(disk, parent_of(candidate));
+    auto beside = file_system_of(disk, os::directory_of(candidate));
     if (!beside || *beside != own) continue;
     if (auto made = os::make_directories(disk, candidate); !made) {
       last = std::move(made).error();

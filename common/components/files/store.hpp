@@ -42,8 +42,6 @@ std::vector<std::string> existing_stores(os::Disk& disk, const std::string& loca
 // "<store>/<area>/<service>/<set>"
 std::string set_directory(const std::string& store, Area area, const component::SetId& id);
 
-// "/a/b" for "/a/b/c"; "/" for "/a".
-std::string parent_of(const std::string& path);
 // "c" for "/a/b/c".
 std::string name_of(const std::string& path);
 

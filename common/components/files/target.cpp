@@ -5,13 +5,13 @@
 #include <cerrno>
 #include <utility>
 
-#include "common/components/files/remove_tree.hpp"
 #include "common/components/files/restore.hpp"
 #include "common/components/files/side.hpp"
 #include "common/components/files/source.hpp"
 #include "common/components/files/staging.hpp"
 #include "common/components/files/store.hpp"
 #include "common/os/durable.hpp"
+#include "common/os/remove_tree.hpp"
 
 namespace lockstep::files {
 
@@ -32,7 +32,7 @@ Result<void> try_store(os::Disk& disk, const std::string& store) {
     }
     return from_errno(ErrorCode::wrong_filesystem, number.number, what, store);
   };
-  LOCKSTEP_CHECK(remove_tree(disk, os::kCwd, probe));
+  LOCKSTEP_CHECK(os::remove_tree(disk, os::kCwd, probe));
   LOCKSTEP_CHECK(os::make_directories(disk, probe));
   const auto attempt = [&]() -> Result<void> {
     if (auto made = disk.symlink("x", os::kCwd, probe + "/symlink"); !made) {
@@ -53,7 +53,7 @@ Result<void> try_store(os::Disk& disk, const std::string& store) {
     return {};
   };
   auto outcome = attempt();
-  LOCKSTEP_CHECK(remove_tree(disk, os::kCwd, probe));
+  LOCKSTEP_CHECK(os::remove_tree(disk, os::kCwd, probe));
   return outcome;
 }
 
@@ -128,7 +128,7 @@ Result<std::unique_ptr<component::Staging>> FileTarget::stage(
     LOCKSTEP_TRY(const std::vector<std::string> names, kept.names_in(kept.stagings()));
     for (const std::string& name : names) {
       if (Kept::run_of_staging(name) != context.run) continue;
-      LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, kept.stagings() + "/" + name));
+      LOCKSTEP_CHECK(os::remove_tree(disk_, os::kCwd, kept.stagings() + "/" + name));
     }
     LOCKSTEP_CHECK(kept.collect());
   }
@@ -187,8 +187,8 @@ Result<component::Target::RestoreResult> FileTarget::restore(const Context& cont
 Result<void> FileTarget::drop(const Context&, const Version& version) {
   LOCKSTEP_TRY(const Native native, native_from_text(version.native));
   // <store>/<area>/<service>/<set>/<name>
-  const std::string directory = parent_of(native.hold);
-  const std::string store = parent_of(parent_of(parent_of(directory)));
+  const std::string directory = os::directory_of(native.hold);
+  const std::string store = os::directory_of(os::directory_of(os::directory_of(directory)));
   Kept kept(disk_, store, version.id);
   if (directory != kept.versions() && directory != kept.stagings()) {
     return make_error(ErrorCode::version_missing, "the version does not lie in its set's store",
@@ -197,7 +197,7 @@ Result<void> FileTarget::drop(const Context&, const Version& version) {
   const auto lock_of_set = guard(kept);
   const std::lock_guard lock(*lock_of_set);
   if (directory == kept.versions()) return kept.forget(name_of(native.hold));
-  LOCKSTEP_CHECK(remove_tree(disk_, os::kCwd, native.hold));
+  LOCKSTEP_CHECK(os::remove_tree(disk_, os::kCwd, native.hold));
   return kept.collect();
 }
 

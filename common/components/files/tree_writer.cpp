@@ -9,7 +9,7 @@
 
 #include "common/components/files/copy_content.hpp"
 #include "common/components/files/metadata.hpp"
-#include "common/components/files/remove_tree.hpp"
+#include "common/os/remove_tree.hpp"
 
 namespace lockstep::files {
 
@@ -360,7 +360,7 @@ Result<void> TreeWriter::clear(Directory& parent, const std::string& name, std::
     return failed(Side::target, unlinked.error(), "remove", full_path(options_.where, path));
   }
   directories_.forget(path);
-  return remove_tree(disk_, parent.fd.get(), name);
+  return os::remove_tree(disk_, parent.fd.get(), name);
 }
 
 Result<void> TreeWriter::leave_directory(const Entry& directory) {

@@ -69,7 +69,7 @@ Result<Pinned> ArmedDatabase::pin() {
 
 Result<Interval> ArmedDatabase::pin_by_reflink() {
   os::Disk& disk = surroundings_.disk;
-  if (exists(disk, found_.hold)) {
+  if (os::exists(disk, found_.hold)) {
     return make_error(ErrorCode::pin_failed, "a pin of this run is in the store", found_.hold);
   }
   LOCKSTEP_CHECK(os::make_directories(disk, found_.hold));
@@ -157,7 +157,7 @@ Result<Version> ArmedDatabase::settle(const Context& context) {
   if (!pinned_) return make_error(ErrorCode::pin_lost, "nothing is pinned", path());
   os::Disk& disk = surroundings_.disk;
   Result<void> done;
-  if (exists(disk, found_.hold + "/" + kDatabase)) {
+  if (os::exists(disk, found_.hold + "/" + kDatabase)) {
     // settled before
   } else if (by_reflink()) {
     done = settle_clone(disk, found_.hold, found_.seen.owner);

@@ -109,10 +109,6 @@ Version version_in(os::Disk& disk, const std::string& hold, const SetId& id,
   return Version{id, kKind, name, to_text(native)};
 }
 
-bool exists(os::Disk& disk, const std::string& path) {
-  return disk.stat_at(os::kCwd, path).has_value();
-}
-
 Result<std::vector<Version>> holds_of(os::Disk& disk, const component::DataSet& set,
                                       files::Area area) {
   std::vector<Version> out;

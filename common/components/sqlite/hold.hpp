@@ -63,8 +63,6 @@ std::string hold_path(const std::string& store, files::Area area, const componen
 component::Version version_in(os::Disk& disk, const std::string& hold, const component::SetId& id,
                               const std::string& name);
 
-bool exists(os::Disk& disk, const std::string& path);
-
 // All holds of a set in an area, wherever its store may be. Error: io.
 Result<std::vector<component::Version>> holds_of(os::Disk& disk, const component::DataSet& set,
                                                  files::Area area);

@@ -39,7 +39,7 @@ Result<Seen> look_at(os::Disk& disk, const std::string& path) {
 }
 
 Result<Database> open_live(os::Disk& disk, const std::string& path) {
-  const bool keep = exists(disk, path + "-wal") && exists(disk, path + "-shm");
+  const bool keep = os::exists(disk, path + "-wal") && os::exists(disk, path + "-shm");
   return Database::open(path, keep ? Opening::live_keep : Opening::live, ErrorCode::source_read);
 }
 

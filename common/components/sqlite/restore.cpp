@@ -46,7 +46,7 @@ Result<void> move_aside(os::Disk& disk, const std::string& path, const std::stri
 
 bool anything_at(os::Disk& disk, const std::string& path) {
   for (const char* end : kFamily) {
-    if (exists(disk, path + end)) return true;
+    if (os::exists(disk, path + end)) return true;
   }
   return false;
 }
@@ -85,8 +85,8 @@ Result<RestoreResult> restore_to(os::Disk& disk, const Context& context, const N
   if (occupied && !replace) {
     return make_error(ErrorCode::place_not_empty, "something is there already", path);
   }
-  if (exists(disk, path)) LOCKSTEP_CHECK(refuse_if_open(path));
-  const std::string parent = files::parent_of(path);
+  if (os::exists(disk, path)) LOCKSTEP_CHECK(refuse_if_open(path));
+  const std::string parent = os::directory_of(path);
   LOCKSTEP_CHECK(os::make_directories(disk, parent));
 
   const std::string fresh = path + ".restoring-" + context.run;

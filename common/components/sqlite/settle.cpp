@@ -50,8 +50,8 @@ Result<void> settle_clone(os::Disk& disk, const std::string& hold, const Owner& 
   // Two readers of a version that was left unsettled may come at once.
   static std::mutex one_at_a_time;
   const std::lock_guard guard(one_at_a_time);
-  if (exists(disk, name)) return {};
-  if (!exists(disk, raw)) {
+  if (os::exists(disk, name)) return {};
+  if (!os::exists(disk, raw)) {
     return make_error(ErrorCode::version_missing, "nothing is pinned here", hold);
   }
   os::failpoint("sqlite.settle.begin");

@@ -72,7 +72,7 @@ class SqliteSnapshots final : public component::Snapshots {
     found.page_size = static_cast<std::uint32_t>(page_size);
     LOCKSTEP_TRY(const std::string store, files::open_store(at_.disk, path));
     found.hold = hold_path(store, Area::pins, set.id, context.run);
-    if (exists(at_.disk, found.hold)) {
+    if (os::exists(at_.disk, found.hold)) {
       return make_error(ErrorCode::arm_refused, "a pin of this run is in the store", found.hold);
     }
     LOCKSTEP_TRY(found.estimate, estimate(store, found));
@@ -83,7 +83,7 @@ class SqliteSnapshots final : public component::Snapshots {
   Result<std::optional<Version>> find(const Context& context, const DataSet& set) override {
     for (const auto& store : files::existing_stores(at_.disk, set.place.location)) {
       const std::string hold = hold_path(store, Area::pins, set.id, context.run);
-      if (exists(at_.disk, hold)) {
+      if (os::exists(at_.disk, hold)) {
         return std::optional<Version>(version_in(at_.disk, hold, set.id, context.run));
       }
     }

@@ -7,6 +7,7 @@
 #include "common/components/sqlite/hold.hpp"
 #include "common/components/sqlite/pages.hpp"
 #include "common/components/sqlite/settle.hpp"
+#include "common/os/durable.hpp"
 
 namespace lockstep::sqlite {
 
@@ -116,11 +117,11 @@ class SqliteSources final : public component::Sources {
   Result<std::unique_ptr<component::Source>> open(const Version& version) override {
     LOCKSTEP_TRY(Native native, native_of(version));
     // A durable pin whose agent died before it was settled.
-    if (!exists(disk_, native.file) && native.owner) {
+    if (!os::exists(disk_, native.file) && native.owner) {
       LOCKSTEP_CHECK(check_hold(native, version));
       LOCKSTEP_CHECK(settle_clone(disk_, native.hold, *native.owner));
     }
-    if (!exists(disk_, native.file)) {
+    if (!os::exists(disk_, native.file)) {
       return make_error(ErrorCode::version_missing, "the version is not in the store", native.file);
     }
     return std::unique_ptr<component::Source>(

@@ -56,7 +56,7 @@ Result<void> DatabaseStaging::begin(const Entry& entry, Action action) {
     open_ = std::move(*opened);
     return {};
   }
-  const bool there = exists(disk_, file());
+  const bool there = os::exists(disk_, file());
   if (action != Action::create && !there) {
     if (!base_) {
       return make_error(ErrorCode::stream_protocol, "a change of a base came, and there is none",
@@ -147,11 +147,11 @@ Result<Version> DatabaseStaging::version() const {
 
 Result<Version> DatabaseStaging::seal() {
   if (sealed()) {  // by one that may have died right after the rename
-    LOCKSTEP_CHECK(os::make_names_last(disk_, files::parent_of(kept_)));
+    LOCKSTEP_CHECK(os::make_names_last(disk_, os::directory_of(kept_)));
     return version();
   }
   if (entry_) return make_error(ErrorCode::stream_protocol, "the entry was not finished", file());
-  if (!exists(disk_, file())) LOCKSTEP_CHECK(link_base());
+  if (!os::exists(disk_, file())) LOCKSTEP_CHECK(link_base());
   {
     auto opened = disk_.open(os::kCwd, file(), O_RDONLY);
     if (!opened) return os::write_error(opened.error(), "open", file());
@@ -162,15 +162,15 @@ Result<Version> DatabaseStaging::seal() {
   LOCKSTEP_CHECK(
       check_integrity(disk_, file(), [stop = context_.stop] { return stop.stop_requested(); }));
   LOCKSTEP_CHECK(os::make_names_last(disk_, hold_));
-  LOCKSTEP_CHECK(os::make_directories(disk_, files::parent_of(kept_)));
+  LOCKSTEP_CHECK(os::make_directories(disk_, os::directory_of(kept_)));
   os::failpoint("sqlite.seal.rename");
   if (auto done = disk_.rename(os::kCwd, hold_, os::kCwd, kept_, false); !done) {
     return os::write_error(done.error(), "rename to", kept_);
   }
   os::failpoint("sqlite.seal.renamed");
   open_.reset();
-  LOCKSTEP_CHECK(os::make_names_last(disk_, files::parent_of(kept_)));
-  LOCKSTEP_CHECK(os::make_names_last(disk_, files::parent_of(hold_)));
+  LOCKSTEP_CHECK(os::make_names_last(disk_, os::directory_of(kept_)));
+  LOCKSTEP_CHECK(os::make_names_last(disk_, os::directory_of(hold_)));
   return version();
 }
 

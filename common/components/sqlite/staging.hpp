@@ -9,6 +9,7 @@
 
 #include "common/component/component.hpp"
 #include "common/components/sqlite/hold.hpp"
+#include "common/os/durable.hpp"
 
 namespace lockstep::sqlite {
 
@@ -31,7 +32,7 @@ class DatabaseStaging final : public component::Staging {
 
  private:
   std::string file() const { return hold_ + "/" + kDatabase; }
-  bool sealed() const { return exists(disk_, kept_); }
+  bool sealed() const { return os::exists(disk_, kept_); }
   Result<void> start_from_base();
   Result<void> link_base();
   Result<component::Version> version() const;

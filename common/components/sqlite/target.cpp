@@ -54,12 +54,12 @@ class SqliteTarget final : public component::Target, public component::Companion
     std::optional<Native> base;
     if (request.base) {
       LOCKSTEP_TRY(base, native_of(*request.base));
-      if (!exists(disk_, base->file)) {
+      if (!os::exists(disk_, base->file)) {
         return make_error(ErrorCode::version_missing, "the base is not in the store", base->file);
       }
     }
-    const bool sealed = exists(disk_, kept);
-    if (request.resume && !sealed && !exists(disk_, hold)) {
+    const bool sealed = os::exists(disk_, kept);
+    if (request.resume && !sealed && !os::exists(disk_, hold)) {
       return make_error(ErrorCode::resume_refused, "this attempt has staged nothing", hold);
     }
     if (!request.resume) LOCKSTEP_CHECK(remove_stagings(set, context.run));
@@ -71,7 +71,7 @@ class SqliteTarget final : public component::Target, public component::Companion
   Result<std::optional<Version>> find(const Context& context, const DataSet& target) override {
     for (const auto& store : files::existing_stores(disk_, target.place.location)) {
       const std::string kept = hold_path(store, Area::versions, target.id, context.run);
-      if (exists(disk_, kept)) {
+      if (os::exists(disk_, kept)) {
         return std::optional<Version>(version_in(disk_, kept, target.id, context.run));
       }
     }
@@ -92,7 +92,7 @@ class SqliteTarget final : public component::Target, public component::Companion
 
   Result<void> check_version(const Version& version) override {
     LOCKSTEP_TRY(const Native native, native_of(version));
-    if (!exists(disk_, native.file)) {
+    if (!os::exists(disk_, native.file)) {
       return make_error(ErrorCode::version_missing, "the version is not in the store", native.file);
     }
     return check_integrity(disk_, native.file, {});

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "common/os/durable.hpp"
 #include "services/cli/files.hpp"
 #include "services/cli/output.hpp"
 #include "services/cli/pid_file.hpp"
@@ -43,7 +44,7 @@ TEST_CASE("the pid file is held by one, and a stale one is taken over") {
     REQUIRE_FALSE(second);
     CHECK(second.error().code == ErrorCode::run_busy);
   }
-  CHECK_FALSE(exists(*disk, path));
+  CHECK_FALSE(os::exists(*disk, path));
   // This process's number, but of one that started at another time.
   std::ofstream{path} << ::getpid() << " 1\n";
   CHECK_FALSE(running_supervisor(*disk, path));
