@@ -14,9 +14,10 @@ JOURNAL = MESSAGE | {"common/journal", "common/os"}
 TRANSPORT = JOURNAL | {"common/transport"}
 CONFIG = TRANSPORT | {"common/config"}
 POLICY = SEAM | MESSAGE | {"common/config"}
+USERS = MESSAGE | {"common/users"}
 SERVICE = CONFIG | {"common/service", "common/identity"}
 STREAM = SEAM | MESSAGE | {"common/os", "common/stream", "common/transport"}
-AGENT = SERVICE | SEAM | STREAM | {"common/components", "common/policy", "common/signing"}
+AGENT = SERVICE | SEAM | STREAM | USERS | {"common/components", "common/policy", "common/signing"}
 MAY = {
     "common/error": BASE,
     "common/identity": set(),
@@ -25,6 +26,7 @@ MAY = {
     "common/component": SEAM | {"common/os"},
     "common/components": SEAM | {"common/os", "common/components"},
     "common/message": MESSAGE | {"common/os"},
+    "common/users": USERS | {"common/os"},
     "common/journal": JOURNAL,
     "common/transport": TRANSPORT,
     "common/config": CONFIG,
@@ -33,10 +35,10 @@ MAY = {
     "common/service": SERVICE,
     "common/stream": STREAM,
     "services/scheduler/run": set(),
-    "services/scheduler": SERVICE | {"common/policy", "common/component", "services/scheduler/run"},
+    "services/scheduler": SERVICE | USERS | {"common/policy", "common/component", "services/scheduler/run"},
     "services/health-monitor": SERVICE | {"common/policy", "common/component"},
     "services/policy": SERVICE | {"common/policy", "common/component"},
-    "services/cli": SERVICE | {"common/policy", "common/component", "common/signing"},
+    "services/cli": SERVICE | USERS | {"common/policy", "common/component", "common/signing"},
     "services/gateway": SERVICE,
     "services/snapshot-agent": AGENT,
     "services/transfer-agent": AGENT,
