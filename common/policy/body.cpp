@@ -118,6 +118,20 @@ Result<Schedule> schedule_of(const Body& body) {
   return schedule;
 }
 
+Body drill_body(const Drill& drill) {
+  return {{"schedule", schedule_body(drill.schedule)},
+          {"check", list_of(drill.check)},
+          {"timeout_ns", drill.timeout.count},
+          {"max_age_ns", drill.max_age.count}};
+}
+
+Result<Drill> drill_of(const Body& body) {
+  LOCKSTEP_TRY(Schedule schedule, schedule_of(body.at("schedule")));
+  return Drill{std::move(schedule), texts_of(body.at("check")),
+               Nanos{body.at("timeout_ns").get<std::int64_t>()},
+               Nanos{body.at("max_age_ns").get<std::int64_t>()}};
+}
+
 }  // namespace
 
 Body to_body(const Policy& policy) {
@@ -146,6 +160,7 @@ Body to_body(const Policy& policy) {
              {"monthly", policy.retention.monthly}}}};
   if (policy.before) out["before"] = hook_body(*policy.before);
   if (policy.after) out["after"] = hook_body(*policy.after);
+  if (policy.drill) out["drill"] = drill_body(*policy.drill);
   return out;
 }
 
@@ -178,6 +193,9 @@ Result<Policy> from_body(const Body& body) {
     policy.retention = {retention.at("last").get<int>(), retention.at("hourly").get<int>(),
                         retention.at("daily").get<int>(), retention.at("weekly").get<int>(),
                         retention.at("monthly").get<int>()};
+    if (const auto drill = body.find("drill"); drill != body.end()) {
+      LOCKSTEP_TRY(policy.drill, drill_of(*drill));
+    }
     return policy;
   } catch (const nlohmann::json::exception& exception) {
     return make_error(ErrorCode::message_schema,

@@ -224,7 +224,7 @@ class Checker {
   void times() {
     const auto& schedule = policy_.schedule;
     if (policy_.rpo.count > 0) {
-      const auto gap = longest_gap();
+      const auto gap = longest_gap(schedule);
       if (gap && *gap > policy_.rpo) {
         warn("rpo",
              "the schedule leaves up to " + to_duration(*gap) + " between moments, more than " +
@@ -234,6 +234,7 @@ class Checker {
         warn("rpo", "there is an rpo, but no schedule to keep it");
       }
     }
+    if (policy_.drill) drills(*policy_.drill);
     if (!policy_.retention.any()) {
       warn("retention", "nothing is ever pruned: no retention is stated",
            "for example retention: {last: 24, daily: 7, weekly: 4}");
@@ -246,11 +247,26 @@ class Checker {
     }
   }
 
+  void drills(const Drill& drill) {
+    if (drill.max_age.count == 0) {
+      warn("drill.max_age", "nobody is told when drills stop succeeding: no max_age is stated",
+           "state how old the last good drill may be, more than the schedule's longest gap");
+      return;
+    }
+    const auto gap = longest_gap(drill.schedule);
+    if (gap && *gap >= drill.max_age) {
+      warn("drill.max_age",
+           "the drill's schedule leaves up to " + to_duration(*gap) +
+               " between drills, not less than " + to_duration(drill.max_age),
+           "let it fire more often, or state a longer max_age");
+    }
+  }
+
   // Between moments of a year's worth of cron (at most 500 of them), or `every`.
-  std::optional<Nanos> longest_gap() const {
-    if (policy_.schedule.every) return policy_.schedule.every;
-    if (policy_.schedule.cron.empty()) return std::nullopt;
-    Schedule cron = policy_.schedule;
+  static std::optional<Nanos> longest_gap(const Schedule& schedule) {
+    if (schedule.every) return schedule.every;
+    if (schedule.cron.empty()) return std::nullopt;
+    Schedule cron = schedule;
     cron.moments.clear();
     const UtcNanos start{1'767'225'600'000'000'000};  // 2026-01-01T00:00:00Z: any year will do
     auto last = next_moment(cron, start);

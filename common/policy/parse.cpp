@@ -215,6 +215,30 @@ Schedule read_schedule(const Value& value) {
   return schedule;
 }
 
+std::optional<Drill> read_drill(const Value& value) {
+  auto map = value.map();
+  if (!map) return std::nullopt;
+  Drill drill;
+  if (const auto schedule = map->require("schedule", "when the newest point is brought up")) {
+    drill.schedule = read_schedule(*schedule);
+    const Schedule& when = drill.schedule;
+    if (schedule->is_map() && when.cron.empty() && !when.every && when.moments.empty()) {
+      schedule->problem(ErrorCode::config_bad_value,
+                        "expected `cron`, `every` or `moments`: this never fires");
+    }
+  }
+  if (const auto check = map->require("check", "the program and its arguments, a list")) {
+    drill.check = check->texts().value_or(std::vector<std::string>{});
+    if (check->is_list() && (drill.check.empty() || drill.check.size() > 100)) {
+      check->problem(ErrorCode::config_bad_value, "expected a program and its arguments");
+    }
+  }
+  read_duration(*map, "timeout", drill.timeout);
+  read_duration(*map, "max_age", drill.max_age);
+  map->finish();
+  return drill;
+}
+
 Retention read_retention(const Value& value) {
   Retention retention;
   auto map = value.map();
@@ -282,6 +306,7 @@ Policy read_policy(Map& root) {
     }
   }
   if (const auto retention = root.find("retention")) policy.retention = read_retention(*retention);
+  if (const auto drill = root.find("drill")) policy.drill = read_drill(*drill);
   root.finish();
   return policy;
 }

@@ -56,6 +56,13 @@ struct Schedule {
   enum class Missed { run, skip } missed = Missed::run;
 };
 
+struct Drill {  // bringing the newest point up and checking it, by a schedule of its own
+  Schedule schedule;
+  std::vector<std::string> check;  // run on the host that keeps the point
+  Nanos timeout = seconds(3600);   // of the check
+  Nanos max_age;                   // 0: not stated; else how old the last good drill may be
+};
+
 struct Retention {  // counts; 0: that rule keeps nothing of its own
   int last = 0, hourly = 0, daily = 0, weekly = 0, monthly = 0;
   bool any() const { return last + hourly + daily + weekly + monthly > 0; }
@@ -79,6 +86,7 @@ struct Policy {
   Schedule schedule;
   std::vector<DataSet> data_sets;
   Retention retention;
+  std::optional<Drill> drill;
 };
 
 // Reads one document. `file` is for messages only. Errors: config-* with file:line:column.

@@ -36,6 +36,31 @@ std::string state_of(const Body& service) {
   return "waiting";
 }
 
+// A line where drills are asked for or known of.
+std::string drills_of(const Body& service) {
+  const auto drill = service.find("drill");
+  if (drill == service.end()) return {};
+  std::string line;
+  if (const auto last = drill->find("last"); last != drill->end()) {
+    const bool good = field(*last, "outcome") == "good";
+    line = fmt::format("last drill at {}: {}", short_instant(field(*last, "ended_at")),
+                       paint(good ? Colour::good : Colour::bad, field(*last, "outcome")));
+    if (last->contains("recovery_ns")) {
+      line += ", brought up in " + span_text(last->value("recovery_ns", std::int64_t{0}));
+    }
+  }
+  const auto age = drill->value("max_age_ns", std::int64_t{0});
+  const auto next = field(*drill, "next");
+  if (line.empty() && age == 0 && next.empty() && !drill->contains("running")) return {};
+  if (line.empty()) line = paint(Colour::warn, "no drill yet");
+  if (age > 0 && !drill->value("met", false)) {
+    line += paint(Colour::bad, fmt::format(", NO GOOD ONE for {}", span_text(age)));
+  }
+  if (drill->contains("running")) line += "; one is under way";
+  if (!next.empty()) line += "; next at " + short_instant(next);
+  return line;
+}
+
 void print_services(const Body& services) {
   if (services.empty()) {
     print("\nno service yet: lockstep policy apply FILE");
@@ -49,6 +74,11 @@ void print_services(const Body& services) {
                next.empty() ? paint(Colour::dim, "by hand") : short_instant(next)});
   }
   print("\n" + table.text());
+  for (const auto& service : services) {
+    if (const auto line = drills_of(service); !line.empty()) {
+      print(fmt::format("{}: {}", field(service, "service"), line));
+    }
+  }
   for (const auto& service : services) {
     const auto failure = service.find("last_failure");
     if (failure == service.end()) continue;

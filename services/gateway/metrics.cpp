@@ -67,6 +67,25 @@ std::optional<double> instant_of(const Body& object, const char* key) {
   return in_seconds(*instant);
 }
 
+void add_drills(Families& families, const Body& drill, UtcNanos now, const Labels& labels) {
+  if (const auto age = drill.value("max_age_ns", std::int64_t{0}); age > 0) {
+    families.add("lockstep_drill_max_age_seconds",
+                 "How old the policy lets the last good drill become.", in_seconds(age), labels);
+    families.add("lockstep_drill_met",
+                 "1 where the last good drill, or the day drills were asked for, is not older.",
+                 drill.value("met", false) ? 1 : 0, labels);
+  }
+  const auto good = drill.find("last_good");
+  if (good == drill.end()) return;
+  if (const auto ended = instant_of(*good, "ended_at")) {
+    families.add("lockstep_drill_age_seconds", "Since the end of the last good drill.",
+                 in_seconds(now) - *ended, labels);
+  }
+  families.add("lockstep_drill_recovery_seconds",
+               "How long the last good drill took to bring the point up.",
+               span(*good, "recovery_ns"), labels);
+}
+
 void add_service(Families& families, const Body& service, UtcNanos now) {
   const Labels labels{{"service", service.value("service", "")}};
   if (const auto rpo = service.value("rpo_ns", std::int64_t{0}); rpo > 0) {
@@ -97,6 +116,9 @@ void add_service(Families& families, const Body& service, UtcNanos now) {
       families.add("lockstep_point_verified_timestamp_seconds",
                    "When the newest good recovery point was verified.", *verified, labels);
     }
+  }
+  if (const auto drill = service.find("drill"); drill != service.end()) {
+    add_drills(families, *drill, now, labels);
   }
   if (const auto failure = service.find("last_failure"); failure != service.end()) {
     const auto ended = instant_of(*failure, "ended_at");
@@ -172,6 +194,10 @@ Metrics::Metrics()
                          .Name("lockstep_verifications_total")
                          .Help("Points that were read again, by result.")
                          .Register(registry_)),
+      drills_(prometheus::BuildCounter()
+                  .Name("lockstep_drills_total")
+                  .Help("Drills that ended, by outcome, and those that were missed.")
+                  .Register(registry_)),
       skew_(prometheus::BuildHistogram()
                 .Name("lockstep_skew_seconds")
                 .Help("Skew of the points that were made.")
@@ -205,6 +231,10 @@ void Metrics::count(const journal::Event& event) {
   } else if (event.type == "point.verified") {
     const bool ok = event.data.value("ok", false);
     verifications_.Add({{"service", service}, {"result", ok ? "good" : "damaged"}}).Increment();
+  } else if (event.type == "drill.ended") {
+    drills_.Add({{"service", service}, {"outcome", event.data.value("outcome", "")}}).Increment();
+  } else if (event.type == "drill.missed") {
+    drills_.Add({{"service", service}, {"outcome", "missed"}}).Increment();
   } else if (event.type == "point.complete") {
     skew_.Add({{"service", service}}, kPinBuckets).Observe(span(event.data, "skew_ns"));
     lateness_.Add({{"service", service}}, kPinBuckets).Observe(span(event.data, "lateness_ns"));

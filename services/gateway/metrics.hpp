@@ -38,6 +38,7 @@ class Metrics {
   prometheus::Family<prometheus::Counter>& missed_;
   prometheus::Family<prometheus::Counter>& fences_undone_;
   prometheus::Family<prometheus::Counter>& verifications_;
+  prometheus::Family<prometheus::Counter>& drills_;
   prometheus::Family<prometheus::Histogram>& skew_;
   prometheus::Family<prometheus::Histogram>& lateness_;
   prometheus::Family<prometheus::Histogram>& duration_;

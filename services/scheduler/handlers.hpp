@@ -6,6 +6,7 @@
 #include "common/service/service.hpp"
 #include "services/scheduler/catalog.hpp"
 #include "services/scheduler/divergence.hpp"
+#include "services/scheduler/drills.hpp"
 #include "services/scheduler/policies.hpp"
 #include "services/scheduler/process.hpp"
 #include "services/scheduler/prune.hpp"
@@ -26,6 +27,7 @@ struct Parts {  // all outlive the server's handlers
   Pruner& pruner;
   Reachability& reachability;
   Divergence& divergence;
+  Drills& drills;
 };
 
 void serve(const Parts& parts);

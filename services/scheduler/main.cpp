@@ -27,11 +27,12 @@ struct Scheduler {
         pruner(here, identity, policies, catalog, store),
         reachability(here),
         divergence(here, identity, policies, store),
+        drills(here, identity, policies, store),
         orphans(
             here,
             [this](const std::string& run) { return process.knows(run) || divergence.knows(run); }),
-        parts{here,      store,   identity, policies,     process,
-              schedules, catalog, pruner,   reachability, divergence} {}
+        parts{here,    store,  identity,     policies,   process, schedules,
+              catalog, pruner, reachability, divergence, drills} {}
 
   service::IdentityFollower identity;
   Store store;
@@ -43,6 +44,7 @@ struct Scheduler {
   Pruner pruner;
   Reachability reachability;
   Divergence divergence;
+  Drills drills;
   Orphans orphans;
   Parts parts;
 };
@@ -57,6 +59,7 @@ Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
   };
   all.policies.on_change = [&all, first = true]() mutable {
     all.schedules.look();
+    all.drills.look();
     if (std::exchange(first, false)) all.pruner.prune_in_the_end("");
   };
   all.process.on_complete = [&all](const std::string& service) {
@@ -71,6 +74,7 @@ Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
   LOCKSTEP_CHECK(all.pruner.resume());
   all.policies.follow();
   all.catalog.rebuild();
+  LOCKSTEP_CHECK(all.drills.start());
   all.reachability.watch();
   all.orphans.watch();
   all.identity.follow();

@@ -27,6 +27,7 @@ Result<Body> service_status(const Parts& parts, const HeldPolicy& held) {
     body["running"] = run_body(*running);
   LOCKSTEP_TRY(const auto failed, parts.store.newest_in(policy.service, run::Phase::failed));
   if (failed) body["last_failure"] = run_body(failed->state);
+  LOCKSTEP_TRY(body["drill"], parts.drills.body(held));
   return body;
 }
 

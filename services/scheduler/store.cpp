@@ -3,6 +3,8 @@
 #include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Statement.h>
 
+#include "services/scheduler/body_column.hpp"
+#include "services/scheduler/drill_book.hpp"
 #include "services/scheduler/record_body.hpp"
 
 namespace lockstep::scheduler {
@@ -10,17 +12,6 @@ namespace {
 
 using message::Body;
 using SQLite::Statement;
-
-void bind_body(Statement& statement, int index, const Body& body) {
-  const std::string packed = message::pack_body(body);
-  statement.bind(index, packed.data(), static_cast<int>(packed.size()));
-}
-
-Result<Body> column_body(Statement& statement, int index) {
-  const SQLite::Column column = statement.getColumn(index);
-  return message::unpack_body(
-      {static_cast<const char*>(column.getBlob()), static_cast<std::size_t>(column.getBytes())});
-}
 
 Result<void> insert_run(SQLite::Database& database, const Store::Change::NewRun& fresh) {
   Statement taken(database,
@@ -122,7 +113,8 @@ const journal::Migrations& store_migrations() {
       error TEXT NOT NULL,
       ended_at INTEGER NOT NULL
     ) STRICT;
-  )sql"};
+  )sql",
+                                                 kDrillTables};
   return migrations;
 }
 

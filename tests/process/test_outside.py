@@ -4,6 +4,7 @@ deploy/, and the status page's text, headers and guards."""
 import base64
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -100,6 +101,51 @@ class Outside(harness.SiteTest):
             self.assertIn(line + "\n", text)
         done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
         self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
+
+    def test_drills_by_schedule_are_made_once_and_told(self):
+        self.site.up()
+        drill = 'drill: {schedule: {every: 2s}, check: [/bin/sh, -c, "CHECK"], max_age: AGE}\n'
+        text = POLICY.replace("FILES", self.files).replace("RPO", "26h") + drill
+        self.site.apply(text.replace("CHECK", "test -e files/one").replace("AGE", "1h"))
+
+        def known():
+            return self.site.json("status")["services"][0]["drill"]
+        # Without a point there is nothing to bring up, and that is told.
+        self.wait_for(lambda: any(event["type"] == "drill.missed" and event["data"]["error"]["code"] == "point-missing"
+                                  for event in map(json.loads, self.site.cli("events", "--json").stdout.splitlines())))
+        point = self.site.run("orders")["point"]
+        self.wait_for(lambda: known().get("last_good", {}).get("point") == point)
+        self.assertTrue(known()["met"])
+        self.wait_for(lambda: 'lockstep_drill_met{service="orders"} 1' in self.metrics()
+                      and 'lockstep_drill_age_seconds{service="orders"}' in self.metrics()
+                      and 'lockstep_drills_total{outcome="good",service="orders"}' in self.metrics())
+        self.assertRegex(self.site.cli("status").stdout, r"orders: last drill at .*good.*next at")
+        # One that fails is told beside the last good one, which grows too old.
+        self.site.apply(text.replace("CHECK", "echo no; exit 7").replace("AGE", "1s"))
+        self.wait_for(lambda: known()["last"]["outcome"] == "check-failed" and not known()["met"])
+        self.assertEqual(known()["last"]["exit_status"], 7)
+        self.assertEqual(known()["last_good"]["outcome"], "good")
+        self.wait_for(lambda: 'lockstep_drill_met{service="orders"} 0' in self.metrics())
+        self.site.cli("policy", "pause", "orders")
+        self.wait_for(lambda: "running" not in known() and "next" not in known())
+        made = {one["drill"] for one in self.site.json("drill", "orders")}
+        # What was intended when the scheduler died is made after its start, under the id it had: one that no
+        # process ever said it would begin.
+        self.site.down()
+        self.site.environment["LOCKSTEP_FAILPOINT"] = "drill.wished.after"
+        self.site.up()
+        del self.site.environment["LOCKSTEP_FAILPOINT"]
+        self.site.cli("policy", "resume", "orders")
+        self.wait_for(lambda: "ended with 137" in self.site.logs(20))
+
+        def begun():
+            with open(os.path.join(self.site.base, "var/log/scheduler.log"), encoding="utf-8") as handle:
+                return set(re.findall(r"drill (\S+) of orders begins", handle.read()))
+        self.wait_for(lambda: {one["drill"] for one in self.site.json("drill", "orders")} - made - begun())
+        self.site.cli("policy", "pause", "orders")
+        self.wait_for(lambda: "running" not in known())
+        self.assert_point_is_as_it_says(point)
+        self.assertEqual([name for name in os.listdir(self.site.south) if name.startswith("drill-")], [])
 
     def test_the_page_is_whole_without_a_script_and_takes_nothing_from_elsewhere(self):
         self.start()

@@ -57,6 +57,12 @@ TEST_CASE("the sample with every key says what it says") {
   CHECK(policy.schedule.every == seconds(3600));
   CHECK(policy.schedule.moments.size() == 1);
   CHECK(policy.schedule.missed == Schedule::Missed::skip);
+  REQUIRE(policy.drill);
+  CHECK(policy.drill->check == std::vector<std::string>{"/usr/local/bin/archive-check", "--quick"});
+  CHECK(policy.drill->schedule.cron == "0 5 * * sun");
+  CHECK(policy.drill->schedule.missed == Schedule::Missed::skip);
+  CHECK(policy.drill->timeout == seconds(1800));
+  CHECK(policy.drill->max_age == seconds(15 * 86400));
   REQUIRE(policy.data_sets.size() == 3);
   CHECK(policy.data_sets[0].fence.kind == Fence::Kind::own_lock);
   CHECK(policy.data_sets[0].fence.timeout == seconds(2));
