@@ -4,7 +4,8 @@ import os
 import data
 import scale
 from contest import XCP, Lockstep, Peer, contest
-from scale import ratio, result, where
+from figures import ratio, result, where
+from scale import rounds_after_the_first
 
 
 class Plan:
@@ -63,23 +64,9 @@ def first_ext4(plan):
 def again(plan, kind, peer, must, aim, share=None):
     """Rounds after a first copy that is not counted; with `share`, 1/share of the files changes before each."""
     source, world = plan.kernel(), plan.world
-    ours = Lockstep(world, kind, plan.primary(), source, fresh=False)
-    contestants = [ours, peer(world, kind, source)]
-    between = (lambda number: data.change_files(source, share, number) if number else None) if share else None
-    try:
-        contest(world, contestants, 1, source)
-        for one in contestants:
-            one.samples.clear()
-            one.processor.clear()
-        contest(world, contestants, plan.rounds, source, between, first=1)
-        ours.peaks()
-    finally:
-        for one in contestants:
-            if one.disk is not None:
-                one.disk.close()
-        if ours.site is not None:
-            ours.site.close()
-    return result(contestants, [ratio(ours, contestants[1], must, aim)], **where(plan, kind))
+    ours, theirs = Lockstep(world, kind, plan.primary(), source, fresh=False), peer(world, kind, source)
+    rounds_after_the_first(plan, ours, theirs, source, (lambda number: data.change_files(source, share, number)) if share else None)
+    return result([ours, theirs], [ratio(ours, theirs, must, aim)], **where(plan, kind))
 
 
 def rsync_a(world, kind, source):

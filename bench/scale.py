@@ -12,29 +12,10 @@ import time
 
 import data
 from contest import Lockstep, Peer, contest, differences
+from figures import bound, ratio, result, where
 from world import harness, processes_of
 
 WINDOW = 16 << 20  # what may be under way (docs/stream.md)
-
-
-def bound(what, value, must, aim, at_least=False):
-    met = value >= must if at_least else value <= must
-    sign = "≥ " if at_least else "≤ "
-    return {"what": what, "value": value, "must": sign + format(must, "g"), "aim": sign + format(aim, "g"), "met": met}
-
-
-def ratio(ours, theirs, must, aim):
-    """Of medians."""
-    value = statistics.median(ours.samples) / statistics.median(theirs.samples)
-    return bound(f"lockstep / {theirs.name}", value, must, aim)
-
-
-def result(contestants, bounds, **more):
-    return {"contestants": {one.name: one.summary() for one in contestants}, "bounds": bounds, **more}
-
-
-def where(plan, kind):
-    return {"primary": "btrfs", "secondary": kind, "mount": plan.primary().options}
 
 
 def free_port():
