@@ -32,9 +32,7 @@ class Base {
  private:
   bool at_entry() const { return reader_ && reader_->at() == At::entry; }
   Result<void> advance() {
-    do {
-      LOCKSTEP_CHECK(reader_->next());
-    } while (reader_->at() == At::leave);
+    LOCKSTEP_CHECK(reader_->next_entry());
     return {};
   }
 
@@ -53,15 +51,17 @@ Result<Forecast> forecast(os::Disk& disk, component::Source& source,
                           const std::string& base_manifest, const std::stop_token& stop) {
   Base base;
   LOCKSTEP_CHECK(base.open(disk, base_manifest));
-  LOCKSTEP_TRY(const auto cursor, source.entries());
+  LOCKSTEP_TRY(const auto cursor, source.counted());
   Forecast out;
   while (true) {
     if (stop.stop_requested()) return make_error(ErrorCode::cancelled, "counting was stopped");
-    LOCKSTEP_TRY(const auto entry, cursor->next());
+    LOCKSTEP_TRY(auto entry, cursor->next());
     if (!entry) return out;
     if (entry->kind != EntryKind::regular) continue;
     LOCKSTEP_TRY(const Entry* const before, base.find(entry->path));
     const bool was_file = before != nullptr && before->kind == EntryKind::regular;
+    // Whoever changes an xattr changes the `native` too.
+    if (was_file) entry->xattrs = before->xattrs;
     if (was_file && base.has_native() && before->size == entry->size &&
         source.unchanged(*before, *entry))
       continue;

@@ -101,10 +101,12 @@ class Cursor final : public component::EntryCursor {
       }
     }
     take_stat(visit.info, entry);
-    auto xattrs = visit.directory ? read_xattrs(disk_, visit.self)
-                                  : read_xattrs_at(disk_, visit.parent, visit.name);
-    if (!xattrs) return error(xattrs.error(), "read the extended attributes of", entry.path);
-    entry.xattrs = std::move(*xattrs);
+    if (options_.xattrs) {
+      auto xattrs = visit.directory ? read_xattrs(disk_, visit.self)
+                                    : read_xattrs_at(disk_, visit.parent, visit.name);
+      if (!xattrs) return error(xattrs.error(), "read the extended attributes of", entry.path);
+      entry.xattrs = std::move(*xattrs);
+    }
     if (entry.kind == EntryKind::symlink) {
       auto text = disk_.read_link(visit.parent, visit.name);
       if (!text) return error(text.error(), "read the symbolic link", entry.path);

@@ -19,6 +19,7 @@ struct CursorOptions {
   std::string scratch;  // a directory for scratch files
   std::string start;    // only this entry and what it holds; "" for all
   bool alone = false;   // only the start itself
+  bool xattrs = true;   // false: the entries come without
   // Of an inode with several names: the first of them in order, of those that belong to the set.
   // Where it is not given the cursor remembers what it has seen, and must see all of the set.
   std::function<Result<std::string>(std::uint64_t inode, const std::string& path)> first_name;

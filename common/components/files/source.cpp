@@ -112,6 +112,12 @@ Result<std::unique_ptr<FileSource>> FileSource::open(os::Disk& disk, std::string
 
 Result<std::unique_ptr<component::EntryCursor>> FileSource::entries() { return entries_from(""); }
 
+Result<std::unique_ptr<component::EntryCursor>> FileSource::counted() {
+  CursorOptions options = cursor_options();
+  options.xattrs = false;
+  return cursor_of(std::move(options));
+}
+
 CursorOptions FileSource::cursor_options() const {
   CursorOptions options;
   options.root = tree_->root.get();
@@ -125,6 +131,10 @@ CursorOptions FileSource::cursor_options() const {
 Result<std::unique_ptr<component::EntryCursor>> FileSource::entries_from(const std::string& start) {
   CursorOptions options = cursor_options();
   options.start = start;
+  return cursor_of(std::move(options));
+}
+
+Result<std::unique_ptr<component::EntryCursor>> FileSource::cursor_of(CursorOptions options) {
   if (tree_->native.form == kClonedForm) {
     LOCKSTEP_TRY(options.origins, OriginReader::open(disk_, origin_path(tree_->native.hold)));
   }

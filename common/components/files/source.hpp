@@ -36,6 +36,7 @@ class FileSource final : public component::Source {
                                                   const component::Version& version);
 
   Result<std::unique_ptr<component::EntryCursor>> entries() override;
+  Result<std::unique_ptr<component::EntryCursor>> counted() override;
   // Only `start` and what it holds.
   Result<std::unique_ptr<component::EntryCursor>> entries_from(const std::string& start);
   // Of two btrfs snapshots of one subvolume, where btrfs may be asked.
@@ -52,6 +53,7 @@ class FileSource final : public component::Source {
  private:
   FileSource(os::Disk& disk, std::string scratch, std::unique_ptr<OpenTree> tree);
   CursorOptions cursor_options() const;
+  Result<std::unique_ptr<component::EntryCursor>> cursor_of(CursorOptions options);
   Result<std::shared_ptr<OpenTree>> base_tree(const component::Version& base);
 
   os::Disk& disk_;
