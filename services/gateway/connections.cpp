@@ -21,6 +21,13 @@ constexpr std::size_t kMostConnections = 2000;
 // of a topic meanwhile.
 constexpr Nanos kLook = milliseconds(25);
 
+// Of the socket behind a descriptor; 0: it is none any more (socket(7), SO_COOKIE).
+std::uint64_t cookie_of(int descriptor) {
+  std::uint64_t cookie = 0;
+  ::socklen_t size = sizeof cookie;
+  return ::getsockopt(descriptor, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
+}
+
 Sample sample_of(int descriptor) {
   Sample out;
   int count = 0;
@@ -116,7 +123,7 @@ void Connections::take(std::uint16_t event, int value) {
   switch (event) {
     case ZMQ_EVENT_ACCEPTED:
       ++counts_.accepted;
-      open_[value] = {{}, false, handshakes_};
+      open_[value] = {{}, false, handshakes_, cookie_of(value)};
       {
         const std::lock_guard lock(mutex_);
         numbers_[value] = counts_.accepted;
@@ -165,6 +172,9 @@ void Connections::look() {
   const MonoNanos now = clock_.mono();
   std::uint64_t behind = 0;
   for (auto& [descriptor, connection] : open_) {
+    // libzmq closes a descriptor before this thread hears of it, and gives it to the next one: what
+    // it tells then must not change the judgement of the one that is gone.
+    if (cookie_of(descriptor) != connection.cookie) continue;
     const bool flooded = connection.behaviour.flooding();
     const bool stuck = connection.behaviour.stuck();
     connection.behaviour.look(now, sample_of(descriptor));

@@ -56,6 +56,7 @@ class Connections {
     Behaviour behaviour;
     bool told_slow = false;
     std::uint64_t handshakes = 0;  // of all that there were when it came
+    std::uint64_t cookie = 0;      // the kernel's number of the socket
   };
 
   const Clock& clock_;
