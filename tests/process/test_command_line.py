@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import select
 import shutil
 import signal
 import stat
@@ -120,6 +121,44 @@ class WithoutSite(unittest.TestCase):
                 subprocess.run([shell, "-n"], input=text, text=True, check=True)
             self.assertIn("compgen", text)
         self.assertEqual(lockstep("completion", "fish").returncode, 2)
+
+    def test_a_real_zsh_completes_as_one_types(self):
+        with tempfile.TemporaryDirectory(prefix="lockstep-zsh-") as home:
+            with open(os.path.join(home, ".zshrc"), "w", encoding="ascii") as handle:
+                handle.write("PS1='READY> '\nPROMPT_EOL_MARK=\nunsetopt zle_bracketed_paste 2>/dev/null\n"
+                             "source =(lockstep completion zsh)\nbindkey -e\nLISTMAX=1000\n")
+            environment = {"PATH": os.path.dirname(LOCKSTEP) + ":" + os.environ["PATH"], "HOME": home, "ZDOTDIR": home,
+                           "TERM": "dumb", "LC_ALL": "C"}
+            pid, end = pty.fork()
+            if pid == 0:
+                os.execvpe("zsh", ["zsh", "-i"], environment)
+            said = ""
+
+            def until(pattern):
+                nonlocal said
+                deadline = time.monotonic() + 120
+                while not re.search(pattern, said):
+                    self.assertLess(time.monotonic(), deadline, f"waited for {pattern!r} in {said!r}")
+                    if select.select([end], [], [], 1)[0]:
+                        said += os.read(end, 4096).decode("ascii", "replace")
+
+            def types(text, pattern):
+                nonlocal said
+                said = ""
+                os.write(end, text.encode())
+                until(pattern)
+                os.write(end, b"\x15")        # the line is emptied again
+            try:
+                until("READY> ")
+                types("lockstep pol\t", "lockstep policy")
+                types("lockstep run --wa\t", r"run --wait")
+                types("lockstep policy a\t", r"policy apply")
+                types("lockstep point \t\t", r"(?s)delete.*show")
+                types("lockstep -c lockstep.yaml policy resu\t", r"policy resume")
+            finally:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                os.close(end)
 
     def test_the_manual_has_every_command_and_is_sound_roff(self):
         text = lockstep("manual").stdout
