@@ -18,7 +18,10 @@ Error damaged(const std::string& manifest, const std::string& what) {
 
 }  // namespace
 
-Result<ManifestSummary> read_manifest_summary(os::Disk& disk, const std::string& path) {
+namespace {
+
+// Where the end's record begins.
+Result<std::uint64_t> offset_of_end(os::Disk& disk, const std::string& path) {
   auto fd = disk.open(os::kCwd, path, O_RDONLY);
   if (!fd) {
     return from_errno(fd.error().number == ENOENT ? ErrorCode::not_found : ErrorCode::io,
@@ -28,11 +31,27 @@ Result<ManifestSummary> read_manifest_summary(os::Disk& disk, const std::string&
   if (!info) return from_errno(ErrorCode::io, info.error().number, "stat the manifest", path);
   const auto size = static_cast<std::uint64_t>(info->st_size);
   if (size < kManifestHeaderBytes + kManifestTrailerBytes) return damaged(path, "it ends early");
-  LOCKSTEP_TRY(ManifestReader reader,
-               ManifestReader::open_at(disk, path, size - kManifestTrailerBytes));
+  return size - kManifestTrailerBytes;
+}
+
+Result<ManifestSummary> summary_at(ManifestReader reader, const std::string& path) {
   LOCKSTEP_TRY(const ManifestReader::At at, reader.next());
   if (at != ManifestReader::At::end) return damaged(path, "its end");
   return reader.summary();
+}
+
+}  // namespace
+
+Result<ManifestSummary> read_manifest_summary(os::Disk& disk, const std::string& path) {
+  LOCKSTEP_TRY(const std::uint64_t end, offset_of_end(disk, path));
+  LOCKSTEP_TRY(ManifestReader reader, ManifestReader::open_at(disk, path, end));
+  return summary_at(std::move(reader), path);
+}
+
+Result<ManifestSummary> read_unharmed_summary(os::Disk& disk, const std::string& path) {
+  LOCKSTEP_TRY(const std::uint64_t end, offset_of_end(disk, path));
+  LOCKSTEP_TRY(ManifestReader reader, ManifestReader::go_on_at(disk, path, end));
+  return summary_at(std::move(reader), path);
 }
 
 Result<ManifestSummary> check_manifest(os::Disk& disk, const std::string& path) {

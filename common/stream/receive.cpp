@@ -60,9 +60,13 @@ class Receiver {
   Result<void> load() {
     boot_id_ = tools_.clock.quality().boot_id;
     if (!job_.base_manifest.empty()) {
-      LOCKSTEP_TRY(const ManifestSummary base,
-                   read_manifest_summary(tools_.disk, job_.base_manifest));
-      base_root_ = base.root;
+      auto base = read_unharmed_summary(tools_.disk, job_.base_manifest);
+      if (base)
+        base_root_ = base->root;
+      else if (base.error().code == ErrorCode::point_damaged)
+        outcome_.base_refused = base.error().text();
+      else
+        return base.error();
     }
     LOCKSTEP_TRY(const auto row, job_.log->load());
     if (row) {

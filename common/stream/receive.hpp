@@ -47,6 +47,7 @@ struct ReceiveOutcome {
   std::uint64_t packs = 0;
   std::uint64_t resumed_from = 0;  // the pack after which this process went on; 0: from the start
   std::string resume_refused;
+  std::string base_refused;  // why this side's base was not used, where its manifest is damaged
 };
 
 // Blocks until the version is sealed, its manifest durable in its place, and the sender told. On

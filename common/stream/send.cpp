@@ -40,9 +40,13 @@ class Sender {
   Result<SendOutcome> transfer() {
     started_ = moved_ = now();
     if (!job_.base_manifest.empty()) {
-      auto base = read_manifest_summary(tools_.disk, job_.base_manifest);
-      if (!base) return tell_and_fail(link_, base.error(), job_.stop);
-      base_root_ = base->root;
+      auto base = read_unharmed_summary(tools_.disk, job_.base_manifest);
+      if (base)
+        base_root_ = base->root;
+      else if (base.error().code == ErrorCode::point_damaged)
+        outcome_.base_refused = base.error().text();
+      else
+        return tell_and_fail(link_, base.error(), job_.stop);
     }
     while (true) {
       LOCKSTEP_TRY(auto channel, link_.open(std::min(left(), job_.stall), job_.stop));

@@ -63,6 +63,7 @@ struct SendOutcome {
   std::uint64_t packs = 0;
   std::uint64_t reconnects = 0;
   std::string resume_refused;  // why a resumption was refused, where it was; then all was sent anew
+  std::string base_refused;    // why this side's base was not used, where its manifest is damaged
 };
 
 // Blocks until the receiver has sealed the version and said so. Errors: source-read and the like

@@ -145,6 +145,10 @@ Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStor
 
   Transferred done{id.set, outcome.summary, outcome.bytes_received, outcome.bytes_again, {}, {}};
   if (outcome.incremental) done.base = base_of(job.set());
+  if (!outcome.base_refused.empty()) {
+    done.caveats.push_back("Everything was sent, for want of a base: " + outcome.base_refused);
+    spdlog::error("{} of run {}: {}", id.set, job.run, done.caveats.back());
+  }
   if (!outcome.resume_refused.empty()) {
     done.caveats.push_back("the transfer began again: " + outcome.resume_refused);
   }

@@ -1,5 +1,7 @@
 #include "services/transfer-agent/send_side.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include "common/os/durable.hpp"
 #include "services/transfer-agent/receive_side.hpp"
 #include "services/transfer-agent/sets.hpp"
@@ -68,6 +70,10 @@ Result<Transferred> send_one(const Agent& agent, Book& book, const RecordStore& 
 
   Transferred done{id.set, sent.summary, sent.bytes_sent, sent.bytes_resent, {}, {}};
   if (sent.incremental) done.base = base_run;
+  if (!sent.base_refused.empty()) {
+    done.caveats.push_back("Everything was sent, for want of a base: " + sent.base_refused);
+    spdlog::error("{} of run {}: {}", id.set, job.run, done.caveats.back());
+  }
   if (!sent.resume_refused.empty()) {
     done.caveats.push_back("the transfer began again: " + sent.resume_refused);
   }

@@ -200,6 +200,28 @@ TEST_CASE("bases that differ are not used") {
   CHECK_FALSE(done.sent->incremental);
 }
 
+TEST_CASE("a base whose manifest is damaged, on either side, is not stood on: everything is sent") {
+  const bool at_the_sender = GENERATE(true, false);
+  Bench bench;
+  write(bench.north("/a"), "one");
+  write(bench.north("/b"), std::string(200'000, 'b'));
+  bench.run(kFirst, "");
+  const std::string kept = bench.peers.manifest(at_the_sender ? "north" : "south", kFirst);
+  const auto middle = static_cast<std::streamoff>(fs::file_size(kept) / 2);
+  {
+    std::fstream file(kept, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(middle);
+    const int was = file.get();
+    file.seekp(middle);
+    file.put(static_cast<char>(was ^ 1));
+  }
+  write(bench.north("/a"), "another");
+  const Carried done = bench.run(kSecond, kFirst);
+  CHECK_FALSE(done.received->incremental);
+  CHECK(done.sent->base_refused.empty() != at_the_sender);
+  CHECK(done.received->base_refused.empty() == at_the_sender);
+}
+
 TEST_CASE("compression is the same to what arrives, and saves where it can") {
   Bench bench;
   write(bench.north("/text"), std::string(20 << 20, 'a'));
