@@ -112,7 +112,7 @@ class Nowhere : public component::Staging {
 class Slow final : public Nowhere {
  public:
   Result<void> write(std::uint64_t, std::span<const std::byte>) override {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+    std::this_thread::sleep_for(std::chrono::milliseconds(4500));
     return {};
   }
 };
@@ -252,8 +252,8 @@ TEST_CASE("a bandwidth that makes packs rare is no stall") {
   REQUIRE(peers.pin(kFirst));
   const Carried done = carry(peers, kFirst, "", stream::Opening::Kind::push,
                              [](stream::SendJob& out, stream::ReceiveJob& in) {
-                               out.bandwidth = 200'000;
-                               out.stall = in.stall = seconds(3);
+                               out.bandwidth = 150'000;
+                               out.stall = in.stall = seconds(5);
                              });
   if (!done.sent) FAIL(done.sent.error().text());
   CHECK(done.received.has_value());
@@ -266,7 +266,7 @@ TEST_CASE("a target that is slower than the stall limit is no stall of the sende
   REQUIRE(peers.pin(kFirst));
   const Carried done = carry(
       peers, kFirst, "", stream::Opening::Kind::push, [](stream::SendJob&, stream::ReceiveJob& in) {
-        in.stall = seconds(1);
+        in.stall = seconds(3);
         in.stage = [](bool, bool) -> Result<std::unique_ptr<component::Staging>> {
           return std::unique_ptr<component::Staging>(std::make_unique<Slow>());
         };
@@ -277,9 +277,10 @@ TEST_CASE("a target that is slower than the stall limit is no stall of the sende
 
 TEST_CASE("memory does not follow the number of entries") {
   peak_of(30'000);  // what is allocated once is allocated
-  const long small = peak_of(60'000);
-  const long large = peak_of(300'000);
+  // Both fill what may be made ahead and the window, however the threads are scheduled.
+  const long small = peak_of(150'000);
+  const long large = peak_of(450'000);
   INFO(small << " KiB, then " << large << " KiB");
-  // The two manifests and the content grew by 24 MB each.
-  CHECK(large - small < 8 * 1024);
+  // The two manifests and the content grew by 30 MB each.
+  CHECK(large - small < 10 * 1024);
 }
