@@ -57,6 +57,7 @@ class SiteReader {
     read_people(root);
     read_here(root);
     if (const auto limits = root.find("limits")) read_limits(*limits);
+    if (const auto users = root.find("user_data")) site_.user_data = read_user_data(*users);
     if (const auto injection = root.find("injection")) read_injection(*injection);
     if (const auto ahead = root.find("arm_ahead")) {
       site_.arm_ahead = ahead->duration(milliseconds(1), seconds(3600)).value_or(site_.arm_ahead);
@@ -233,8 +234,26 @@ class SiteReader {
       value.problem(
           ErrorCode::config_bad_value,
           "expected one cluster with `identity: primary` and one with `identity: secondary`");
-    } else if (site_.clusters_share_host()) {
-      check_roots(value);
+    } else {
+      if (site_.clusters_share_host()) check_roots(value);
+      check_directories(value);
+    }
+  }
+
+  // Names are of one form in both directories, and they are two.
+  void check_directories(const Value& value) {
+    const auto& one = site_.clusters.begin()->second.directory;
+    const auto& other = std::next(site_.clusters.begin())->second.directory;
+    if (one.has_value() != other.has_value()) {
+      value.problem(ErrorCode::config_bad_value, "one cluster has a `directory`, the other none",
+                    "name one for both, or for neither");
+    } else if (one && one->store != other->store) {
+      value.problem(ErrorCode::config_bad_value, "the two directories are of different kinds",
+                    "both embedded, or both ldap");
+    } else if (one && !one->path.empty() && one->path == other->path &&
+               site_.clusters_share_host()) {
+      value.problem(ErrorCode::config_bad_value, "both clusters have one `directory`",
+                    "each cluster has a directory of its own");
     }
   }
 
@@ -264,8 +283,31 @@ class SiteReader {
     }
     if (const auto hdfs = map.find("hdfs")) cluster.hdfs = read_hdfs(*hdfs);
     if (const auto agents = map.require("agents", "its agents")) read_agents(cluster, *agents);
+    if (const auto directory = map.find("directory")) read_directory(cluster, *directory);
     map.finish();
     return cluster;
+  }
+
+  // One of the cluster's snapshot-agents reaches it.
+  void read_directory(Cluster& cluster, const Value& value) {
+    UserStore store = read_user_store(value, [this](const auto& path) { return absolute(path); });
+    std::vector<std::string> names;
+    for (const auto& agent : cluster.agents) {
+      if (agent.role == Role::snapshot_agent) names.push_back(agent.name);
+    }
+    if (store.agent.empty() && names.size() > 1) {
+      value.problem(ErrorCode::config_missing_key,
+                    "the cluster has several snapshot-agents and none is named",
+                    "add `agent:` with the one that reaches the directory");
+    } else if (store.agent.empty()) {
+      if (!names.empty()) store.agent = names.front();
+    } else if (std::find(names.begin(), names.end(), store.agent) == names.end()) {
+      const auto near = nearest(store.agent, names);
+      value.problem(ErrorCode::config_bad_value,
+                    "no snapshot-agent of this cluster is named `" + store.agent + "`",
+                    near ? "did you mean `" + *near + "`?" : "");
+    }
+    cluster.directory = std::move(store);
   }
 
   static std::optional<Hdfs> read_hdfs(const Value& value) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/clock/moment.hpp"
+#include "common/config/user_data.hpp"
 #include "common/error/error.hpp"
 #include "common/transport/peer.hpp"
 
@@ -37,6 +38,7 @@ struct Cluster {
   bool initially_primary = false;
   Nanos lock;                // a point younger than this is not deleted by this cluster's registrar
   std::optional<Hdfs> hdfs;  // nothing: the cluster has none
+  std::optional<UserStore> directory;  // of users; nothing: the cluster has none
   std::vector<Agent> agents;
 };
 
@@ -82,6 +84,7 @@ struct Site {
   std::vector<ControlService> control;
   std::optional<Gateway> gateway;
   Injection injection;
+  UserData user_data;
   std::map<std::string, Cluster> clusters;
   std::vector<std::string> here;  // which services `lockstep up` runs on this host; default: all
   std::vector<std::string> users = {"user"};  // parties with the role user (the first is the CLI's)

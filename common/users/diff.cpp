@@ -201,6 +201,19 @@ void add(const Record& wanted, const Scope& scope, Changes& out) {
 
 const char* what_name(What what) { return kWhats[static_cast<std::size_t>(what)]; }
 
+Scope scope_for(const std::string& store, std::optional<std::set<std::string>> only,
+                std::set<std::string> own) {
+  if (store != "ldap" || !only) return {std::move(only), std::move(own)};
+  std::set<std::string> lower{"objectclass"};
+  for (std::string name : *only) {
+    for (char& c : name) {
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    }
+    lower.insert(std::move(name));
+  }
+  return {std::move(lower), std::move(own)};
+}
+
 Changes diff(const State& present, const State& wanted, const Scope& scope) {
   Changes out;
   Pairs pairs = pair_up(present, wanted, out);

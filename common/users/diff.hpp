@@ -23,6 +23,10 @@ struct Scope {
   }
 };
 
+// Of a kind of store: LDAP knows attributes in any case, and an entry is none without its classes.
+Scope scope_for(const std::string& store, std::optional<std::set<std::string>> only,
+                std::set<std::string> own);
+
 struct Change {
   enum class What {
     adopt,   // the record `id` has the wanted name already: its id becomes `to`

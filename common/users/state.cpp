@@ -1,5 +1,7 @@
 #include "common/users/state.hpp"
 
+#include <openssl/evp.h>
+
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -123,6 +125,19 @@ std::string to_document(const State& state, std::string_view store) {
                 {"members", shown(record.members)}}
                .dump() +
            "\n";
+  }
+  return out;
+}
+
+std::string digest_of(std::string_view document) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int size = 0;
+  EVP_Digest(document.data(), document.size(), digest.data(), &size, EVP_sha256(), nullptr);
+  std::string out;
+  for (unsigned int i = 0; i < size; ++i) {
+    constexpr const char* kDigits = "0123456789abcdef";
+    out += kDigits[digest[i] >> 4];
+    out += kDigits[digest[i] & 15];
   }
   return out;
 }

@@ -51,6 +51,8 @@ Result<void> check(const State& state);
 // ({"lockstep_users": 1, "store": KIND}), then a record each, in the order of their ids. Bytes that
 // are not UTF-8 stand by the rule of docs/protocol.md. Equal states make equal documents.
 std::string to_document(const State& state, std::string_view store);
+// SHA-256 of a document, in lower-case hexadecimal.
+std::string digest_of(std::string_view document);
 struct Document {
   std::string store;
   State state;

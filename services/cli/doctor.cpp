@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/os/disk.hpp"
+#include "common/os/durable.hpp"
 #include "common/transport/keys.hpp"
 #include "services/cli/files.hpp"
 #include "services/cli/output.hpp"
@@ -131,6 +132,36 @@ void look_at_directories(os::Disk& disk, const config::Site& site, Findings& out
   }
 }
 
+// The directory of users, at the host of the agent that reaches it.
+void look_at_users(os::Disk& disk, const config::Site& site, Findings& out) {
+  for (const auto& [name, cluster] : site.clusters) {
+    if (!cluster.directory || std::find(site.here.begin(), site.here.end(),
+                                        cluster.directory->agent) == site.here.end()) {
+      continue;
+    }
+    const std::string about = "users of " + name;
+    if (!cluster.directory->ldap) {
+      look_at_directory(disk, about, os::directory_of(cluster.directory->path), false, out);
+      continue;
+    }
+    const std::string& file = cluster.directory->ldap->password_file;
+    const auto status = disk.stat_at(os::kCwd, file);
+    if (file.empty()) {
+      out.push_back(
+          {about, Health::good, cluster.directory->ldap->url + ", as the agent's user", ""});
+    } else if (!status) {
+      out.push_back({about, Health::bad, "the password file cannot be read: " + file,
+                     "it belongs to the agent's user, mode 0600"});
+    } else if ((status->st_mode & 077) != 0) {
+      out.push_back(
+          {about, Health::bad, "others may read the password file " + file, "chmod 0600"});
+    } else {
+      out.push_back({about, Health::good,
+                     cluster.directory->ldap->url + ", as " + cluster.directory->ldap->bind, ""});
+    }
+  }
+}
+
 void look_at_service(const Session& session, const std::string& name, Findings& out) {
   const auto answer = session.call(name, "ping", Body::object(), Patience::probe);
   if (!answer) {
@@ -154,6 +185,7 @@ Result<Findings> look(const Options& options) {
   look_at_clock(*clock, site, findings);
   look_at_keys(*disk, site, findings);
   look_at_directories(*disk, site, findings);
+  look_at_users(*disk, site, findings);
   if (const auto session = Session::open(options)) {
     for (const auto& [name, party] : session->directory().parties) {
       if (!party.endpoint.empty()) look_at_service(*session, name, findings);

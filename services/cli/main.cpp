@@ -75,7 +75,7 @@ int run(int count, char** words) {
   cli::add_inject(registry);
   cli::add_audit(registry);
   cli::add_bundle(registry);
-  cli::add_later(registry);
+  cli::add_users(registry);
 
   try {
     app.parse(count, words);

@@ -67,6 +67,6 @@ void add_bundle(Registry& registry);
 void add_shell(Registry& registry);
 void add_doctor(Registry& registry);
 void add_inject(Registry& registry);
-void add_later(Registry& registry);
+void add_users(Registry& registry);
 
 }  // namespace lockstep::cli

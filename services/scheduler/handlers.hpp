@@ -13,6 +13,7 @@
 #include "services/scheduler/reachability.hpp"
 #include "services/scheduler/schedules.hpp"
 #include "services/scheduler/store.hpp"
+#include "services/scheduler/users.hpp"
 
 namespace lockstep::scheduler {
 
@@ -28,6 +29,7 @@ struct Parts {  // all outlive the server's handlers
   Reachability& reachability;
   Divergence& divergence;
   Drills& drills;
+  UserData& users;
 };
 
 void serve(const Parts& parts);

@@ -28,11 +28,12 @@ struct Scheduler {
         reachability(here),
         divergence(here, identity, policies, store),
         drills(here, identity, policies, store),
+        users(here, identity),
         orphans(
             here,
             [this](const std::string& run) { return process.knows(run) || divergence.knows(run); }),
         parts{here,    store,  identity,     policies,   process, schedules,
-              catalog, pruner, reachability, divergence, drills} {}
+              catalog, pruner, reachability, divergence, drills,  users} {}
 
   service::IdentityFollower identity;
   Store store;
@@ -45,6 +46,7 @@ struct Scheduler {
   Reachability reachability;
   Divergence divergence;
   Drills drills;
+  UserData users;
   Orphans orphans;
   Parts parts;
 };
@@ -64,6 +66,7 @@ Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
   };
   all.process.on_complete = [&all](const std::string& service) {
     all.pruner.prune_in_the_end(service);
+    all.users.sync_in_the_end();
   };
   here.snapshot = [&all] {
     const auto status = status_body(all.parts);

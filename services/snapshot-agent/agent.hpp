@@ -39,6 +39,8 @@ class Agent {
   ~Agent();
 
   message::Epoch epoch() const { return epoch_; }
+  // Of a command: a newer epoch is learned. Error: epoch-old.
+  Result<void> admit(const message::Epoch& given);
   // The cluster's registrar says that this epoch is decided.
   void learn(const message::Epoch& decided);
 
@@ -68,7 +70,6 @@ class Agent {
   void handle(const transport::Request& request, Ask ask);
   void answer_holds(const transport::Request& request);
   Result<bool> answered_before(const transport::Request& request);
-  Result<void> admit(const message::Epoch& given);
   Result<Live*> live(const std::string& service, const std::string& run);
 
   void act(Live& live, const transport::Request& request, const Question& question);

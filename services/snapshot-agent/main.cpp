@@ -8,7 +8,10 @@
 #include "common/service/identity_follower.hpp"
 #include "common/service/identity_site.hpp"
 #include "common/service/service.hpp"
+#include "common/users/embedded/embedded.hpp"
+#include "common/users/ldap/ldap.hpp"
 #include "services/snapshot-agent/agent.hpp"
+#include "services/snapshot-agent/user_desk.hpp"
 
 namespace {
 
@@ -20,7 +23,33 @@ struct Whole {
   std::optional<snapshot::Tools> tools;
   std::shared_ptr<snapshot::Agent> agent;
   std::unique_ptr<service::IdentityFollower> identity;
+  std::unique_ptr<snapshot::UserDesk> users;  // of the agent that reaches the cluster's directory
 };
+
+std::unique_ptr<users::Store> make_store(const config::UserStore& directory) {
+  if (!directory.ldap) return users::make_embedded(directory.path);
+  const config::Ldap& ldap = *directory.ldap;
+  return users::make_ldap({ldap.url, ldap.base, ldap.bind, ldap.password_file, ldap.users,
+                           ldap.groups, ldap.roles, ldap.lock_attribute, ldap.lock_value});
+}
+
+// Where the cluster has a directory, one of its snapshot-agents reaches it.
+void serve_users(service::Surroundings& here, Whole& whole) {
+  const auto& cluster = here.site.clusters.at(here.directory.me().cluster);
+  if (!cluster.directory || cluster.directory->agent != here.name) return;
+  const auto primary = [&here, &whole]() -> std::pair<std::uint64_t, std::string> {
+    const auto known = whole.identity ? whole.identity->current()
+                                      : std::optional(service::first_decision(here.site));
+    return known ? std::pair(known->number, known->primary)
+                 : std::pair<std::uint64_t, std::string>{};
+  };
+  whole.users = std::make_unique<snapshot::UserDesk>(
+      here, make_store(*cluster.directory),
+      snapshot::UserDesk::Agent{
+          [agent = whole.agent.get()](const message::Epoch& given) { return agent->admit(given); },
+          primary});
+  whole.users->serve();
+}
 
 // The guard lies beside this program.
 Result<std::string> guard_program(os::Disk& disk) {
@@ -60,6 +89,7 @@ Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
     };
     whole->identity->follow();
   }
+  serve_users(here, *whole);
   return std::shared_ptr<void>(std::move(whole));
 }
 

@@ -71,12 +71,6 @@ class WithoutSite(unittest.TestCase):
             for text in [lockstep(command, one, "--help").stdout for one in below] or [inner.stdout]:
                 self.assertIn("Example:\n  lockstep " + command, text)
 
-    def test_what_is_not_built_says_so(self):
-        done = lockstep("users", "diff", "--yes", "--point", "a=b")
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("[not-built-yet]", done.stderr)
-        self.assertIn("not built yet", lockstep("--help").stdout)
-
     def test_an_error_is_json_too_where_json_was_asked_for(self):
         done = lockstep("points", "--json", "-c", "/nowhere/lockstep.yaml")
         error = json.loads(done.stdout)["error"]
@@ -86,7 +80,7 @@ class WithoutSite(unittest.TestCase):
     def test_colours_on_a_terminal_only(self):
         def on_terminal(env):
             here, there = pty.openpty()
-            with subprocess.Popen([LOCKSTEP, "users"], stdout=there, stderr=there, env=env) as process:
+            with subprocess.Popen([LOCKSTEP, "status"], stdout=there, stderr=there, env=env) as process:
                 process.wait()
             os.close(there)
             text = os.read(here, 4096).decode()
@@ -95,7 +89,7 @@ class WithoutSite(unittest.TestCase):
         plain = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
         self.assertIn("\x1b[", on_terminal(plain))
         self.assertNotIn("\x1b[", on_terminal({**plain, "NO_COLOR": "1"}))
-        self.assertNotIn("\x1b[", lockstep("users").stderr)
+        self.assertNotIn("\x1b[", lockstep("status").stderr)
 
 
     def complete(self, *words):
@@ -113,7 +107,7 @@ class WithoutSite(unittest.TestCase):
         self.assertIn("--even-newest", self.complete("point", "delete", "--"))
         # A word that is an option's value leads nowhere else.
         self.assertIn("apply", self.complete("-c", "lockstep.yaml", "policy", "a"))
-        self.assertNotIn("users", self.complete("u"))
+        self.assertIn("users", self.complete("u"))
         self.assertEqual(self.complete("f"), ["failback"])
         for shell in ("bash", "zsh"):
             text = lockstep("completion", shell).stdout

@@ -50,6 +50,13 @@ class Json(harness.SiteTest):
             handle.write("text")
         with open(self.site.config, "a", encoding="utf-8") as handle:
             handle.write("injection: {allow: true}\n")
+        with open(self.site.config, encoding="utf-8") as handle:
+            text = handle.read()
+        with open(self.site.config, "w", encoding="utf-8") as handle:
+            for name in ("north", "south"):
+                text = text.replace(f"  {name}:\n    root:",
+                                    f"  {name}:\n    directory: {{store: embedded, path: {name}-users.db}}\n    root:")
+            handle.write(text)
         path = os.path.join(self.site.base, "orders.yaml")
         with open(path, "w", encoding="utf-8") as handle:
             handle.write(POLICY.replace("FILES", files))
@@ -80,6 +87,10 @@ class Json(harness.SiteTest):
         self.ask("prune", "prune", "--dry-run")
         self.ask("explain", "explain", point)
         self.ask("client", "client")
+        self.ask("users-edit", "users", "edit", "user", "anna", "--add", "--set", "mail=a@example.org")
+        self.ask("users-diff", "users", "diff")
+        self.ask("users-apply", "users", "apply")
+        self.ask("users-show", "users", "show", "--cluster", "south")
         self.ask("drill", "drill", "orders", "--check", "true")
         self.ask("drill", "drill", "orders")
         self.ask("recover", "recover", "--from", "south")

@@ -47,7 +47,8 @@ class Tap:
                     if identity not in backs:
                         dealer = self.context.socket(zmq.DEALER)
                         dealer.linger = 0
-                        dealer.setsockopt(zmq.IDENTITY, identity)
+                        # Not the bare one: the service's own names for its peers may be the same.
+                        dealer.setsockopt(zmq.IDENTITY, b"tap" + identity)
                         dealer.connect(real)
                         backs[identity] = dealer
                         poller.register(dealer, zmq.POLLIN)

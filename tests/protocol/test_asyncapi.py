@@ -99,7 +99,8 @@ class AsyncApi(unittest.TestCase):
             r"^### (policy service|scheduler|snapshot-agent|transfer-agent|health-monitor) \(from: ([a-z]+)(?:; (.*))?\)$",
             text, re.M)
         self.assertEqual(len(titles), 5)
-        section = text.split("### the sites of the identity")[1].split("\n### ")[0]
+        section = "".join(text.split(title)[1].split("\n### ")[0]
+                          for title in ("### the sites of the identity", "### user data"))
         between = {name: set(roles.split(", "))
                    for name, roles in re.findall(r"^\| `([a-z.-]+)` \| ([a-z, -]+) \|", section, re.M)}
         self.assertGreater(len(between), 7)

@@ -1,0 +1,241 @@
+#include "services/scheduler/users.hpp"
+
+#include <algorithm>
+
+#include "common/message/bytes.hpp"
+#include "common/message/uuid.hpp"
+#include "common/service/identity_body.hpp"
+#include "common/service/log.hpp"
+#include "common/users/shown.hpp"
+
+namespace lockstep::scheduler {
+
+using message::Body;
+using transport::Request;
+
+namespace {
+
+constexpr std::size_t kChunk = 512 * 1024;
+constexpr Nanos kTryAgain = seconds(60);
+constexpr transport::RequestOptions kPatience{seconds(2), seconds(60), seconds(86400)};
+
+}  // namespace
+
+struct UserData::Job {
+  std::optional<Request> request;  // nothing: after a run
+  std::string transfer = {};
+  message::Epoch epoch = {};
+  const config::Cluster* primary = nullptr;
+  const config::Cluster* secondary = nullptr;
+  bool push = true;
+  bool dry_run = false;
+  bool only_compare = false;
+  std::string from = {};  // documents, where they are read here
+  std::string to = {};
+  std::string base = {};  // digest of the secondary's, which is to be the same still
+};
+
+Result<UserData::JobPtr> UserData::plan(const Body& wish) const {
+  LOCKSTEP_TRY(const identity::Decision decision, identity_.known());
+  auto job = std::make_shared<Job>();
+  for (const auto& [name, cluster] : here_.site.clusters) {
+    (name == decision.primary ? job->primary : job->secondary) = &cluster;
+  }
+  if (job->primary == nullptr || job->secondary == nullptr || !job->primary->directory ||
+      !job->secondary->directory) {
+    return make_error(ErrorCode::not_found, "the clusters of this site have no `directory`",
+                      here_.site.file, "docs/users.md says how they are named in lockstep.yaml");
+  }
+  job->epoch = service::epoch_of(decision);
+  job->transfer = message::make_uuid7(here_.clock.utc());
+  job->push = here_.site.user_data.push;
+  if (wish.contains("how")) job->push = wish.at("how") == "push";
+  job->dry_run = wish.value("dry_run", false);
+  return job;
+}
+
+void UserData::diff(const Request& request) {
+  const auto job = plan(request.body());
+  if (!job) return request.failed(job.error());
+  (*job)->request = request;
+  (*job)->only_compare = true;
+  request.accepted();
+  reconcile(*job);
+}
+
+void UserData::sync(const Request& request) {
+  const auto job = plan(request.body());
+  if (!job) return request.failed(job.error());
+  if (under_way_) {
+    return request.failed(
+        make_error(ErrorCode::run_busy, "user data is being applied already", here_.name));
+  }
+  (*job)->request = request;
+  request.accepted();
+  begin(*job);
+}
+
+void UserData::begin(const JobPtr& job) {
+  under_way_ = true;
+  job->push ? push(job) : reconcile(job);
+}
+
+void UserData::sync_in_the_end() {
+  const auto& clusters = here_.site.clusters;
+  const bool directories = std::all_of(clusters.begin(), clusters.end(), [](const auto& cluster) {
+    return cluster.second.directory.has_value();
+  });
+  if (!directories) return;
+  wanted_ = true;
+  again();
+}
+
+void UserData::again() {
+  if (under_way_ || timer_ || !wanted_) return;  // its end comes here again
+  const auto job = plan(Body::object());
+  if (job) {
+    wanted_ = false;
+    return begin(*job);
+  }
+  service::log_error(job.error());
+  timer_ = here_.reactor.after(kTryAgain, [this] {
+    timer_.reset();
+    again();
+  });
+}
+
+void UserData::push(const JobPtr& job) {
+  ask(job, job->primary->directory->agent, "instruction.users",
+      {{"transfer", job->transfer}, {"peer", job->secondary->directory->agent}},
+      [this, job](const Body& sent) { apply(job, sent.at("digest")); });
+}
+
+void UserData::reconcile(const JobPtr& job) {
+  fetch(job, job->primary->directory->agent, job->from, [this, job] {
+    fetch(job, job->secondary->directory->agent, job->to, [this, job] { compare(job); });
+  });
+}
+
+void UserData::fetch(const JobPtr& job, const std::string& agent, std::string& into,
+                     std::function<void()> then) {
+  ask(job, agent, "users.read", Body::object(),
+      [this, job, agent, &into, then = std::move(then)](const Body& part) {
+        fetch_rest(job, agent, part, into, then);
+      });
+}
+
+// `into` is the job's.
+void UserData::fetch_rest(const JobPtr& job, const std::string& agent, const Body& part,
+                          std::string& into, std::function<void()> then) {
+  const std::string bytes = message::bytes_of(part.at("bytes"));
+  into += bytes;
+  if (into.size() >= part.at("total").get<std::size_t>()) {
+    if (users::digest_of(into) != part.at("digest").get<std::string>()) {
+      return end(job, make_error(ErrorCode::message_malformed,
+                                 "the user data that was read is not whole", agent));
+    }
+    return then();
+  }
+  if (bytes.empty()) {
+    return end(job, make_error(ErrorCode::message_malformed, "an empty part of user data", agent));
+  }
+  ask(job, agent, "users.read", {{"token", part.at("token")}, {"offset", into.size()}},
+      [this, job, agent, &into, then = std::move(then)](const Body& next) {
+        fetch_rest(job, agent, next, into, then);
+      });
+}
+
+void UserData::compare(const JobPtr& job) {
+  const auto from = users::from_document(job->from);
+  if (!from) return end(job, from.error());
+  const auto to = users::from_document(job->to);
+  if (!to) return end(job, to.error());
+  if (from->store != to->store) {
+    return end(job, make_error(ErrorCode::guard, "the directories are of different kinds",
+                               from->store + ", " + to->store));
+  }
+  const auto scope = users::scope_for(from->store, here_.site.user_data.attributes,
+                                      job->secondary->directory->own);
+  const auto changes = users::diff(to->state, from->state, scope);
+  if (job->only_compare || changes.empty()) {
+    return end(job, Body{{"records", from->state.size()},
+                         {"counts", users::counts_of(changes)},
+                         {"changes", users::changes_shown(changes, to->state, from->state)},
+                         {"more", changes.size() > 500}});
+  }
+  const auto adjusted = users::carry_out(to->state, changes);
+  if (!adjusted) return end(job, adjusted.error());
+  job->base = users::digest_of(job->to);
+  job->to.clear();
+  job->from = users::to_document(*adjusted, from->store);
+  put(job, 0);
+}
+
+void UserData::put(const JobPtr& job, std::size_t offset) {
+  if (offset >= job->from.size()) return apply(job, users::digest_of(job->from));
+  const auto part = std::string_view(job->from).substr(offset, kChunk);
+  ask(job, job->secondary->directory->agent, "users.put",
+      {{"transfer", job->transfer},
+       {"offset", offset},
+       {"bytes", Body::binary({part.begin(), part.end()})}},
+      [this, job](const Body& taken) { put(job, taken.at("have")); });
+}
+
+void UserData::apply(const JobPtr& job, const std::string& digest) {
+  Body body{{"transfer", job->transfer},
+            {"digest", digest},
+            {"from", job->primary->name},
+            {"how", job->push ? "push" : "reconcile"},
+            {"dry_run", job->dry_run}};
+  if (!job->base.empty()) body["base"] = job->base;
+  if (job->request && job->request->body().contains("removals")) {
+    body["removals"] = job->request->body().at("removals");
+  }
+  ask(job, job->secondary->directory->agent, "users.apply", std::move(body),
+      [this, job](const Body& done) { end(job, done); });
+}
+
+void UserData::end(const JobPtr& job, const Result<Body>& result) {
+  if (!job->only_compare) under_way_ = false;
+  if (job->request && !result) job->request->failed(result.error());
+  if (job->request && result) {
+    Body body = *result;
+    body["primary"] = job->primary->name;
+    body["secondary"] = job->secondary->name;
+    body["how"] = job->push ? "push" : "reconcile";
+    job->request->done(body);
+  }
+  if (!job->request && !result) {
+    service::log_error(result.error());
+    // What the guard refuses waits for a person, or for the next run.
+    if (result.error().code != ErrorCode::guard) wanted_ = true;
+    if (wanted_ && !timer_) {
+      timer_ = here_.reactor.after(kTryAgain, [this] {
+        timer_.reset();
+        again();
+      });
+    }
+  }
+  again();
+}
+
+void UserData::ask(const JobPtr& job, const std::string& to, const std::string& type, Body body,
+                   Then then) {
+  message::Envelope envelope;
+  envelope.type = type;
+  envelope.epoch = job->epoch;
+  envelope.body = std::move(body);
+  here_.client.request(
+      to, std::move(envelope), kPatience,
+      [job](const transport::Reply& reply) {
+        if (!job->request) return;
+        job->request->progress(reply.body.contains("of") ? reply.body
+                                                         : Body{{"done", 0}, {"of", 0}});
+      },
+      [this, job, then = std::move(then)](const Result<Body>& end_of) {
+        if (!end_of) return end(job, end_of.error());
+        then(*end_of);
+      });
+}
+
+}  // namespace lockstep::scheduler
