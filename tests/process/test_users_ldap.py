@@ -2,10 +2,12 @@
 """User data between two real directories (slapd): each kind of change, both ways, 10,000 people, a server that dies;
 what they hold is read by slapcat."""
 import os
+import signal
+import subprocess
 import time
 import unittest
 
-from harness import SiteTest
+from harness import LOCKSTEP, SiteTest
 from slapd import BASE, Slapd, group, person, unit
 
 PEOPLE = 10_000
@@ -137,7 +139,46 @@ class Ldap(Directories):
         self.assertEqual(self.south.entries()[f"uid=anna,ou=people,{BASE}"]["description"], {"mine"})
         self.assertEqual(self.site.json("users", "apply")["changes"], [])
 
-    def test_ten_thousand_people_and_a_server_that_dies(self):
+    def test_a_server_that_is_killed_in_the_middle(self):
+        names = [f"u{i:04}" for i in range(3000)]
+        self.north.load(unit("people") + unit("groups") + unit("roles") + "".join(map(person, names)) + group("all", names))
+        self.begin()
+        with subprocess.Popen([LOCKSTEP, "users", "apply", "-c", self.site.config], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True) as applying:
+            deadline = time.monotonic() + 60
+            while len(self.south.entries()) < 100:
+                self.assertLess(time.monotonic(), deadline, self.site.logs())
+            self.south.process.kill()
+            self.south.process.wait()
+            said = applying.communicate(timeout=120)[0]
+        self.south.stop()
+        there = len(self.south.entries())
+        print(f"killed with {there} of {len(names) + 6} entries there", flush=True)
+        if there < len(names) + 6:      # else it had done all before
+            self.assertIn("[unreachable]", said)
+        self.south.start()
+        self.site.json("users", "apply", timeout=300)
+        self.assert_alike()
+        self.assertEqual(self.site.json("users", "apply")["changes"], [])
+
+    def test_an_agent_that_is_killed_in_the_middle(self):
+        names = [f"u{i:04}" for i in range(3000)]
+        self.north.load(unit("people") + unit("groups") + unit("roles") + "".join(map(person, names)) + group("all", names))
+        self.begin()
+        agent = self.site.json("ping", "south-snapshot")["pid"]
+        with subprocess.Popen([LOCKSTEP, "users", "apply", "-c", self.site.config], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True) as applying:
+            deadline = time.monotonic() + 60
+            while len(self.south.entries()) < 100:
+                self.assertLess(time.monotonic(), deadline, self.site.logs())
+            os.kill(agent, signal.SIGKILL)
+            applying.communicate(timeout=120)
+        self.assertNotEqual(self.site.json("ping", "south-snapshot")["pid"], agent)
+        self.site.json("users", "apply", timeout=300)
+        self.assert_alike()
+        self.assertEqual(self.site.json("users", "apply")["changes"], [])
+
+    def test_ten_thousand_people(self):
         names = [f"u{i:05}" for i in range(PEOPLE)]
         self.north.load(unit("people") + unit("groups") + unit("roles") + "".join(map(person, names)) + group("all", names))
         self.begin()
@@ -147,7 +188,7 @@ class Ldap(Directories):
         self.assertEqual(self.site.json("users", "apply", timeout=900)["changes"], [])
         print(f"LDAP, {PEOPLE} people: {first:.1f} s first, {time.monotonic() - clock:.1f} s unchanged", flush=True)
         self.assert_alike()
-        # Killed in the middle, and gone on with.
+        # Many changes of those who are there; and a server that is away.
         self.north.modify("".join(f"dn: uid={name},ou=people,{BASE}\nchangetype: modify\nreplace: title\ntitle: x\n\n"
                                   for name in names[:3000]))
         self.south.stop()
