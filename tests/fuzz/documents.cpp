@@ -1,9 +1,10 @@
-// Documents that people write: policies and lockstep.yaml.
+// Documents that people write: policies, lockstep.yaml, and scenarios.
 #include <algorithm>
 #include <cctype>
 
 #include "common/config/site.hpp"
 #include "common/policy/policy.hpp"
+#include "services/cli/inject/scenario.hpp"
 #include "tests/fuzz/target.hpp"
 
 namespace lockstep::fuzz {
@@ -55,6 +56,30 @@ void site(std::string_view input) {
            "an agent is found by its name");
     }
   }
+}
+
+namespace {
+
+// Every step stands in the document, and repeats hold no more than it has.
+std::size_t count_steps(const std::vector<cli::inject::Step>& steps) {
+  std::size_t count = steps.size();
+  for (const auto& step : steps) {
+    must(step.where.starts_with("scenario.yaml:"), "a step says where it stands: " + step.where);
+    if (const auto* repeat = std::get_if<cli::inject::Repeat>(&step.act)) {
+      must(repeat->times >= 0, "nothing is repeated less than not at all");
+      count += count_steps(repeat->steps);
+    }
+  }
+  return count;
+}
+
+}  // namespace
+
+void scenario(std::string_view input) {
+  const auto read = cli::inject::parse_scenario(input, "scenario.yaml");
+  if (!read) return must_tell_place(read.error(), "scenario.yaml");
+  must(!read->title.empty(), "a scenario has a title");
+  must(count_steps(read->steps) <= input.size(), "a scenario has no more steps than its document");
 }
 
 }  // namespace lockstep::fuzz

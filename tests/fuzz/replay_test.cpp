@@ -17,7 +17,7 @@ namespace {
 const std::map<std::string, void (*)(std::string_view)> kTargets{
     {"envelope", fuzz::envelope}, {"body", fuzz::body},         {"control", fuzz::control},
     {"pack", fuzz::pack},         {"manifest", fuzz::manifest}, {"policy", fuzz::policy},
-    {"site", fuzz::site},         {"record", fuzz::record}};
+    {"site", fuzz::site},         {"scenario", fuzz::scenario}, {"record", fuzz::record}};
 
 std::string content(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);

@@ -42,6 +42,7 @@ void pack(std::string_view input);      // a pack of the stream, or the body of 
 void manifest(std::string_view input);  // a manifest file, or entries one after another
 void policy(std::string_view input);    // a policy document
 void site(std::string_view input);      // lockstep.yaml
+void scenario(std::string_view input);  // a scenario of `lockstep inject`
 void record(std::string_view input);    // the record of a recovery point
 
 }  // namespace lockstep::fuzz
