@@ -59,6 +59,7 @@ class SiteReader {
     if (const auto limits = root.find("limits")) read_limits(*limits);
     if (const auto users = root.find("user_data")) site_.user_data = read_user_data(*users);
     if (const auto injection = root.find("injection")) read_injection(*injection);
+    if (const auto clock = root.find("clock")) site_.clock = read_clock(*clock);
     if (const auto ahead = root.find("arm_ahead")) {
       site_.arm_ahead = ahead->duration(milliseconds(1), seconds(3600)).value_or(site_.arm_ahead);
     }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/clock/moment.hpp"
+#include "common/config/clock_wish.hpp"
 #include "common/config/user_data.hpp"
 #include "common/error/error.hpp"
 #include "common/transport/peer.hpp"
@@ -85,6 +86,7 @@ struct Site {
   std::optional<Gateway> gateway;
   Injection injection;
   UserData user_data;
+  ClockWish clock;
   std::map<std::string, Cluster> clusters;
   std::vector<std::string> here;  // which services `lockstep up` runs on this host; default: all
   std::vector<std::string> users = {"user"};  // parties with the role user (the first is the CLI's)

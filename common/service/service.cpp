@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "common/service/audit.hpp"
+#include "common/service/clock_body.hpp"
 #include "common/service/injection.hpp"
 #include "common/service/log.hpp"
 #include "common/service/log_level.hpp"
@@ -68,13 +69,18 @@ class Ending {
 
 void answer_ping(Surroundings& here, transport::Role role, UtcNanos started) {
   here.server.on("ping", transport::all_roles(), [&here, role, started](const auto& request) {
+    const UtcNanos received = here.clock.utc();
+    message::Body clock = clock_body(here.clock);
     const message::Epoch epoch = here.epoch ? here.epoch() : first_epoch(here.site);
     request.done({{"name", here.name},
                   {"role", transport::role_name(role)},
                   {"version", here.version},
                   {"pid", ::getpid()},
                   {"started_at", to_rfc3339(started)},
-                  {"epoch", {{"number", epoch.number}, {"promotion", epoch.promotion}}}});
+                  {"epoch", {{"number", epoch.number}, {"promotion", epoch.promotion}}},
+                  {"clock", std::move(clock)},
+                  {"received_at", to_rfc3339(received)},
+                  {"answered_at", to_rfc3339(here.clock.utc())}});
   });
 }
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "common/clock/chrony.hpp"
 #include "common/os/disk.hpp"
 #include "common/os/durable.hpp"
 #include "common/transport/keys.hpp"
@@ -44,17 +45,28 @@ const char* name_of(Health health) {
 }
 
 void look_at_clock(const Clock& clock, const config::Site& site, Findings& out) {
-  const auto quality = clock.quality();
-  const std::string error = "its error is at most " + to_duration(quality.max_error);
-  if (!quality.synchronised) {
-    const bool one_host = site.clusters_share_host();
-    out.push_back({"clock", one_host ? Health::good : Health::warning, "not synchronised",
-                   one_host ? "" : "run chrony with the same source on every host"});
-  } else if (quality.max_error > kLargeError) {
-    out.push_back({"clock", Health::warning, "synchronised; " + error,
-                   "see `chronyc tracking`: is the source near?"});
+  const HostClock host = look_at_host_clock(clock);
+  const auto& wished = site.clock.sources;
+  const bool one_host = site.clusters_share_host();
+  const Nanos limit = site.clock.max_error.count > 0 ? site.clock.max_error : kLargeError;
+  std::string what = host.synchronised ? "synchronised" : "not synchronised";
+  what += "; source " + host.source + "; its error is at most " + to_duration(host.error);
+  if (one_host) {
+    out.push_back({"clock", Health::good, what + "; one host needs no more", ""});
+  } else if (!host.synchronised) {
+    out.push_back({"clock", wished.empty() ? Health::warning : Health::bad, what,
+                   "run chrony with the same source on every host"});
+  } else if (!wished.empty() &&
+             std::find(wished.begin(), wished.end(), host.source) == wished.end()) {
+    out.push_back({"clock", Health::bad, what + "; lockstep.yaml names " + wished.front(),
+                   "see `chronyc -n tracking`; runs over several hosts are refused until it "
+                   "follows that"});
+  } else if (host.error > limit) {
+    out.push_back({"clock", site.clock.max_error.count > 0 ? Health::bad : Health::warning,
+                   what + "; that is more than " + to_duration(limit),
+                   "see `chronyc -n tracking`: is the source near?"});
   } else {
-    out.push_back({"clock", Health::good, "synchronised; " + error, ""});
+    out.push_back({"clock", Health::good, what, ""});
   }
 }
 

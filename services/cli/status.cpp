@@ -93,6 +93,20 @@ void print_services(const Body& services) {
   }
 }
 
+// Nothing where the part says nothing of it.
+std::string clock_of(const Body& part) {
+  const auto clock = part.find("clock");
+  if (clock == part.end()) return {};
+  std::string line = field(*clock, "source");
+  if (!clock->value("synchronised", false)) {
+    line += ", not synchronised";
+  } else {
+    line += fmt::format(", error {}", span_text(clock->value("error_ns", std::int64_t{0})));
+  }
+  if (clock->value("fit", true)) return paint(Colour::dim, line);
+  return line + paint(Colour::bad, " UNFIT: " + field(*clock, "reason"));
+}
+
 void print_status(const Session& session, const Body& status) {
   std::string clusters;
   for (const auto& cluster : status.at("clusters")) {
@@ -110,12 +124,15 @@ void print_status(const Session& session, const Body& status) {
       print(paint(Colour::bad, "the health-monitor does not answer: " + client.error().what));
     }
   }
-  Table agents{{"AGENT", "", "SINCE"}};
+  if (const auto clock = clock_of(status); !clock.empty()) {
+    print("clock of the control device: " + clock);
+  }
+  Table agents{{"AGENT", "", "SINCE", "CLOCK"}};
   for (const auto& agent : status.at("agents")) {
     agents.row({field(agent, "name"),
                 agent.value("reachable", false) ? paint(Colour::good, "reachable")
                                                 : paint(Colour::bad, "not reachable"),
-                short_instant(field(agent, "since"))});
+                short_instant(field(agent, "since")), clock_of(agent)});
   }
   print(agents.text());
   print_services(status.at("services"));

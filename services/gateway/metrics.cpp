@@ -129,6 +129,24 @@ void add_service(Families& families, const Body& service, UtcNanos now) {
   }
 }
 
+void add_clock(Families& families, const Body& part, const std::string& name) {
+  const auto clock = part.find("clock");
+  if (clock == part.end()) return;
+  const Labels labels{{"party", name}};
+  families.add("lockstep_clock_synchronised", "1 where the host's clock is synchronised.",
+               clock->value("synchronised", false) ? 1 : 0, labels);
+  families.add("lockstep_clock_error_seconds", "What the host's clock may be wrong by.",
+               span(*clock, "error_ns"), labels);
+  families.add("lockstep_clock_fit", "1 where runs may compare the host's clock with others.",
+               clock->value("fit", false) ? 1 : 0, labels);
+  if (const auto apart = clock->find("apart_ns"); apart != clock->end()) {
+    const auto least = apart->at(0).get<std::int64_t>();
+    families.add("lockstep_clock_offset_seconds",
+                 "By how much the host's clock was measured to be ahead of the control device's.",
+                 in_seconds(least + (apart->at(1).get<std::int64_t>() - least) / 2), labels);
+  }
+}
+
 void add_clusters(Families& families, const Shown& shown) {
   if (!shown.client.is_object()) return;
   families.add("lockstep_health_monitor_up", "1 while the health-monitor answers the gateway.",
@@ -260,7 +278,9 @@ std::string Metrics::text(const Shown& shown, UtcNanos now, const Feed& feed,
                    cluster.value("identity", "") == "primary" ? 1 : 0,
                    {{"cluster", cluster.value("name", "")}});
     }
+    add_clock(families, shown.status, "scheduler");
     for (const auto& agent : shown.status["agents"]) {
+      add_clock(families, agent, agent.value("name", ""));
       families.add("lockstep_agent_up", "1 for an agent that answers the scheduler.",
                    agent.value("reachable", false) ? 1 : 0, {{"agent", agent.value("name", "")}});
     }

@@ -19,16 +19,14 @@ run::Interval interval(const Body& body) {
   return {instant(body.at("requested")), instant(body.at("acknowledged"))};
 }
 
-run::HostClock clock_from(const Body& body) {
-  return {body.at("boot_id").get<std::string>(), body.at("synchronised").get<bool>(),
-          body.at("error_ns").get<run::Span>(), body.at("offset_ns").get<run::Span>()};
-}
-
 Body clock_body(const run::HostClock& clock) {
-  return {{"boot_id", clock.boot_id},
-          {"synchronised", clock.synchronised},
-          {"error_ns", clock.error},
-          {"offset_ns", clock.offset}};
+  Body body{{"boot_id", clock.boot_id},
+            {"synchronised", clock.synchronised},
+            {"error_ns", clock.error},
+            {"offset_ns", clock.offset}};
+  if (!clock.source.empty()) body["source"] = clock.source;
+  if (clock.apart) body["apart_ns"] = {clock.apart->least, clock.apart->most};
+  return body;
 }
 
 run::Version version_from(const Body& body) {
@@ -50,7 +48,7 @@ Body texts_body(const std::vector<std::string>& texts) {
 
 run::Facts armed(const Body& body) {
   run::Armed facts;
-  facts.clock = clock_from(body.at("clock"));
+  facts.clock = clock_from_body(body.at("clock"));
   for (const Body& set : body.at("sets")) {
     const Body& estimate = set.at("estimate");
     facts.sets.push_back(
@@ -63,7 +61,7 @@ run::Facts armed(const Body& body) {
 
 run::Facts raised(const Body& body) {
   run::Raised facts;
-  facts.clock = clock_from(body.at("clock"));
+  facts.clock = clock_from_body(body.at("clock"));
   for (const Body& set : body.at("sets"))
     facts.sets.push_back({set.at("name").get<std::string>(), set.at("kind").get<std::string>(),
                           interval(set.at("raised"))});
@@ -72,7 +70,7 @@ run::Facts raised(const Body& body) {
 
 run::Facts pinned(const Body& body) {
   run::Pinned facts;
-  facts.clock = clock_from(body.at("clock"));
+  facts.clock = clock_from_body(body.at("clock"));
   for (const Body& set : body.at("sets")) {
     facts.sets.push_back({set.at("name").get<std::string>(), interval(set.at("pinned")),
                           set.at("one_instant").get<bool>(), set.at("durable").get<bool>(),
@@ -84,7 +82,7 @@ run::Facts pinned(const Body& body) {
 
 run::Facts lowered(const Body& body) {
   run::Lowered facts;
-  facts.clock = clock_from(body.at("clock"));
+  facts.clock = clock_from_body(body.at("clock"));
   for (const Body& set : body.at("sets"))
     facts.sets.push_back({set.at("name").get<std::string>(), interval(set.at("lowered")),
                           set.at("held").get<bool>(), bytes_of(set.at("detail"))});
@@ -203,6 +201,19 @@ struct ToBody {
 };
 
 }  // namespace
+
+run::HostClock clock_from_body(const Body& body) {
+  run::HostClock clock{body.at("boot_id").get<std::string>(),
+                       body.at("synchronised").get<bool>(),
+                       body.at("error_ns").get<run::Span>(),
+                       body.at("offset_ns").get<run::Span>(),
+                       body.value("source", ""),
+                       std::nullopt};
+  if (const auto apart = body.find("apart_ns"); apart != body.end()) {
+    clock.apart = {apart->at(0).get<run::Span>(), apart->at(1).get<run::Span>()};
+  }
+  return clock;
+}
 
 Result<run::Facts> facts_from_body(run::Act act, const Body& body) {
   try {

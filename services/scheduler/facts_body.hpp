@@ -17,6 +17,7 @@ message::Body facts_to_body(const run::Facts& facts);
 run::Failure failure_from_error(const Error& error, bool reached);
 Error error_from_failure(const run::Failure& failure);
 
+run::HostClock clock_from_body(const message::Body& body);
 message::Body interval_body(const run::Interval& interval);
 message::Body version_body(const run::Version& version);
 

@@ -171,6 +171,11 @@ Body certificate_body(const Origin& origin, const run::State& state, const Giver
                {"held", set.fence->held},
                {"detail", text_or_bytes(set.fence->detail)}};
     }
+    Body clock{{"boot_id", set.clock.boot_id},
+               {"synchronised", set.clock.synchronised},
+               {"error_ns", set.clock.error}};
+    if (!set.clock.source.empty()) clock["source"] = set.clock.source;
+    if (set.clock.apart) clock["apart_ns"] = {set.clock.apart->least, set.clock.apart->most};
     Body caveats = Body::array();
     for (const std::string& caveat : set.caveats) caveats.push_back(text_or_bytes(caveat));
     sets.push_back({{"name", set.name},
@@ -183,10 +188,7 @@ Body certificate_body(const Origin& origin, const run::State& state, const Giver
                     {"method", set.method},
                     {"stage", set.stage},
                     {"fence", std::move(fence)},
-                    {"clock",
-                     {{"boot_id", set.clock.boot_id},
-                      {"synchronised", set.clock.synchronised},
-                      {"error_ns", set.clock.error}}},
+                    {"clock", std::move(clock)},
                     {"refers_to", set.refers_to},
                     {"base", set.moved.base ? Body(*set.moved.base) : Body(nullptr)},
                     {"root", set.moved.root},

@@ -165,6 +165,8 @@ Result<run::Plan> plan_for(const Origin& origin, const config::Site& site) {
   plan.hook_timeout = 0;
   if (policy.before) plan.hook_timeout = policy.before->timeout.count;
   if (policy.after) plan.hook_timeout = std::max(plan.hook_timeout, policy.after->timeout.count);
+  plan.clock_sources = site.clock.sources;
+  plan.max_clock_error = site.clock.max_error.count;
   plan.max_skew = policy.max_skew.count;
   plan.max_lateness = policy.max_lateness.count;
   plan.deadline = policy.deadline.count;

@@ -27,6 +27,12 @@ constexpr Nanos kJournalFullPause = seconds(5);
 // A margin over what the last run needed.
 run::Span with_margin(run::Span took) { return took + took / 4 + 5 * run::kMillisecond; }
 
+decltype(run::Answer::outcome) outcome_of(run::Act act, const Body& done) {
+  auto facts = facts_from_body(act, done);
+  if (!facts) return failure_from_error(facts.error(), true);
+  return std::move(facts).value();
+}
+
 }  // namespace
 
 Process::Process(service::Surroundings& here, const service::IdentityFollower& identity,
@@ -353,6 +359,31 @@ void Process::carry_out(const std::string& run, const run::Effects& effects) {
   take_turns();
 }
 
+// Before the pin and after it: with fences when they are down, so that nothing is held for it.
+bool Process::measured(const std::string& run, run::Act act) {
+  const Held* held = find(run);
+  if (held == nullptr) return false;
+  const auto& members = held->stored.state.plan.members;
+  const bool fences = std::any_of(members.begin(), members.end(),
+                                  [](const run::Member& member) { return member.fenced; });
+  return act == run::Act::arm || act == (fences ? run::Act::lower : run::Act::pin);
+}
+
+// Four timestamps with the agent's host; nothing where it does not answer at once.
+void Process::measure(const std::string& agent, Measured then) {
+  message::Envelope envelope;
+  envelope.type = "ping";
+  envelope.epoch = identity_.epoch();
+  transport::RequestOptions options;
+  options.silence = options.stall = options.deadline = seconds(2);
+  const UtcNanos asked = here_.clock.utc();
+  here_.client.request(agent, std::move(envelope), options, {},
+                       [this, asked, then = std::move(then)](const Result<Body>& end) {
+                         then(end ? service::apart_of(asked, *end, here_.clock.utc())
+                                  : std::optional<service::Apart>{});
+                       });
+}
+
 void Process::ask_agent(const std::string& run, const run::Ask& ask) {
   Held& held = *find(run);
   std::optional<std::string> base;
@@ -399,10 +430,15 @@ void Process::ask_agent(const std::string& run, const run::Ask& ask) {
         };
         if (!end) {
           answer.outcome = failure_from_error(end.error(), !nobody(end.error().code));
-        } else if (auto facts = facts_from_body(key.act, end.value()); facts) {
-          answer.outcome = std::move(facts).value();
+        } else if (measured(run, key.act)) {
+          measure(key.agent, [this, run, answer, done = end.value()](const auto& apart) mutable {
+            if (apart) done["clock"]["apart_ns"] = {apart->least.count, apart->most.count};
+            answer.outcome = outcome_of(answer.key.act, done);
+            feed(run, std::move(answer));
+          });
+          return;
         } else {
-          answer.outcome = failure_from_error(facts.error(), true);
+          answer.outcome = outcome_of(key.act, end.value());
         }
         feed(run, std::move(answer));
       });

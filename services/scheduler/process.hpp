@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 
+#include "common/service/clock_body.hpp"
 #include "common/service/identity_follower.hpp"
 #include "common/service/service.hpp"
 #include "services/scheduler/hooks.hpp"
@@ -88,6 +89,9 @@ class Process {
              const run::Effects& effects);
   void carry_out(const std::string& run, const run::Effects& effects);
   void ask_agent(const std::string& run, const run::Ask& ask);
+  bool measured(const std::string& run, run::Act act);
+  using Measured = std::function<void(const std::optional<service::Apart>&)>;
+  void measure(const std::string& agent, Measured then);
   void call_hook(const std::string& run, const run::Ask& ask);
   void supersede_older(const run::State& kept);
   void take_turns();

@@ -157,6 +157,8 @@ Body plan_to_body(const run::Plan& plan) {
           {"before_hook", plan.before_hook},
           {"after_hook", plan.after_hook},
           {"hook_timeout", plan.hook_timeout},
+          {"clock_sources", plan.clock_sources},
+          {"max_clock_error", plan.max_clock_error},
           {"max_skew", plan.max_skew},
           {"max_lateness", plan.max_lateness},
           {"deadline", plan.deadline},
@@ -191,6 +193,8 @@ Result<run::Plan> plan_from_body(const Body& body) {
     body.at("before_hook").get_to(plan.before_hook);
     body.at("after_hook").get_to(plan.after_hook);
     body.at("hook_timeout").get_to(plan.hook_timeout);
+    plan.clock_sources = body.value("clock_sources", plan.clock_sources);  // not in older journals
+    plan.max_clock_error = body.value("max_clock_error", plan.max_clock_error);
     body.at("max_skew").get_to(plan.max_skew);
     body.at("max_lateness").get_to(plan.max_lateness);
     body.at("deadline").get_to(plan.deadline);

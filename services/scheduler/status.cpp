@@ -51,6 +51,7 @@ Result<Body> status_body(const Parts& parts) {
   }
   return Body{{"site", site.name},
               {"epoch", {{"number", epoch.number}, {"promotion", epoch.promotion}}},
+              {"clock", parts.reachability.own_clock()},
               {"clusters", std::move(clusters)},
               {"services", std::move(services)},
               {"agents", parts.reachability.body()}};

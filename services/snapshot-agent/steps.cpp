@@ -6,6 +6,7 @@
 #include <map>
 
 #include "common/message/bytes.hpp"
+#include "common/service/clock_body.hpp"
 #include "services/snapshot-agent/places.hpp"
 
 namespace lockstep::snapshot {
@@ -47,14 +48,6 @@ std::vector<OwnSet> sets_of(const std::vector<MemberRow>& members) {
 
 }  // namespace
 
-message::Body clock_body(const Clock& clock) {
-  const Clock::Quality quality = clock.quality();
-  return {{"boot_id", quality.boot_id},
-          {"synchronised", quality.synchronised},
-          {"error_ns", quality.max_error.count},
-          {"offset_ns", clock.realtime_offset().count}};
-}
-
 Result<Outcome> do_arm(const Tools& tools, Pins& pins, const Occasion& occasion,
                        const std::vector<OwnSet>& sets, UtcNanos moment, Nanos lease) {
   // Arming may already leave things in the stores (a tree that is copied ahead).
@@ -81,7 +74,7 @@ Result<Outcome> do_arm(const Tools& tools, Pins& pins, const Occasion& occasion,
                       {"one_instant", estimate.one_instant},
                       {"method", estimate.method}}}});
   }
-  message::Body body = {{"clock", clock_body(tools.clock)}, {"sets", std::move(told)}};
+  message::Body body = {{"clock", service::clock_body(tools.clock)}, {"sets", std::move(told)}};
   LOCKSTEP_CHECK(
       tools.journal.transact("arm-done", [&](journal::Transaction& transaction) -> Result<void> {
         transaction.store_reply(occasion.key(), {true, body});
@@ -102,7 +95,7 @@ Result<Outcome> do_raise(const Tools& tools, Pins& pins, const Occasion& occasio
     told.push_back(
         {{"name", fence.set}, {"kind", kind_name(fence.kind)}, {"raised", to_body(fence.raised)}});
   }
-  message::Body body = {{"clock", clock_body(tools.clock)}, {"sets", std::move(told)}};
+  message::Body body = {{"clock", service::clock_body(tools.clock)}, {"sets", std::move(told)}};
   LOCKSTEP_CHECK(
       tools.journal.transact("raise-done", [&](journal::Transaction& transaction) -> Result<void> {
         transaction.store_reply(occasion.key(), {true, body});
@@ -132,7 +125,7 @@ Result<Outcome> do_pin(const Tools& tools, Pins& pins, const Occasion& occasion,
                     {"caveats", std::move(caveats)},
                     {"version", to_body(set.pinned.version)}});
   }
-  message::Body body = {{"clock", clock_body(tools.clock)}, {"sets", std::move(told)}};
+  message::Body body = {{"clock", service::clock_body(tools.clock)}, {"sets", std::move(told)}};
   const UtcNanos now = tools.clock.utc();
   LOCKSTEP_CHECK(
       tools.journal.transact("pin-done", [&](journal::Transaction& transaction) -> Result<void> {
@@ -164,7 +157,7 @@ Result<Outcome> do_lower(const Tools& tools, Pins& pins, const Occasion& occasio
                     {"held", fence.held},
                     {"detail", message::text_or_bytes(fence.detail)}});
   }
-  message::Body body = {{"clock", clock_body(tools.clock)}, {"sets", std::move(told)}};
+  message::Body body = {{"clock", service::clock_body(tools.clock)}, {"sets", std::move(told)}};
   LOCKSTEP_CHECK(
       tools.journal.transact("lower-done", [&](journal::Transaction& transaction) -> Result<void> {
         transaction.store_reply(occasion.key(), {true, body});

@@ -36,8 +36,6 @@ struct Occasion {
   journal::ReplyKey key() const { return {run, step, attempt}; }
 };
 
-message::Body clock_body(const Clock& clock);
-
 // On error nothing is armed, and the journal knows of nothing.
 Result<Outcome> do_arm(const Tools& tools, Pins& pins, const Occasion& occasion,
                        const std::vector<OwnSet>& sets, UtcNanos moment, Nanos lease);

@@ -40,6 +40,8 @@ HostClock clock_of(const Evidence& member) {
   for (const Evidence::Look& look : member.looks) {
     clock.boot_id = look.clock.boot_id;
     clock.offset = look.clock.offset;
+    clock.source = look.clock.source;
+    if (look.clock.apart) clock.apart = look.clock.apart;
     clock.error = std::max(clock.error, look.clock.error);
     clock.synchronised = clock.synchronised && look.clock.synchronised;
   }

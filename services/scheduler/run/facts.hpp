@@ -21,7 +21,14 @@ struct HostClock {
   std::string boot_id;  // parts with one boot id share a clock
   bool synchronised = false;
   Span error = 0;
-  Span offset = 0;  // REALTIME minus MONOTONIC: moves when the clock is set
+  Span offset = 0;          // REALTIME minus MONOTONIC: moves when the clock is set
+  std::string source = {};  // what it follows; empty: an agent that does not say
+  // By how much it is ahead of the control device's clock, as four timestamps bound it.
+  struct Apart {
+    Span least = 0;
+    Span most = 0;
+  };
+  std::optional<Apart> apart = {};
 };
 
 struct Version {

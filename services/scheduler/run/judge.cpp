@@ -159,7 +159,37 @@ Verdict referrers_first(const std::vector<Evidence>& all) {
   return good;
 }
 
+// How far `member`'s clock is ahead of `other`'s at the least, by exchanges before the pin, and
+// after it.
+Span least_apart(const Evidence& member, const Evidence& other) {
+  Span most = 0;
+  for (const Evidence::Look& look : member.looks) {
+    for (const Evidence::Look& others : other.looks) {
+      if (!look.clock.apart || !others.clock.apart || look.before_pin != others.before_pin)
+        continue;
+      if (look.clock.boot_id == others.clock.boot_id) continue;
+      most = std::max(most, look.clock.apart->least - others.clock.apart->most);
+    }
+  }
+  return most;
+}
+
 }  // namespace
+
+std::string unfit(const HostClock& clock, const std::vector<std::string>& sources, Span max_error) {
+  if (!clock.synchronised) return "the clock of the host is not synchronised";
+  if (!sources.empty() &&
+      std::find(sources.begin(), sources.end(), clock.source) == sources.end()) {
+    return "the clock of the host follows " +
+           (clock.source.empty() ? "it does not say what" : clock.source) +
+           ", not the site's source " + sources.front();
+  }
+  if (max_error > 0 && clock.error > max_error) {
+    return "the clock error of " + in_ms(clock.error) + " is more than the site's max_error of " +
+           in_ms(max_error);
+  }
+  return "";
+}
 
 Span clock_error(const Evidence& member, const std::vector<Evidence>& all) {
   if (one_boot(all)) return 0;
@@ -176,9 +206,9 @@ Verdict judge_clocks(const Plan& plan, const std::vector<Evidence>& all) {
   Span largest = 0;
   for (const Evidence& member : all) {
     for (const Evidence::Look& look : member.looks) {
-      if (!look.clock.synchronised) {
-        return refuse("clock-unfit", "the clock of the host is not synchronised",
-                      member.member->agent);
+      if (std::string why = unfit(look.clock, plan.clock_sources, plan.max_clock_error);
+          !why.empty()) {
+        return refuse("clock-unfit", std::move(why), member.member->agent);
       }
     }
     const Span error = clock_error(member, all);
@@ -192,6 +222,18 @@ Verdict judge_clocks(const Plan& plan, const std::vector<Evidence>& all) {
                   "the clock error of " + in_ms(largest) + " leaves no room within max_skew of " +
                       in_ms(plan.max_skew),
                   worst->member->agent);
+  }
+  for (const Evidence& member : all) {
+    for (const Evidence& other : all) {
+      const Span apart = least_apart(member, other);
+      const Span allowed = clock_error(member, all) + clock_error(other, all);
+      if (apart > allowed) {
+        return refuse("clock-unfit",
+                      "the clock of the host is at least " + in_ms(apart) + " ahead of that of " +
+                          other.member->agent + "; their errors allow " + in_ms(allowed),
+                      member.member->agent);
+      }
+    }
   }
   return good;
 }

@@ -26,6 +26,7 @@ struct Evidence {
   struct Look {
     HostClock clock;
     Instant at = 0;
+    bool before_pin = true;
   };
   std::vector<Look> looks;
 };
@@ -43,9 +44,13 @@ struct Verdict {
 // id, else the largest that its host reported.
 Span clock_error(const Evidence& member, const std::vector<Evidence>& all);
 
+// Why the clock of one of several hosts cannot serve, in words; empty: it can. `sources` and
+// `max_error` as a plan has them.
+std::string unfit(const HostClock& clock, const std::vector<std::string>& sources, Span max_error);
+
 // Whether clocks of these hosts can be compared at all, so that arming may refuse (clock-unfit):
-// across hosts each must be synchronised, and the errors of any two together must leave room within
-// max_skew.
+// across hosts none may be unfit, the errors of any two together must leave room within max_skew,
+// and no two may lie farther apart than their errors allow.
 Verdict judge_clocks(const Plan& plan, const std::vector<Evidence>& all);
 
 // Requires: what the run did is complete; a member whose evidence is missing fails the judgement.

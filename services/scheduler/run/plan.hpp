@@ -51,6 +51,9 @@ struct Plan {
   bool after_hook = false;
   Span hook_timeout = 60 * kSecond;  // the longer of the two
 
+  std::vector<std::string>
+      clock_sources;         // which the clocks of several hosts may follow; empty: any
+  Span max_clock_error = 0;  // 0: max_skew alone limits it
   Span max_skew = kSecond;
   Span max_lateness = 5 * kSecond;
   Span deadline = 6 * 3600 * kSecond;  // of the run, from its beginning; not of a seal in doubt

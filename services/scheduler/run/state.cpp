@@ -117,8 +117,9 @@ std::vector<Evidence> evidence(const State& state) {
     one.member = &member;
     for (const auto& [key, entry] : state.steps) {  // in the order of acts and stages
       if (key.agent != member.agent || entry.status != StepState::Status::done) continue;
-      const auto look = [&, heard = entry.ended_at](const HostClock& clock) {
-        one.looks.push_back({clock, heard});
+      const auto look = [&, before = key.act < Act::pin,
+                         heard = entry.ended_at](const HostClock& clock) {
+        one.looks.push_back({clock, heard, before});
       };
       if (const auto* armed = std::get_if<Armed>(&entry.facts)) look(armed->clock);
       if (const auto* raised = std::get_if<Raised>(&entry.facts)) {

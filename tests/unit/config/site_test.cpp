@@ -49,6 +49,8 @@ TEST_CASE("the sample of three hosts may use one root twice") {
   REQUIRE(site->gateway);
   CHECK(site->gateway->feed == "tcp://192.0.2.1:7443");
   CHECK(site->gateway->http == "127.0.0.1:9480");
+  CHECK(site->clock.sources == std::vector<std::string>{"192.0.2.1", "7F7F0101"});
+  CHECK(site->clock.max_error == milliseconds(50));
   CHECK(site->log_format == "json");
   const auto& hdfs = site->clusters.at("south").hdfs;
   REQUIRE(hdfs);

@@ -235,3 +235,51 @@ TEST_CASE("a member that was not pinned fails the run") {
   CHECK(judge(plan, kMoment, all).code == "pin-failed");
   CHECK(judge(plan, kMoment, {}).code == "pin-failed");
 }
+
+TEST_CASE("across hosts a clock of another source, or with too large an error, is refused") {
+  Plan plan = plan_of(Consistency::fenced, 2);
+  plan.clock_sources = {"192.0.2.1", "GPS"};
+  plan.max_clock_error = 2 * kMillisecond;
+  auto all = good_evidence(plan);
+  CHECK(judge_clocks(plan, all).good);  // one boot: whatever the clock follows
+  give_own_boot_ids(all, kMillisecond);
+  CHECK(judge_clocks(plan, all).code == "clock-unfit");
+  for (Evidence& member : all)
+    for (Evidence::Look& look : member.looks) look.clock.source = "GPS";
+  CHECK(judge_clocks(plan, all).good);
+  all[1].looks[0].clock.source = "192.0.2.9";
+  Verdict verdict = judge_clocks(plan, all);
+  CHECK(verdict.code == "clock-unfit");
+  CHECK(verdict.where == "agent1");
+  CHECK(verdict.reason.find("192.0.2.9, not the site's source 192.0.2.1") != std::string::npos);
+  all[1].looks[0].clock.source = "GPS";
+  all[0].looks[1].clock.error = 2 * kMillisecond + 1;
+  verdict = judge_clocks(plan, all);
+  CHECK(verdict.code == "clock-unfit");
+  CHECK(verdict.where == "agent0");
+}
+
+TEST_CASE("clocks that lie farther apart than their errors allow are refused") {
+  Plan plan = plan_of(Consistency::fenced, 2);
+  auto all = good_evidence(plan);
+  const auto apart = [&](std::size_t member, std::size_t look, Span least, Span most) {
+    all[member].looks[look].clock.apart = {least, most};
+  };
+  apart(0, 0, -kMillisecond, kMillisecond);
+  apart(1, 0, 300 * kMillisecond, 301 * kMillisecond);
+  CHECK(judge_clocks(plan, all).good);  // one boot: both are one clock, whatever was measured
+  give_own_boot_ids(all, kMillisecond);
+  const Verdict verdict = judge_clocks(plan, all);
+  CHECK(verdict.code == "clock-unfit");
+  CHECK(verdict.where == "agent1");
+  CHECK(verdict.reason.find("at least 299.0 ms ahead of that of agent0") != std::string::npos);
+  CHECK_FALSE(judge(plan, kMoment, all).good);
+  // As far as the errors allow, it is fit; how long the exchange took is no reason to refuse.
+  apart(1, 0, 3 * kMillisecond, 301 * kMillisecond);
+  CHECK(judge_clocks(plan, all).good);
+  apart(1, 0, 3 * kMillisecond + 1, 301 * kMillisecond);
+  CHECK_FALSE(judge_clocks(plan, all).good);
+  // What was measured before the pin is not held against what was measured after it.
+  all[1].looks[0].before_pin = false;
+  CHECK(judge_clocks(plan, all).good);
+}
