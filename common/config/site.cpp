@@ -283,6 +283,13 @@ class SiteReader {
       cluster.lock = lock->duration(Nanos{0}).value_or(Nanos{});
     }
     if (const auto hdfs = map.find("hdfs")) cluster.hdfs = read_hdfs(*hdfs);
+    if (const auto hbase = map.find("hbase")) {
+      cluster.hbase = read_hbase(*hbase);
+      if (!cluster.hdfs) {
+        hbase->problem(ErrorCode::config_missing_key, "`hbase` needs `hdfs` beside it",
+                       "its files are carried by the WebHDFS of the HDFS it lies on");
+      }
+    }
     if (const auto agents = map.require("agents", "its agents")) read_agents(cluster, *agents);
     if (const auto directory = map.find("directory")) read_directory(cluster, *directory);
     map.finish();
@@ -339,6 +346,24 @@ class SiteReader {
     }
     map->finish();
     return hdfs;
+  }
+
+  static std::optional<HBase> read_hbase(const Value& value) {
+    auto map = value.map();
+    if (!map) return std::nullopt;
+    HBase hbase;
+    if (const auto path = map->require(
+            "classpath", "its configuration and classes, as `hbase classpath` tells them")) {
+      hbase.classpath = path->text().value_or("");
+    }
+    if (const auto user = map->find("user")) hbase.user = user->text().value_or("");
+    if (const auto java = map->find("java")) hbase.java = java->text().value_or("");
+    if (const auto kerberos = map->find("kerberos")) {
+      kerberos->problem(ErrorCode::not_built_yet, "this version does not speak Kerberos yet",
+                        "it works with clusters of simple authentication");
+    }
+    map->finish();
+    return hbase;
   }
 
   static std::string namenode(const Value& value, const std::string& text) {

@@ -33,6 +33,13 @@ struct Hdfs {
   Nanos patience = seconds(30);  // for how long what may come right by itself is tried again
 };
 
+// How the agents of a cluster reach its HBase, which lies on its HDFS.
+struct HBase {
+  std::string classpath;  // its configuration and its classes: "/etc/hbase/conf:/opt/hbase/lib/*"
+  std::string user = "hbase";
+  std::string java = "java";  // a program; looked up in PATH where it has no '/'
+};
+
 struct Cluster {
   std::string name;  // "north"
   std::string root;  // absolute: where data sets lie whose place the policy leaves out
@@ -40,6 +47,7 @@ struct Cluster {
   Nanos lock;                // a point younger than this is not deleted by this cluster's registrar
   std::optional<Hdfs> hdfs;  // nothing: the cluster has none
   std::optional<UserStore> directory;  // of users; nothing: the cluster has none
+  std::optional<HBase> hbase;          // nothing: the cluster has none
   std::vector<Agent> agents;
 };
 

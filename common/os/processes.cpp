@@ -157,6 +157,10 @@ struct ChildSetup {
     ::dup2(setup.output, STDOUT_FILENO);
     ::dup2(setup.output, STDERR_FILENO);
   }
+  if (command.conversation >= 0) {
+    ::dup2(command.conversation, STDIN_FILENO);
+    ::dup2(command.conversation, STDOUT_FILENO);
+  }
   if (!command.directory.empty() && ::chdir(command.directory.c_str()) != 0) failed = errno;
   if (failed == 0) {
     ::execve(prepared.program.c_str(), prepared.argv.data(), prepared.environment.data());

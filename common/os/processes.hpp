@@ -23,7 +23,10 @@ struct Command {
   std::map<std::string, std::string> environment;  // in addition to, or over, the caller's own
   std::string directory;                           // working directory; empty: the caller's
   std::string output_file;  // stdout and stderr appended there; empty: inherited
-  bool detach = false;      // setsid: outlives the caller
+  // A descriptor (of a socket) that becomes stdin and stdout; stderr alone goes to output_file
+  // then. The caller's own copy stays open: close it once the child was started.
+  int conversation = -1;
+  bool detach = false;  // setsid: outlives the caller
   // The kernel sends the child SIGKILL when the calling thread ends (PR_SET_PDEATHSIG). Start such
   // children from a thread that lives as long as the process.
   bool die_with_parent = false;

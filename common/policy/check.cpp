@@ -78,6 +78,7 @@ class Checker {
             "of `" + set.component + "` nothing can be left out" +
                 (from->of_cluster ? " in this version" : ": it is one whole"));
     }
+    if (set.component == "hbase") tables(i);
     if (set.allow_writer_stall && set.component != "sqlite") {
       error(set_at(i, "allow_writer_stall"), "only `sqlite` knows `allow_writer_stall`");
     }
@@ -86,12 +87,28 @@ class Checker {
     }
   }
 
+  // Tables are written as /NAMESPACE/TABLE, and keep their names in the other cluster.
+  void tables(std::size_t i) {
+    const auto& set = policy_.data_sets[i];
+    const std::string& path = set.place.location;
+    const auto inner = path.find('/', 1);
+    if (inner == std::string::npos || path.find('/', inner + 1) != std::string::npos) {
+      error(set_at(i, "path"), "`" + path + "` names no tables",
+            "write /NAMESPACE/TABLE, such as /default/lines or /orders/*");
+    }
+    const std::string& to = set.to.place.location;
+    if (!to.empty() && to != path) {
+      error(set_at(i, "to.path"), "the tables of `hbase` keep their names in the other cluster",
+            "leave `to.path` out");
+    }
+  }
+
   void places() {
     const auto& sets = policy_.data_sets;
     for (std::size_t i = 0; i < sets.size(); ++i) {
       for (std::size_t j = 0; j < sets.size(); ++j) {
         if (i == j || on_other_hosts(sets[i], sets[j])) continue;
-        if (is_of_cluster(sets[i].component) != is_of_cluster(sets[j].component)) continue;
+        if (space_of(sets[i].component) != space_of(sets[j].component)) continue;
         const auto& inner = sets[i].place.location;
         const auto& outer = sets[j].place.location;
         if (inner == outer && j < i) {

@@ -9,7 +9,7 @@ constexpr std::array kKinds{
     Kind{"files", true, true, false, true, false, true, false},
     Kind{"sqlite", true, false, true, true, true, false, false},
     Kind{"hdfs", true, false, false, true, false, false, true},
-    Kind{"hbase", false, false, false, false, false, false, true},
+    Kind{"hbase", true, false, false, false, false, false, true},
 };
 }  // namespace
 
@@ -24,6 +24,8 @@ bool is_of_cluster(std::string_view name) {
   const Kind* kind = find_kind(name);
   return kind != nullptr && kind->of_cluster;
 }
+
+std::string_view space_of(std::string_view name) { return is_of_cluster(name) ? name : ""; }
 
 std::vector<std::string> kind_names() {
   std::vector<std::string> out;

@@ -23,6 +23,9 @@ struct Kind {
 
 const Kind* find_kind(std::string_view name);
 bool is_of_cluster(std::string_view name);
+// Paths of different spaces have nothing to do with each other: HDFS's, HBase's, and the hosts' (an
+// empty name).
+std::string_view space_of(std::string_view name);
 std::vector<std::string> kind_names();
 
 }  // namespace lockstep::policy

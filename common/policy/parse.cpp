@@ -45,8 +45,9 @@ std::string read_kind(const Value& value) {
   const Kind* kind = find_kind(*name);
   if (kind == nullptr) {
     const auto near = config::nearest(*name, kind_names());
-    value.problem(ErrorCode::config_bad_value, "no component is named `" + *name + "`",
-                  near ? "did you mean `" + *near + "`?" : "there are files, sqlite and hdfs");
+    value.problem(
+        ErrorCode::config_bad_value, "no component is named `" + *name + "`",
+        near ? "did you mean `" + *near + "`?" : "there are files, sqlite, hdfs and hbase");
     return {};
   }
   if (!kind->built) {
@@ -98,7 +99,7 @@ DataSet read_set(Map& map) {
   if (const auto name = map.require("name", "the data set's name")) {
     set.name = name->name().value_or("");
   }
-  if (const auto component = map.require("component", "files, sqlite or hdfs")) {
+  if (const auto component = map.require("component", "files, sqlite, hdfs or hbase")) {
     set.component = read_kind(*component);
   }
   if (const auto path = map.require("path", "where it lies on the primary")) {

@@ -112,7 +112,8 @@ struct Layout {
   std::map<std::string, std::string> roots;  // cluster to its root
   std::string primary;   // the cluster that holds the identity: meant where a policy names none
   bool one_host = true;  // the clusters' paths are paths of one machine
-  std::optional<std::set<std::string>> with_hdfs;  // clusters; nothing: not known
+  std::optional<std::set<std::string>> with_hdfs;   // clusters; nothing: not known
+  std::optional<std::set<std::string>> with_hbase;  // likewise
 };
 
 // Against the others of the site: a place claimed by two services, a path inside another's, a

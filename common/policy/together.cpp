@@ -1,4 +1,7 @@
 // Policies of one site against each other, and against what Lockstep itself keeps.
+#include <string_view>
+#include <tuple>
+
 #include "common/policy/kinds.hpp"
 #include "common/policy/paths.hpp"
 #include "common/policy/policy.hpp"
@@ -16,7 +19,7 @@ struct Claim {
   std::string path;
   const std::vector<std::string>* exclude = nullptr;  // sources only
   bool target = false;
-  bool of_cluster = false;  // a path in the cluster's own file system
+  std::string_view space;  // of paths; empty: the hosts'
 
   std::string text() const {
     return "`" + path + "` (" + (target ? "the backup of " : "") + service + ")";
@@ -25,8 +28,8 @@ struct Claim {
 
 // Whether two claims may mean one place: a cluster or an agent that is left out may be any.
 bool may_meet(const Claim& a, const Claim& b, bool one_host) {
-  if (a.of_cluster != b.of_cluster) return false;
-  if (a.of_cluster) return a.cluster.empty() || b.cluster.empty() || a.cluster == b.cluster;
+  if (a.space != b.space) return false;
+  if (!a.space.empty()) return a.cluster.empty() || b.cluster.empty() || a.cluster == b.cluster;
   if (one_host) return true;
   if (a.target != b.target) return !a.cluster.empty() && a.cluster == b.cluster;
   if (!a.cluster.empty() && !b.cluster.empty() && a.cluster != b.cluster) return false;
@@ -49,10 +52,10 @@ std::vector<Claim> claims_of(const Policy& policy, const Layout& layout) {
     const auto& set = policy.data_sets[i];
     const std::string at = policy.service + ".data_sets[" + std::to_string(i) + "]";
     out.push_back({policy.service, at + ".path", primary, set.agent, set.place.location,
-                   &set.exclude, false, is_of_cluster(set.component)});
+                   &set.exclude, false, space_of(set.component)});
     out.push_back({policy.service, at + ".to.path", other, set.to.agent,
                    target_location(set, own_root, other_root), nullptr, true,
-                   is_of_cluster(set.to.component)});
+                   space_of(set.to.component)});
   }
   return out;
 }
@@ -98,7 +101,7 @@ void compare(const Claim& a, const Claim& b, std::vector<Finding>& findings) {
 
 void against_store(const Claim& claim, const Layout& layout, std::vector<Finding>& findings) {
   for (const auto& [cluster, root] : layout.roots) {
-    if (claim.of_cluster || root.empty() || (!layout.one_host && cluster != claim.cluster))
+    if (!claim.space.empty() || root.empty() || (!layout.one_host && cluster != claim.cluster))
       continue;
     const std::string store = root + "/.lockstep";
     const bool inside = claim.path == store || lies_inside(claim.path, store);
@@ -116,16 +119,22 @@ void against_store(const Claim& claim, const Layout& layout, std::vector<Finding
   }
 }
 
-void need_hdfs(const Policy& policy, const Layout& layout, std::vector<Finding>& findings) {
-  if (!layout.with_hdfs) return;
+void need_store(const Policy& policy, const Layout& layout, std::vector<Finding>& findings) {
   for (std::size_t i = 0; i < policy.data_sets.size(); ++i) {
     const auto& set = policy.data_sets[i];
-    if (set.component != "hdfs" && set.to.component != "hdfs") continue;
-    for (const auto& [cluster, root] : layout.roots) {
-      if (layout.with_hdfs->contains(cluster)) continue;
-      findings.push_back({false, policy.service + ".data_sets[" + std::to_string(i) + "].component",
-                          "the cluster `" + cluster + "` has no `hdfs:` in lockstep.yaml",
-                          "say there how its NameNode is reached (docs/components/hdfs.md)"});
+    for (const auto& [kind, with, hint] :
+         {std::tuple{"hdfs", &layout.with_hdfs,
+                     "say there how its NameNode is reached (docs/components/hdfs.md)"},
+          std::tuple{"hbase", &layout.with_hbase,
+                     "say there where its configuration and classes lie "
+                     "(docs/components/hbase.md)"}}) {
+      if (set.component != kind && set.to.component != kind) continue;
+      for (const auto& [cluster, root] : layout.roots) {
+        if (!*with || (*with)->contains(cluster)) continue;
+        findings.push_back(
+            {false, policy.service + ".data_sets[" + std::to_string(i) + "].component",
+             "the cluster `" + cluster + "` has no `" + kind + ":` in lockstep.yaml", hint});
+      }
     }
   }
 }
@@ -141,7 +150,7 @@ std::vector<Finding> check_together(const std::vector<Policy>& all, const Layout
           {false, policy.service + ".primary", "no cluster is named `" + policy.primary + "`", {}});
       continue;
     }
-    need_hdfs(policy, layout, findings);
+    need_store(policy, layout, findings);
     for (auto& claim : claims_of(policy, layout)) claims.push_back(std::move(claim));
   }
   for (std::size_t i = 0; i < claims.size(); ++i) {

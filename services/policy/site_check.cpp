@@ -85,10 +85,12 @@ void check_agents(const policy::Policy& policy, const config::Site& site,
 policy::Layout layout_of(const config::Site& site) {
   policy::Layout out;
   out.with_hdfs.emplace();
+  out.with_hbase.emplace();
   out.one_host = site.clusters_share_host();
   for (const auto& [name, cluster] : site.clusters) {
     out.roots.emplace(name, cluster.root);
     if (cluster.hdfs) out.with_hdfs->insert(name);
+    if (cluster.hbase) out.with_hbase->insert(name);
     if (cluster.initially_primary) out.primary = name;
   }
   return out;

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "common/components/files/files.hpp"
+#include "common/components/hbase/hbase.hpp"
 #include "common/components/hdfs/hdfs.hpp"
 #include "common/components/sqlite/sqlite.hpp"
 #include "common/service/identity_body.hpp"
@@ -70,9 +71,14 @@ Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
   const component::Surroundings surroundings{here.disk, here.processes, here.clock, state};
   whole->components.add(files::make_files(surroundings));
   whole->components.add(sqlite::make_sqlite(surroundings));
-  if (const auto& hdfs = here.site.clusters.at(here.directory.me().cluster).hdfs) {
-    whole->components.add(hdfs::make_hdfs(
-        surroundings, {hdfs->namenode, hdfs->user, hdfs->connections, hdfs->patience}));
+  const config::Cluster& cluster = here.site.clusters.at(here.directory.me().cluster);
+  if (const auto& hdfs = cluster.hdfs) {
+    const hdfs::Settings settings{hdfs->namenode, hdfs->user, hdfs->connections, hdfs->patience};
+    whole->components.add(hdfs::make_hdfs(surroundings, settings));
+    if (const auto& hbase = cluster.hbase) {
+      whole->components.add(
+          hbase::make_hbase(surroundings, {hbase->classpath, hbase->java, hbase->user, settings}));
+    }
   }
   whole->tools.emplace(snapshot::Tools{here.name, state, here.site.hooks, guard, here.disk,
                                        here.processes, here.clock, here.journal,

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "common/components/files/files.hpp"
+#include "common/components/hbase/hbase.hpp"
 #include "common/components/hdfs/hdfs.hpp"
 #include "common/components/sqlite/sqlite.hpp"
 #include "common/os/durable.hpp"
@@ -68,8 +69,12 @@ class TransferAgent {
     components_.add(files::make_files(surroundings_));
     components_.add(sqlite::make_sqlite(surroundings_));
     if (const auto& hdfs = cluster.hdfs) {
-      components_.add(hdfs::make_hdfs(
-          surroundings_, {hdfs->namenode, hdfs->user, hdfs->connections, hdfs->patience}));
+      const hdfs::Settings settings{hdfs->namenode, hdfs->user, hdfs->connections, hdfs->patience};
+      components_.add(hdfs::make_hdfs(surroundings_, settings));
+      if (const auto& hbase = cluster.hbase) {
+        components_.add(hbase::make_hbase(surroundings_,
+                                          {hbase->classpath, hbase->java, hbase->user, settings}));
+      }
     }
     here.epoch = [this] { return epochs_->known() ? epochs_->current() : message::Epoch{}; };
   }

@@ -12,7 +12,10 @@ constexpr std::uint64_t kPiece = std::uint64_t{4} << 20U;
 }  // namespace
 
 Reader::Reader(WebHdfs& hdfs, std::string path, std::uint64_t size, ErrorCode side)
-    : hdfs_(hdfs), path_(std::move(path)), size_(size), side_(side) {}
+    : Reader(hdfs, std::vector{std::move(path)}, size, side) {}
+
+Reader::Reader(WebHdfs& hdfs, std::vector<std::string> paths, std::uint64_t size, ErrorCode side)
+    : hdfs_(hdfs), paths_(std::move(paths)), size_(size), side_(side) {}
 
 Reader::~Reader() {
   if (coming_.valid()) coming_.wait();
@@ -22,8 +25,16 @@ Reader::Piece Reader::fetch(std::uint64_t offset) const {
   Piece piece;
   piece.offset = offset;
   piece.bytes.resize(static_cast<std::size_t>(std::min(kPiece, size_ - offset)));
-  if (auto read = hdfs_.read(path_, offset, piece.bytes); !read) {
-    piece.failure = std::move(read).error();
+  for (const std::string& path : paths_) {
+    auto read = hdfs_.read(path, offset, piece.bytes);
+    if (read) return piece;
+    const bool elsewhere = read.error().trouble == Trouble::missing;
+    if (!piece.failure || !elsewhere) piece.failure = std::move(read).error();
+    if (!elsewhere) return piece;
+  }
+  // On its way from the first to the second place it was at neither when it was looked for.
+  if (paths_.size() > 1) {
+    if (hdfs_.read(paths_.front(), offset, piece.bytes)) piece.failure.reset();
   }
   return piece;
 }
@@ -40,7 +51,7 @@ Result<void> Reader::turn_to(std::uint64_t offset) {
     piece_ = fetch(from);
   }
   if (piece_->failure) {
-    Error error = to_error(*piece_->failure, side_, "read", path_);
+    Error error = to_error(*piece_->failure, side_, "read", paths_.front());
     piece_.reset();
     return error;
   }

@@ -16,6 +16,9 @@ class Reader final : public component::EntryReader {
  public:
   // Of the file at `path` (absolute), which has `size` bytes.
   Reader(WebHdfs& hdfs, std::string path, std::uint64_t size, ErrorCode side);
+  // Of the file that lies at one of `paths` (at least one), and may move to another while it is
+  // read.
+  Reader(WebHdfs& hdfs, std::vector<std::string> paths, std::uint64_t size, ErrorCode side);
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
   ~Reader() override;
@@ -32,7 +35,7 @@ class Reader final : public component::EntryReader {
   Result<void> turn_to(std::uint64_t offset);
 
   WebHdfs& hdfs_;
-  std::string path_;
+  std::vector<std::string> paths_;
   std::uint64_t size_;
   ErrorCode side_;
   std::optional<Piece> piece_;

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
-"""Two real HDFS clusters on this machine (north and south; a NameNode and a DataNode each), for tests.
+"""Two real Hadoop clusters on this machine (north and south), for tests: HDFS with a NameNode and a
+DataNode each and, where asked for, HBase on it with a ZooKeeper, a master and a region server each.
 
     hadoop.py fetch              Maven copies the pinned jars into the cache
-    hadoop.py start [CLUSTER]    fetches where needed, formats where new, starts, waits until it serves
+    hadoop.py start [CLUSTER]    fetches where needed, formats where new, starts HDFS, waits until it serves
+    hadoop.py hbase [CLUSTER]    starts HBase on the HDFS that is up, waits until it serves
     hadoop.py status             a line for each process
     hadoop.py stop [CLUSTER]     ends the recorded processes, and no others
     hadoop.py wipe [CLUSTER]     stops it and removes its data
@@ -32,10 +34,12 @@ OFFSET = int(os.environ.get("LOCKSTEP_HADOOP_PORTS", "0"))
 BASE = {"north": 28000, "south": 29000}
 NAMENODE = "org.apache.hadoop.hdfs.server.namenode.NameNode"
 DATANODE = "org.apache.hadoop.hdfs.server.datanode.DataNode"
+HBASE = "org.apache.hadoop.hbase."
 # What Hadoop reaches for by reflection and Java 17 keeps closed.
 OPENS = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in
          ("java.lang", "java.lang.reflect", "java.nio", "java.io", "java.net", "java.util", "java.util.concurrent",
           "sun.nio.ch")] + ["--add-opens=java.base/jdk.internal.ref=ALL-UNNAMED",
+                            "--add-exports=java.base/jdk.internal.misc=ALL-UNNAMED",
                             "--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED"]
 LOG4J = """log4j.rootLogger=${lockstep.log},console
 log4j.logger.http.requests=WARN
@@ -50,15 +54,15 @@ class Failed(Exception):
     pass
 
 
-def jars():
+def jars(pom="pom.xml"):
     """The directory of the jars, fetched where this pom's are not there yet."""
-    with open(os.path.join(HERE, "pom.xml"), "rb") as handle:
+    with open(os.path.join(HERE, pom), "rb") as handle:
         wanted = os.path.join(CACHE, hashlib.sha256(handle.read()).hexdigest()[:12])
     if os.path.isdir(wanted):
         return wanted
     os.makedirs(CACHE, exist_ok=True)
     part = tempfile.mkdtemp(prefix=".part-", dir=CACHE)
-    command = ["mvn", "-B", "-q", "-f", os.path.join(HERE, "pom.xml"), "dependency:copy-dependencies",
+    command = ["mvn", "-B", "-q", "-f", os.path.join(HERE, pom), "dependency:copy-dependencies",
                "-DincludeScope=runtime", "-DoutputDirectory=" + part]
     for attempt in range(3):  # a repository may be out of reach for a moment
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -67,7 +71,7 @@ def jars():
         time.sleep(2 * attempt)
     else:
         shutil.rmtree(part)
-        raise Failed(f"Maven could not fetch Hadoop: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise Failed(f"Maven could not fetch what {pom} names: {done.stdout[-2000:]}{done.stderr[-2000:]}")
     try:
         os.rename(part, wanted)
     except OSError:  # somebody else fetched it meanwhile
@@ -76,12 +80,18 @@ def jars():
 
 
 class Cluster:
+    PROCESSES = ("namenode", "datanode", "zookeeper", "master", "regionserver")
+
     def __init__(self, name):
         self.name = name
         base = BASE[name] + OFFSET
         self.rpc, self.http = base + 20, base + 70
         self.datanode = {"dfs.datanode.address": base + 66, "dfs.datanode.http.address": base + 64,
                          "dfs.datanode.ipc.address": base + 67}
+        self.zookeeper = base + 81
+        self.hbase = {"hbase.zookeeper.property.clientPort": self.zookeeper, "hbase.master.port": base + 60,
+                      "hbase.master.info.port": base + 61, "hbase.regionserver.port": base + 62,
+                      "hbase.regionserver.info.port": base + 63}
         self.home = os.path.join(HOME, name)
         self.conf = os.path.join(self.home, "conf")
         self.url = f"http://127.0.0.1:{self.http}"
@@ -117,12 +127,17 @@ class Cluster:
     def classpath(self):
         return f"{self.conf}:{jars()}/*"
 
-    def launch(self, name, *words):
+    def hbase_classpath(self):
+        """HBase comes with the Hadoop client that it was built with."""
+        return f"{self.conf}:{jars('hbase/pom.xml')}/*"
+
+    def launch(self, name, *words, classpath=None, environment=None):
         if self.pid(name) is not None:
             return
         with open(os.path.join(self.home, "log", name + ".log"), "ab") as log:
-            process = subprocess.Popen(self.java(self.classpath(), 256, *words, log="INFO"), stdin=subprocess.DEVNULL,
-                                       stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+            process = subprocess.Popen(self.java(classpath or self.classpath(), 256, *words, log="INFO"),
+                                       stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                                       start_new_session=True, env=environment)
         with open(self.pid_file(name), "w", encoding="utf-8") as handle:
             handle.write(f"{process.pid} {self.started_at(process.pid)}")
 
@@ -147,7 +162,19 @@ class Cluster:
                 "dfs.datanode.scan.period.hours": -1, "dfs.permissions.superusergroup": "supergroup"}
         hdfs.update({key: f"127.0.0.1:{port}" for key, port in self.datanode.items()})
         hdfs.update(more)
-        for name, properties in (("core-site.xml", core), ("hdfs-site.xml", hdfs)):
+        hbase = {"hbase.rootdir": f"hdfs://127.0.0.1:{self.rpc}/hbase", "hbase.cluster.distributed": "true",
+                 "hbase.zookeeper.quorum": "127.0.0.1", "hbase.zookeeper.property.dataDir": f"{self.home}/data/zookeeper",
+                 "hbase.zookeeper.property.clientPortAddress": "127.0.0.1", "hbase.tmp.dir": f"{self.home}/data/hbase",
+                 "hbase.master.wait.on.regionservers.mintostart": 1, "hbase.master.wait.on.regionservers.interval": 200,
+                 "hbase.master.wait.on.regionservers.timeout": 1000, "hbase.regionserver.handler.count": 8,
+                 "hbase.wal.provider": "filesystem", "zookeeper.session.timeout": 90000,
+                 # Of several tables one snapshot after the other is HBase's default.
+                 "hbase.snapshot.master.threads": 4}
+        for key in ("hbase.master", "hbase.regionserver"):
+            hbase.update({key + ".hostname": "127.0.0.1", key + ".ipc.address": "127.0.0.1",
+                          key + ".info.bindAddress": "127.0.0.1"})
+        hbase.update(self.hbase)
+        for name, properties in (("core-site.xml", core), ("hdfs-site.xml", hdfs), ("hbase-site.xml", hbase)):
             with open(os.path.join(self.conf, name), "w", encoding="utf-8") as handle:
                 handle.write("<configuration>\n")
                 for key, value in properties.items():
@@ -202,6 +229,50 @@ class Cluster:
         self.begin(**more)
         return self.wait()
 
+    # --- HBase, on the HDFS that is up
+    def begin_hbase(self):
+        """Starts what does not run; wait_hbase() waits for it."""
+        made = self.hdfs("-mkdir", "-p", "/hbase", capture_output=True, text=True)
+        owned = self.hdfs("-chown", "hbase", "/hbase", capture_output=True, text=True)
+        if made.returncode or owned.returncode:
+            raise Failed(f"{self.name}: /hbase could not be made: {made.stderr}{owned.stderr}")
+        options = {"classpath": self.hbase_classpath(), "environment": {**os.environ, "HADOOP_USER_NAME": "hbase"}}
+        self.launch("zookeeper", "-Dzookeeper.admin.enableServer=false", HBASE + "zookeeper.HQuorumPeer", **options)
+        deadline = time.monotonic() + 200
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.zookeeper), timeout=5).close()
+                break
+            except OSError:
+                self.check_alive("zookeeper", deadline)
+                time.sleep(0.1)
+        self.launch("master", HBASE + "master.HMaster", "start", **options)
+        self.launch("regionserver", HBASE + "regionserver.HRegionServer", "start", **options)
+
+    def check_alive(self, name, deadline):
+        if self.pid(name) is None:
+            raise Failed(f"{self.name}: the {name} died:\n{self.tail(name)}")
+        if time.monotonic() > deadline:
+            raise Failed(f"{self.name}: the {name} did not come up:\n{self.tail(name)}")
+
+    def serves_hbase(self):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.hbase['hbase.master.info.port']}"
+                                        "/jmx?qry=Hadoop:service=HBase,name=Master,sub=Server", timeout=5) as answer:
+                state = json.load(answer)["beans"][0]
+        except (OSError, ValueError, LookupError):
+            return False
+        return (state.get("tag.isActiveMaster") == "true" and state.get("numRegionServers") == 1
+                and state.get("masterFinishedInitializationTime", 0) > 0)
+
+    def wait_hbase(self, seconds=400):
+        deadline = time.monotonic() + seconds
+        while not self.serves_hbase():
+            for name in ("zookeeper", "master", "regionserver"):
+                self.check_alive(name, deadline)
+            time.sleep(0.1)
+        return self
+
     def end(self, name, how=signal.SIGTERM, seconds=20):
         pid = self.pid(name)
         if pid is not None:
@@ -220,8 +291,8 @@ class Cluster:
             os.unlink(self.pid_file(name))
 
     def stop(self):
-        self.end("datanode")
-        self.end("namenode")
+        for name in reversed(self.PROCESSES):
+            self.end(name)
 
     def wipe(self):
         self.stop()
@@ -229,7 +300,7 @@ class Cluster:
 
     def status(self):
         return [f"{self.name} {name}: " + (f"runs as {self.pid(name)}" if self.pid(name) else "does not run")
-                for name in ("namenode", "datanode")]
+                for name in self.PROCESSES]
 
     def hdfs(self, *words, **options):
         """Hadoop's own shell: an independent reader and writer."""
@@ -240,7 +311,8 @@ class Cluster:
 def free_offset(clusters):
     for offset in range(0, 1000, 10):
         taken = False
-        for port in (port + offset for cluster in clusters for port in (cluster.rpc, cluster.http, *cluster.datanode.values())):
+        for port in (port + offset for cluster in clusters for port in (cluster.rpc, cluster.http, *cluster.datanode.values(),
+                                                                             *cluster.hbase.values())):
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
@@ -254,13 +326,13 @@ def free_offset(clusters):
 
 def main(words):
     command, names = (words[0] if words else ""), words[1:2] or list(BASE)
-    if command not in ("fetch", "start", "status", "stop", "wipe", "ports", "env", "hdfs") or any(name not in BASE for name in names):
+    if command not in ("fetch", "start", "status", "stop", "wipe", "ports", "env", "hdfs", "hbase") or any(name not in BASE for name in names):
         print(__doc__, file=sys.stderr)
         return 2
     clusters = [Cluster(name) for name in names]
     try:
         if command == "fetch":
-            print(jars())
+            print(jars(), jars("hbase/pom.xml"), sep="\n")
         elif command == "start":
             began = time.monotonic()
             for cluster in clusters:
@@ -269,11 +341,20 @@ def main(words):
                 cluster.wait()
                 print(f"{cluster.name}: {cluster.url}, hdfs://127.0.0.1:{cluster.rpc}")
             print(f"up in {time.monotonic() - began:.1f} s")
+        elif command == "hbase":
+            began = time.monotonic()
+            for cluster in clusters:
+                cluster.begin_hbase()
+            for cluster in clusters:
+                cluster.wait_hbase()
+                print(f"{cluster.name}: HBase, ZooKeeper at 127.0.0.1:{cluster.zookeeper}")
+            print(f"up in {time.monotonic() - began:.1f} s")
         elif command == "ports":
             print(free_offset(clusters))
         elif command == "env":
             for cluster in clusters:
                 print(f"export LOCKSTEP_HDFS_{cluster.name.upper()}={cluster.url}")
+                print(f"export LOCKSTEP_HBASE_{cluster.name.upper()}='{cluster.hbase_classpath()}'")
         elif command == "hdfs":
             return clusters[0].hdfs(*words[2:]).returncode
         else:

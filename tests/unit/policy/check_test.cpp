@@ -91,9 +91,6 @@ TEST_CASE("pairs that cannot be") {
   auto database = sqlite("b", "/b");
   database.to.component = "files";
   CHECK(wheres(check(policy({database}))) == "data_sets[0].to.component");
-  auto later = hooked("a", "/a");
-  later.component = "hbase";
-  CHECK(wheres(check(policy({later}))) == "data_sets[0].component");
 }
 
 TEST_CASE("what a component does not know") {
@@ -126,7 +123,8 @@ TEST_CASE("hdfs: what it does not know, and whose places its paths are") {
   plain.place.options.clear();
   CHECK(check(policy({trail, plain})).empty());
   CHECK(target_location(trail, "/d/north", "/d/south") == "/srv/trail");
-  Layout layout{{{"north", "/srv"}, {"south", "/d/south"}}, "north", true, {{"north", "south"}}};
+  Layout layout{
+      {{"north", "/srv"}, {"south", "/d/south"}}, "north", true, {{"north", "south"}}, {}};
   CHECK(check_together({policy({trail})}, layout).empty());
   auto other = policy({trail});
   other.service = "other";
@@ -135,6 +133,38 @@ TEST_CASE("hdfs: what it does not know, and whose places its paths are") {
   const auto missing = check_together({policy({trail})}, layout);
   REQUIRE(missing.size() == 1);
   CHECK(missing[0].what == "the cluster `south` has no `hdfs:` in lockstep.yaml");
+}
+
+TEST_CASE("hbase: how tables are named, and whose places these are") {
+  DataSet lines = hooked("lines", "/orders/*");
+  lines.component = lines.to.component = "hbase";
+  CHECK(check(policy({lines})).empty());
+  for (const char* path : {"/orders", "/orders/a/b"}) {
+    auto bad = lines;
+    bad.place.location = path;
+    CHECK(wheres(check(policy({bad}))) == "data_sets[0].path");
+  }
+  auto renamed = lines;
+  renamed.to.place.location = "/orders/x";
+  CHECK(wheres(check(policy({renamed}))) == "data_sets[0].to.path");
+  renamed.to.place.location = lines.place.location;
+  CHECK(check(policy({renamed})).empty());
+  auto tree = lines;
+  tree.to.component = "hdfs";
+  CHECK(wheres(check(policy({tree}))) == "data_sets[0].to.component");
+  // Its pin is never one instant: a set without a fence is refused.
+  auto free = lines;
+  free.fence = {};
+  CHECK(wheres(check(policy({free}))) == "data_sets[0].fence");
+  // Names of tables have nothing to do with paths of HDFS.
+  auto trail = hooked("trail", "/orders/*");
+  trail.component = trail.to.component = "hdfs";
+  CHECK(check(policy({lines, trail})).empty());
+  Layout layout{
+      {{"north", "/srv"}, {"south", "/d/south"}}, "north", true, {{"north", "south"}}, {{"south"}}};
+  const auto missing = check_together({policy({lines})}, layout);
+  REQUIRE(missing.size() == 1);
+  CHECK(missing[0].what == "the cluster `north` has no `hbase:` in lockstep.yaml");
 }
 
 TEST_CASE("places of one policy do not overlap, unless the outer one leaves the inner one out") {
@@ -184,8 +214,8 @@ TEST_CASE("without retention a warning says that nothing is pruned") {
   CHECK(wheres(check(one)) == "retention?");
 }
 
-const Layout kOneHost{{{"north", "/d/north"}, {"south", "/d/south"}}, "north", true, {}};
-const Layout kTwoHosts{{{"north", "/srv"}, {"south", "/srv"}}, "north", false, {}};
+const Layout kOneHost{{{"north", "/d/north"}, {"south", "/d/south"}}, "north", true, {}, {}};
+const Layout kTwoHosts{{{"north", "/srv"}, {"south", "/srv"}}, "north", false, {}, {}};
 
 TEST_CASE("where the other side of a pair lies") {
   auto set = files("a", "/d/north/orders/invoices");

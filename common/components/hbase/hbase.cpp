@@ -1,0 +1,66 @@
+#include "common/components/hbase/hbase.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "common/components/hbase/bridge.hpp"
+#include "common/components/hbase/pins.hpp"
+#include "common/components/hbase/source.hpp"
+#include "common/components/hbase/target.hpp"
+
+namespace lockstep::hbase {
+
+namespace {
+
+// What lies in HBase's directory is HBase's.
+hdfs::Settings as(const std::string& user, hdfs::Settings settings) {
+  settings.user = user;
+  return settings;
+}
+
+class HBase final : public component::Component {
+ public:
+  HBase(const component::Surroundings& surroundings, const Settings& settings)
+      : bridge_(surroundings, settings),
+        files_(as(settings.user, settings.hdfs), surroundings.clock),
+        snapshots_(make_hbase_snapshots({bridge_, files_}, surroundings.clock)),
+        sources_({bridge_, files_}),
+        target_({bridge_, files_}) {
+    bridge_.start_ahead();
+  }
+
+  const std::string& kind() const override { return kind_; }
+  bool tree_shaped() const override { return true; }
+  bool places_are_paths() const override { return false; }
+  component::Snapshots* snapshots() override { return snapshots_.get(); }
+  component::Sources* sources() override { return &sources_; }
+  component::Target* target() override { return &target_; }
+
+  component::Health health(const component::DataSet& set) override {
+    auto about = bridge_.ask({{"op", "about"}}, seconds(5));
+    if (!about) {
+      return {false,
+              to_error(about.error(), ErrorCode::io, "ask HBase", set.place.location).text()};
+    }
+    const int servers = about->value("servers", 0);
+    if (servers == 0) return {false, "HBase has no region server"};
+    return {true, "HBase " + about->value("version", "") + " answers, with " +
+                      std::to_string(servers) + " region servers"};
+  }
+
+ private:
+  const std::string kind_ = "hbase";
+  Bridge bridge_;
+  hdfs::WebHdfs files_;
+  std::unique_ptr<component::Snapshots> snapshots_;
+  HBaseSources sources_;
+  HBaseTarget target_;
+};
+
+}  // namespace
+
+std::unique_ptr<component::Component> make_hbase(const component::Surroundings& surroundings,
+                                                 const Settings& settings) {
+  return std::make_unique<HBase>(surroundings, settings);
+}
+
+}  // namespace lockstep::hbase

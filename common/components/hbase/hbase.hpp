@@ -1,0 +1,19 @@
+// The hbase component: tables of HBase, by its snapshots (docs/components/hbase.md).
+//
+// Pinned by pins.hpp, read by source.hpp, received and kept by target.hpp. What only HBase's own
+// classes can do is done by a resident Java program (bridge.hpp), bytes go by WebHDFS.
+#pragma once
+
+#include <memory>
+
+#include "common/component/component.hpp"
+#include "common/components/hbase/settings.hpp"
+
+namespace lockstep::hbase {
+
+// `surroundings` and what it refers to must outlive the component. The Java program is started at
+// once, on a thread of its own.
+std::unique_ptr<component::Component> make_hbase(const component::Surroundings& surroundings,
+                                                 const Settings& settings);
+
+}  // namespace lockstep::hbase

@@ -1,0 +1,17 @@
+// How a cluster's HBase is reached (lockstep.yaml, `clusters.<name>.hbase`).
+#pragma once
+
+#include <string>
+
+#include "common/components/hdfs/settings.hpp"
+
+namespace lockstep::hbase {
+
+struct Settings {
+  std::string classpath;  // HBase's configuration and classes: "/etc/hbase/conf:/opt/hbase/lib/*"
+  std::string java = "java";   // of a JDK: the helper program is run from its source
+  std::string user = "hbase";  // as whom the agents act, in HBase and in its directory of HDFS
+  hdfs::Settings hdfs;         // the HDFS on which HBase lies
+};
+
+}  // namespace lockstep::hbase

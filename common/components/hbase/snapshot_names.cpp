@@ -1,0 +1,163 @@
+#include "common/components/hbase/snapshot_names.hpp"
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+namespace lockstep::hbase {
+
+using component::DataSet;
+using component::SetId;
+using component::Version;
+
+namespace {
+
+constexpr Nanos kPatience = seconds(60);
+
+const char* word(Use use) { return use == Use::pin ? "lockstep-pin." : "lockstep-point."; }
+
+std::string tail(const SetId& id, const std::string& run, const TableName& table) {
+  return id.service + "." + id.set + "." + run + "." + table.space + "." + table.table;
+}
+
+Result<std::string> home(Bridge& bridge) {
+  auto root = bridge.root();
+  if (!root) return to_error(root.error(), ErrorCode::io, "ask HBase for its directory", "");
+  return hdfs::join(*root, ".lockstep");
+}
+
+}  // namespace
+
+std::string prefix_of(Use use, const SetId& id, const std::string& run) {
+  return word(use) + id.service + "." + id.set + "." + (run.empty() ? "" : run + ".");
+}
+
+std::string snapshot_name(Use use, const SetId& id, const std::string& run,
+                          const TableName& table) {
+  return word(use) + tail(id, run, table);
+}
+
+std::string before_name(const SetId& id, const std::string& run, const TableName& table) {
+  return "lockstep-before." + tail(id, run, table);
+}
+
+Result<std::string> staging_path(const Cluster& cluster, const SetId& id, const std::string& run,
+                                 int attempt) {
+  LOCKSTEP_TRY(const std::string directory, home(cluster.bridge));
+  return hdfs::join(directory,
+                    id.service + "." + id.set + "." + run + "." + std::to_string(attempt));
+}
+
+Result<std::vector<std::string>> stagings(const Cluster& cluster, const SetId& id,
+                                          const std::string& run) {
+  LOCKSTEP_TRY(const std::string directory, home(cluster.bridge));
+  const std::string prefix = id.service + "." + id.set + "." + (run.empty() ? "" : run + ".");
+  std::vector<std::string> found;
+  std::string after;
+  for (;;) {
+    auto page = cluster.files.list(directory, after);
+    if (!page) {
+      if (page.error().trouble == hdfs::Trouble::missing) return found;
+      return hdfs::to_error(page.error(), ErrorCode::io, "list the stagings", directory);
+    }
+    for (const hdfs::Status& status : page->statuses) {
+      if (status.name.starts_with(prefix)) found.push_back(hdfs::join(directory, status.name));
+    }
+    if (!page->more || page->statuses.empty()) return found;
+    after = page->statuses.back().name;
+  }
+}
+
+Result<std::vector<Snapshot>> list_snapshots(Bridge& bridge, const std::string& prefix) {
+  auto answer = bridge.ask({{"op", "list"}, {"prefix", prefix}}, kPatience);
+  if (!answer) return to_error(answer.error(), ErrorCode::io, "list the snapshots", prefix);
+  std::vector<Snapshot> found;
+  for (const auto& one : *answer) {
+    found.push_back({one.value("name", ""),
+                     {one.value("namespace", ""), one.value("table", "")},
+                     one.value("created_ms", std::int64_t{0})});
+  }
+  std::sort(found.begin(), found.end(),
+            [](const Snapshot& a, const Snapshot& b) { return a.table < b.table; });
+  return found;
+}
+
+Result<void> delete_snapshots(Bridge& bridge, const std::vector<Snapshot>& snapshots) {
+  if (snapshots.empty()) return {};
+  nlohmann::json names = nlohmann::json::array();
+  for (const Snapshot& one : snapshots) names.push_back(one.name);
+  auto answer = bridge.ask({{"op", "delete"}, {"names", names}}, kPatience);
+  if (!answer) {
+    return to_error(answer.error(), ErrorCode::io, "delete snapshots", snapshots.front().name);
+  }
+  return {};
+}
+
+Result<std::vector<Version>> list_versions(const Cluster& cluster, Use use, const DataSet& set) {
+  const std::string prefix = prefix_of(use, set.id);
+  LOCKSTEP_TRY(const auto snapshots, list_snapshots(cluster.bridge, prefix));
+  std::map<std::string, Native> runs;
+  for (const Snapshot& one : snapshots) {
+    const std::string run =
+        one.name.substr(prefix.size(), one.name.find('.', prefix.size()) - prefix.size());
+    runs[run].snapshots.push_back(one);
+  }
+  if (use == Use::point) {
+    LOCKSTEP_TRY(const auto staged, stagings(cluster, set.id, {}));
+    for (const std::string& path : staged) {
+      const std::string name = path.substr(path.rfind('/') + 1);
+      const std::string rest = name.substr(set.id.service.size() + set.id.set.size() + 2);
+      runs[rest.substr(0, rest.find('.'))].staging = path;
+    }
+  }
+  std::vector<Version> versions;
+  for (const auto& [run, native] : runs) {
+    versions.push_back({set.id, set.component, run, to_text(native)});
+  }
+  return versions;
+}
+
+Result<Native> open_version(Bridge& bridge, const Version& version, ErrorCode side) {
+  LOCKSTEP_TRY(Native native, native_from_text(version.native));
+  const std::string where = version.id.service + "/" + version.id.set + " " + version.name;
+  if (!native.staging.empty() || native.snapshots.empty()) {
+    return make_error(ErrorCode::version_missing, "this is a staging, no version", where);
+  }
+  const std::string& first = native.snapshots.front().name;
+  const Use use = first.starts_with(word(Use::pin)) ? Use::pin : Use::point;
+  const std::string prefix = prefix_of(use, version.id, version.name);
+  auto found = list_snapshots(bridge, prefix);
+  if (!found) {
+    Error error = std::move(found).error();
+    if (error.code == ErrorCode::io) error.code = side;
+    return error;
+  }
+  for (const Snapshot& one : native.snapshots) {
+    if (!one.name.starts_with(prefix)) {
+      return make_error(ErrorCode::version_missing, "this is no version of the set", one.name);
+    }
+    if (std::find(found->begin(), found->end(), one) == found->end()) {
+      return make_error(ErrorCode::version_missing,
+                        "the snapshot is gone, or another of that name was made", one.name);
+    }
+  }
+  return native;
+}
+
+Result<void> drop_version(const Cluster& cluster, Use use, const SetId& id,
+                          const std::string& run) {
+  // The staging goes last: while it is there nobody takes what is left for a whole version.
+  LOCKSTEP_TRY(const auto found, list_snapshots(cluster.bridge, prefix_of(use, id, run)));
+  LOCKSTEP_CHECK(delete_snapshots(cluster.bridge, found));
+  if (use == Use::pin) return {};
+  LOCKSTEP_TRY(const auto staged, stagings(cluster, id, run));
+  for (const std::string& path : staged) {
+    if (auto removed = cluster.files.remove(path); !removed) {
+      return hdfs::to_error(removed.error(), ErrorCode::io, "remove the staging", path);
+    }
+  }
+  return {};
+}
+
+}  // namespace lockstep::hbase

@@ -1,0 +1,325 @@
+#!/usr/bin/python3
+"""A service whose data sets lie in HBase, in HDFS, in files and in a database, between two real clusters.
+The clusters run already: `hadoop.py start` and `hadoop.py hbase`, or `scripts/test hadoop`, which does all."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
+sys.path[:0] = [HERE] + [os.path.join(ROOT, folder) for folder in ("tests/process", "tests/compare", "bench")]
+import hadoop  # noqa: E402
+import world  # noqa: E402
+from harness import FULL, LOCKSTEP, SiteTest, point_check  # noqa: E402
+from hdfs_tree import Hdfs, shown  # noqa: E402
+
+ROWS = 20000 if FULL else 2000
+POLICY = """service: orders
+mode: {mode}
+consistency: bounded
+max_skew: 2m
+max_lateness: 2m
+data_sets:
+  - {{name: lines, component: hbase, path: /{space}/*}}
+  - {{name: trail, component: hdfs, path: {path}, allow_snapshot: true}}
+  - {{name: invoices, component: files, path: {north}/orders/invoices}}
+  - {{name: ledger, component: sqlite, path: {north}/orders/ledger.db}}
+"""
+
+
+class Tables:
+    """Tables.java, which runs as long as the tests do: an independent writer and reader."""
+
+    def __init__(self, cluster):
+        self.process = subprocess.Popen(
+            cluster.java(cluster.hbase_classpath(), 256, os.path.join(HERE, "hbase/Tables.java"), log="ERROR"),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "HADOOP_USER_NAME": "hbase"},
+            stderr=subprocess.DEVNULL)
+        self.lock = threading.Lock()
+
+    def ask(self, *words):
+        with self.lock:
+            self.process.stdin.write(" ".join(map(str, words)) + "\n")
+            self.process.stdin.flush()
+            answer = self.process.stdout.readline().rstrip("\n")
+        kind, _, text = answer.partition(" ")
+        if kind != "ok":
+            raise AssertionError(f"{words}: {answer}")
+        return text
+
+    def close(self):
+        self.process.communicate(timeout=60)
+
+
+class HBaseService(SiteTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.clusters = {name: hadoop.Cluster(name) for name in ("north", "south")}
+        for cluster in cls.clusters.values():
+            if not cluster.serves_hbase():
+                raise AssertionError(f"{cluster.name}: HBase is not up; start it with tests/integration/hadoop/hadoop.py hbase")
+        cls.tables = {name: Tables(cluster) for name, cluster in cls.clusters.items()}
+
+    @classmethod
+    def tearDownClass(cls):
+        for tables in cls.tables.values():
+            tables.close()
+        super().tearDownClass()
+
+    def setUp(self):
+        super().setUp()
+        self.north, self.south = self.tables["north"], self.tables["south"]
+        self.space = f"s{os.getpid()}_" + "".join(word[0] for word in self.id().rsplit(".", maxsplit=1)[-1].split("_"))
+        self.path = f"/hbase-service-{self.space}/trail"
+        self.restored = []
+        self.addCleanup(self.clear)
+        with open(self.site.config, encoding="utf-8") as handle:
+            text = handle.read()
+        for name, cluster in self.clusters.items():
+            before = f"    root: {name}\n"
+            self.assertIn(before, text)
+            text = text.replace(before, before + f'    hdfs: {{namenodes: ["{cluster.url}"], user: hdfs}}\n'
+                                                 f'    hbase: {{classpath: "{cluster.hbase_classpath()}"}}\n')
+        with open(self.site.config, "w", encoding="utf-8") as handle:
+            handle.write(text)
+        home = os.path.join(self.site.north, "orders")
+        os.makedirs(home + "/invoices")
+        with open(home + "/invoices/one", "w", encoding="utf-8") as handle:
+            handle.write("invoice")
+        subprocess.run(["sqlite3", home + "/ledger.db", "PRAGMA journal_mode=WAL; CREATE TABLE t(x); INSERT INTO t VALUES (1)"],
+                       check=True, capture_output=True)
+
+    def clear(self):
+        for name, tables in self.tables.items():
+            for one in tables.ask("snapshots").split():
+                if one.startswith("lockstep-"):
+                    tables.ask("delete-snapshot", one.partition("=")[0])
+            for space in (self.space, *self.restored):
+                tables.ask("clear", space)
+            hdfs = Hdfs(self.clusters[name].url)
+            for snapshot in hdfs.snapshots(self.path):
+                hdfs.call("DELETE", self.path, "DELETESNAPSHOT", snapshotname=snapshot)
+            hdfs.remove(os.path.dirname(self.path))
+            hdfs.close()
+
+    def policy(self, mode="push"):
+        return POLICY.format(mode=mode, space=self.space, path=self.path, north=self.site.north)
+
+    def fill(self):
+        self.north.ask("create", self.space + ":lines", 4)
+        self.north.ask("create", self.space + ":heads", 1)
+        self.north.ask("put", self.space + ":lines", 0, ROWS, 1000)
+        self.north.ask("put", self.space + ":heads", 0, 100, 100)
+        hdfs = Hdfs(self.clusters["north"].url)
+        hdfs.put(self.path + "/file", os.urandom(100_000))
+        hdfs.close()
+
+    # --- what has to hold
+    def seen(self, tables, space, prefix=""):
+        return {name: (tables.ask("digest", f"{space}:{prefix}{name}"), tables.ask("describe", f"{space}:{prefix}{name}"))
+                for name in ("lines", "heads")}
+
+    def snapshots(self, tables, kind):
+        """Names of our snapshots; none may go by itself."""
+        found = [one.rpartition("=") for one in tables.ask("snapshots").split() if one.startswith(kind + ".orders.lines.")]
+        self.assertEqual([name for name, _, ttl in found if ttl != "0"], [])
+        return {name for name, _, _ in found}
+
+    def expected_snapshots(self, kind, runs):
+        return {f"{kind}.orders.lines.{run}.{self.space}.{table}" for run in runs for table in ("lines", "heads")}
+
+    def assert_point(self, point, expected):
+        space = f"r{len(self.restored)}_{self.space}"
+        self.restored.append(space)
+        self.site.json("restore", point, "--to", "/" + space, "--set", "lines")
+        self.assertEqual(self.seen(self.south, space, f"lines.{self.space}."), expected)
+        _, problems = point_check.check_record(self.site.record(point), True, self.clusters["south"].url)
+        self.assertEqual(problems, [])
+        self.site.cli("verify", point)
+
+    def certificate_of(self, point, name="lines"):
+        with open(self.site.record(point), encoding="utf-8") as handle:
+            sets = json.load(handle)["certificate"]["sets"]
+        return next(one for one in sets if one["name"] == name)
+
+    def wait_for_pins(self):
+        """Pins of earlier points are let go a moment after the run."""
+        deadline = time.monotonic() + 60
+        while True:
+            held = self.expected_snapshots("lockstep-pin", {hold["run"] for hold in self.site.json("holds") if hold["set"] == "lines"})
+            found = self.snapshots(self.north, "lockstep-pin")
+            if found == held or time.monotonic() > deadline:
+                self.assertEqual(found, held)
+                return
+            time.sleep(0.2)
+
+    def nothing_staged(self):
+        hdfs = Hdfs(self.clusters["south"].url)
+        listed = hdfs.json("GET", "/hbase/.lockstep", "LISTSTATUS")["FileStatuses"]["FileStatus"]
+        hdfs.close()
+        self.assertEqual([one["pathSuffix"] for one in listed if one["pathSuffix"].startswith("orders.lines.")], [])
+
+    def generations(self, mode):
+        self.fill()
+        self.site.up()
+        self.site.apply(self.policy(mode))
+        seen = {}
+        for generation in range(3):
+            if generation == 1:    # new rows, changed rows, and some that go
+                self.north.ask("put", self.space + ":lines", ROWS, 40, 1000)
+                self.north.ask("put", self.space + ":heads", 50, 10, 100)
+                self.north.ask("remove", self.space + ":lines", 5, 20)
+            if generation == 2:    # every HFile of one table is another one now
+                self.north.ask("put", self.space + ":lines", 2 * ROWS, 10, 1000)
+                self.north.ask("flush", self.space + ":lines")
+                before = int(self.north.ask("files", self.space + ":lines"))
+                self.assertGreater(before, 4)
+                self.north.ask("compact", self.space + ":lines")
+                deadline = time.monotonic() + 300
+                while int(self.north.ask("files", self.space + ":lines")) >= before:
+                    self.assertLess(time.monotonic(), deadline)
+                    time.sleep(0.2)
+            expected = self.seen(self.north, self.space)
+            point = self.site.run("orders")["point"]
+            seen[point] = expected
+            with self.subTest(point=point, generation=generation):
+                certified = self.certificate_of(point)
+                self.assertEqual(certified["method"], "hbase-snapshot")
+                self.assertFalse(certified["one_instant"])
+                self.assertIn(f"{self.space}:heads, {self.space}:lines", " ".join(certified["caveats"]))
+                self.assertEqual(bool(certified["base"]), generation > 0)
+                if generation == 0:
+                    self.assertGreater(certified["bytes_sent"], ROWS * 1000)
+                if generation == 1:    # the new HFiles, and the manifests
+                    self.assertLess(certified["bytes_sent"], ROWS * 1000 // 8)
+                    self.assertGreater(certified["bytes_sent"], 40 * 1000)
+                self.assert_point(point, expected)
+        self.assertEqual(len({json.dumps(one) for one in seen.values()}), 3)
+        self.wait_for_pins()
+        self.nothing_staged()
+        self.assertEqual(self.snapshots(self.south, "lockstep-point"), self.expected_snapshots("lockstep-point", seen))
+        return seen
+
+    def test_three_generations_by_push(self):
+        seen = self.generations("push")
+        points = list(seen)
+        # Given back once, they are tables of their own, and are not written over.
+        refused = self.site.cli("restore", points[0], "--to", "/" + self.restored[0], "--set", "lines", ok=None)
+        self.assertIn("place-not-empty", refused.stderr)
+        # A point that goes takes its snapshots along, and nothing of another's.
+        self.site.json("point", "delete", points[0])
+        self.assertEqual(self.snapshots(self.south, "lockstep-point"), self.expected_snapshots("lockstep-point", points[1:]))
+        self.assert_point(points[1], seen[points[1]])
+        # The other cluster takes over: its tables have the names of the primary's.
+        self.site.json("promote", "south", "--yes")
+        self.assertEqual(self.seen(self.south, self.space), seen[points[2]])
+
+    def test_three_generations_by_pull(self):
+        self.generations("pull")
+
+    def test_what_was_written_before_the_request_is_in_the_point_and_every_row_is_whole(self):
+        self.fill()
+        table = self.space + ":lines"
+        self.north.ask("remove", table, 0, ROWS)
+        self.site.up()
+        self.site.apply(self.policy())
+        self.north.ask("begin", table)
+        deadline = time.monotonic() + 120
+        while int(self.north.ask("written")) < 200:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
+        before = int(self.north.ask("written"))
+        points = [self.site.run("orders")["point"] for _ in range(2)]
+        after = int(self.north.ask("end"))
+        self.assertGreater(after, before)
+        for point in points:
+            space = f"r{len(self.restored)}_{self.space}"
+            self.restored.append(space)
+            self.site.json("restore", point, "--to", "/" + space, "--set", "lines")
+            rows = int(self.south.ask("whole", f"{space}:lines.{self.space}.lines", before))
+            self.assertGreaterEqual(rows, before)
+            self.assertIn("each region shows some instant", " ".join(self.certificate_of(point)["caveats"]))
+
+    def test_helpers_and_the_receiving_agent_killed_leave_nothing_and_the_next_point_is_whole(self):
+        self.fill()
+        self.site.up()
+        self.site.apply(self.policy() + "bandwidth: 2MB\n")
+        first = self.site.run("orders")["point"]
+        was = self.seen(self.north, self.space)
+        for pid in self.helpers():    # the agents start others
+            os.kill(pid, signal.SIGKILL)
+        self.north.ask("put", self.space + ":lines", 2 * ROWS, ROWS * 4, 1000)
+        expected = self.seen(self.north, self.space)
+        run = subprocess.Popen([LOCKSTEP, "run", "orders", "--wait", "--json", "-c", self.site.config], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 200
+        while not self.staged():
+            self.assertIsNone(run.poll(), "the run ended before it could be disturbed")
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+        os.kill(world.processes_of(self.site.config)["south-transfer"], signal.SIGKILL)  # `lockstep up` starts it again
+        out, error = run.communicate(timeout=400)
+        self.assertEqual(run.returncode, 0, out + error + self.site.logs(12))
+        second = next(point["id"] for point in self.site.json("points", "orders") if point["id"] != first)
+        self.assert_point(second, expected)
+        self.assert_point(first, was)
+        self.wait_for_pins()
+        self.nothing_staged()
+        self.assertEqual(self.snapshots(self.south, "lockstep-point"), self.expected_snapshots("lockstep-point", [first, second]))
+
+    def test_what_is_wrong_is_said_before_anything_is_done(self):
+        self.fill()
+        self.site.up()
+        for bad, said in ((f"path: /{self.space}/*", f"path: /{self.space}"), (f"path: /{self.space}/*", f"path: /{self.space}/*, to: {{path: /x/y}}"),
+                          (f"path: /{self.space}/*", f"path: /{self.space}/*, exclude: [x]"),
+                          (f"path: /{self.space}/*", f"path: /{self.space}/*, to: {{component: files}}")):
+            answer = self.site.apply(self.policy().replace(bad, said), ok=None)
+            self.assertEqual(answer.returncode, 2, said + answer.stdout + answer.stderr)
+        fenced = self.policy().replace("consistency: bounded\n", "consistency: fenced\n")
+        self.assertNotEqual(self.site.apply(fenced, ok=None).returncode, 0)
+        self.site.apply(self.policy().replace(f"/{self.space}/*", f'"/{self.space}/lines,nonesuch*"'))
+        point = self.site.run("orders")["point"]
+        self.assertEqual(self.snapshots(self.south, "lockstep-point"),
+                         {f"lockstep-point.orders.lines.{point}.{self.space}.lines"})
+        self.site.apply(self.policy().replace(f"/{self.space}/*", f"/{self.space}/nonesuch"))
+        refused = self.site.cli("run", "orders", "--wait", ok=None)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("no table has such a name", refused.stdout + refused.stderr)
+        self.assertEqual(self.snapshots(self.north, "lockstep-pin"),
+                         {f"lockstep-pin.orders.lines.{point}.{self.space}.lines"})  # the base
+
+    # --- tools
+    def helpers(self):
+        """The agents' Java programs, by what the kernel says of their command lines."""
+        found = []
+        agents = set(world.processes_of(self.site.config).values())
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{name}/cmdline", encoding="utf-8", errors="replace") as handle:
+                    line = handle.read()
+                with open(f"/proc/{name}/stat", encoding="utf-8") as handle:
+                    parent = int(handle.read().rpartition(")")[2].split()[1])
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if "LockstepHBase.java" in line and parent in agents:
+                found.append(int(name))
+        self.assertEqual(len(found), 4)
+        return found
+
+    def staged(self):
+        hdfs = Hdfs(self.clusters["south"].url)
+        try:
+            return any("orders.lines." in str(one) for one in
+                       hdfs.json("GET", "/hbase/.lockstep", "LISTSTATUS")["FileStatuses"]["FileStatus"])
+        finally:
+            hdfs.close()
+
+
+if __name__ == "__main__":
+    unittest.main()
