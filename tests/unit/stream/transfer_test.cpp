@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <thread>
 
 #include "common/stream/verify.hpp"
 #include "tests/unit/stream/peers.hpp"
@@ -99,6 +100,8 @@ TEST_CASE("what will be sent is told to both sides: exactly at first, at most wi
   Bench bench;
   write(bench.north("/large"), random_bytes(9 << 20, 1));
   write(bench.north("/small"), random_bytes(1000, 2));
+  // What was written in the clock tick of the pin is looked at again by the next one (native.hpp).
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
   std::optional<stream::Forecast> sender, receiver;
   const auto listen = [&](stream::SendJob& out, stream::ReceiveJob& in) {
     sender.reset();
