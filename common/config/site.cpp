@@ -1,11 +1,10 @@
 #include "common/config/site.hpp"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <set>
 
+#include "common/config/addresses.hpp"
 #include "common/config/files.hpp"
 #include "common/config/reader.hpp"
 #include "common/message/uuid.hpp"
@@ -16,9 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using transport::Role;
-
-// sockaddr_un holds 108 bytes with the NUL at the end (unix(7)).
-constexpr std::size_t kMaxSocketPath = 107;
 
 // Reads one site; holds what the checks over several keys need.
 class SiteReader {
@@ -104,9 +100,10 @@ class SiteReader {
     if (!text) return {};
     std::string out;
     if (text->starts_with("ipc://")) {
-      out = ipc(*value, text->substr(6));
+      out = ipc_endpoint(*value, text->substr(6), base_.string());
     } else if (text->starts_with("tcp://")) {
-      out = tcp(*value, *text);
+      out = tcp_endpoint(*value, *text);
+      check_keys(*value, out);
     } else {
       value->problem(ErrorCode::config_bad_value,
                      "expected ipc://PATH or tcp://HOST:PORT, found `" + *text + "`");
@@ -118,40 +115,11 @@ class SiteReader {
     return out;
   }
 
-  std::string ipc(const Value& value, const std::string& text) {
-    if (text.empty() || text.front() == '@' || text.front() == '*') {
-      value.problem(ErrorCode::config_bad_value, "expected a path after ipc://",
-                    "abstract names have no owner and no mode, so anybody could bind them");
-      return {};
-    }
-    const std::string path = (base_ / text).lexically_normal().string();
-    if (path.size() > kMaxSocketPath) {
-      value.problem(ErrorCode::config_bad_value,
-                    "the socket's path has " + std::to_string(path.size()) +
-                        " bytes; the kernel allows " + std::to_string(kMaxSocketPath),
-                    "choose a shorter directory, such as one under /run");
-      return {};
-    }
-    return "ipc://" + path;
-  }
-
-  std::string tcp(const Value& value, const std::string& text) {
-    const auto colon = text.rfind(':');
-    const std::string host = text.substr(6, colon < 6 ? 0 : colon - 6);
-    const std::string port = colon < 6 ? "" : text.substr(colon + 1);
-    const bool digits = !port.empty() && port.size() <= 5 && port.front() != '0' &&
-                        port.find_first_not_of("0123456789") == std::string::npos;
-    if (host.empty() || host == "*" || !digits || std::stol(port) > 65535) {
-      value.problem(ErrorCode::config_bad_value, "expected tcp://HOST:PORT, found `" + text + "`",
-                    host == "*" ? "name the address: the other services connect to the same one"
-                                : "the port is a number from 1 to 65535");
-      return {};
-    }
-    if (site_.keys.empty() && !site_.insecure) {
-      value.problem(ErrorCode::config_bad_value, "tcp needs keys, and this file has no `keys`",
-                    "make them with `lockstep keys init`, or use ipc://");
-    }
-    return text;
+  // What leaves the host is authenticated, unless the file says that it need not be.
+  void check_keys(const Value& value, const std::string& tcp) const {
+    if (tcp.empty() || !site_.keys.empty() || site_.insecure) return;
+    value.problem(ErrorCode::config_bad_value, "tcp needs keys, and this file has no `keys`",
+                  "make them with `lockstep keys init`, or use ipc://");
   }
 
   void read_control(const Value& value) {
@@ -189,30 +157,6 @@ class SiteReader {
       }
     }
     site_.gateway = std::move(gateway);
-  }
-
-  static bool is_loopback(const std::string& address) {
-    return address.starts_with("127.") || address.starts_with("[::1]:");
-  }
-
-  // An address, not a name: what is bound must not depend on who answers for a name.
-  static std::string host_and_port(const Value& value) {
-    const auto text = value.text();
-    if (!text) return {};
-    const auto colon = text->rfind(':');
-    std::string host = colon == std::string::npos ? "" : text->substr(0, colon);
-    const std::string port = colon == std::string::npos ? "" : text->substr(colon + 1);
-    const bool digits = !port.empty() && port.size() <= 5 && port.front() != '0' &&
-                        port.find_first_not_of("0123456789") == std::string::npos &&
-                        std::stol(port) <= 65535;
-    if (host.starts_with("[") && host.ends_with("]")) host = host.substr(1, host.size() - 2);
-    ::in6_addr address{};
-    const bool known = ::inet_pton(AF_INET, host.c_str(), &address) == 1 ||
-                       ::inet_pton(AF_INET6, host.c_str(), &address) == 1;
-    if (digits && known) return *text;
-    value.problem(ErrorCode::config_bad_value, "expected ADDRESS:PORT, found `" + *text + "`",
-                  "such as 127.0.0.1:9480");
-    return {};
   }
 
   void read_clusters(const Value& value) {
@@ -316,72 +260,6 @@ class SiteReader {
                     near ? "did you mean `" + *near + "`?" : "");
     }
     cluster.directory = std::move(store);
-  }
-
-  static std::optional<Hdfs> read_hdfs(const Value& value) {
-    auto map = value.map();
-    if (!map) return std::nullopt;
-    Hdfs hdfs;
-    if (const auto nodes = map->require("namenodes", "the NameNode's web address, in a list")) {
-      const auto texts = nodes->texts().value_or(std::vector<std::string>{});
-      if (nodes->is_list() && texts.size() != 1) {
-        nodes->problem(texts.empty() ? ErrorCode::config_bad_value : ErrorCode::not_built_yet,
-                       texts.empty() ? "expected the address of a NameNode"
-                                     : "this version speaks to one NameNode, found " +
-                                           std::to_string(texts.size()),
-                       "name the active one; high availability is not built yet");
-      }
-      if (!texts.empty()) hdfs.namenode = namenode(*nodes, texts.front());
-    }
-    if (const auto user = map->find("user")) hdfs.user = user->text().value_or("");
-    if (const auto count = map->find("connections")) {
-      hdfs.connections = static_cast<int>(count->integer(1, 64).value_or(hdfs.connections));
-    }
-    if (const auto patience = map->find("patience")) {
-      hdfs.patience = patience->duration(milliseconds(1), seconds(3600)).value_or(hdfs.patience);
-    }
-    if (const auto kerberos = map->find("kerberos")) {
-      kerberos->problem(ErrorCode::not_built_yet, "this version does not speak Kerberos yet",
-                        "it works with clusters of simple authentication");
-    }
-    map->finish();
-    return hdfs;
-  }
-
-  static std::optional<HBase> read_hbase(const Value& value) {
-    auto map = value.map();
-    if (!map) return std::nullopt;
-    HBase hbase;
-    if (const auto path = map->require(
-            "classpath", "its configuration and classes, as `hbase classpath` tells them")) {
-      hbase.classpath = path->text().value_or("");
-    }
-    if (const auto user = map->find("user")) hbase.user = user->text().value_or("");
-    if (const auto java = map->find("java")) hbase.java = java->text().value_or("");
-    if (const auto kerberos = map->find("kerberos")) {
-      kerberos->problem(ErrorCode::not_built_yet, "this version does not speak Kerberos yet",
-                        "it works with clusters of simple authentication");
-    }
-    map->finish();
-    return hbase;
-  }
-
-  static std::string namenode(const Value& value, const std::string& text) {
-    if (text.starts_with("https://")) {
-      value.problem(ErrorCode::not_built_yet, "this version does not speak TLS to HDFS yet",
-                    "name the NameNode's http:// address");
-      return {};
-    }
-    const std::string rest = text.starts_with("http://") ? text.substr(7) : "";
-    const auto colon = rest.rfind(':');
-    const std::string port = colon == std::string::npos ? "" : rest.substr(colon + 1);
-    const bool digits = !port.empty() && port.size() <= 5 && port.front() != '0' &&
-                        port.find_first_not_of("0123456789") == std::string::npos &&
-                        std::stol(port) <= 65535;
-    if (colon != 0 && digits && rest.find_first_of("/?#@ ") == std::string::npos) return text;
-    value.problem(ErrorCode::config_bad_value, "expected http://HOST:PORT, found `" + text + "`",
-                  "the NameNode's web server, by default port 9870");
-    return {};
   }
 
   void read_agents(Cluster& cluster, const Value& value) {

@@ -10,6 +10,7 @@
 
 #include "common/clock/moment.hpp"
 #include "common/config/clock_wish.hpp"
+#include "common/config/hadoop.hpp"
 #include "common/config/user_data.hpp"
 #include "common/error/error.hpp"
 #include "common/transport/peer.hpp"
@@ -23,21 +24,6 @@ struct Agent {
   std::string bulk;      // transfer-agents only
   std::string events;
   bool registrar = false;  // the transfer-agent: this version takes one a cluster
-};
-
-// How the agents of a cluster reach its HDFS.
-struct Hdfs {
-  std::string namenode;  // "http://host:port", of the NameNode's web server
-  std::string user = "hdfs";
-  int connections = 8;           // requests and files on their way at once
-  Nanos patience = seconds(30);  // for how long what may come right by itself is tried again
-};
-
-// How the agents of a cluster reach its HBase, which lies on its HDFS.
-struct HBase {
-  std::string classpath;  // its configuration and its classes: "/etc/hbase/conf:/opt/hbase/lib/*"
-  std::string user = "hbase";
-  std::string java = "java";  // a program; looked up in PATH where it has no '/'
 };
 
 struct Cluster {

@@ -1,0 +1,32 @@
+// A cluster's Hadoop in lockstep.yaml: `hdfs` and `hbase` (docs/components/hdfs.md, hbase.md).
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "common/clock/moment.hpp"
+
+namespace lockstep::config {
+
+class Value;
+
+// How the agents of a cluster reach its HDFS.
+struct Hdfs {
+  std::string namenode;  // "http://host:port", of the NameNode's web server
+  std::string user = "hdfs";
+  int connections = 8;           // requests and files on their way at once
+  Nanos patience = seconds(30);  // for how long what may come right by itself is tried again
+};
+
+// How the agents of a cluster reach its HBase, which lies on its HDFS.
+struct HBase {
+  std::string classpath;  // its configuration and its classes: "/etc/hbase/conf:/opt/hbase/lib/*"
+  std::string user = "hbase";
+  std::string java = "java";  // a program; looked up in PATH where it has no '/'
+};
+
+// Nothing where the value is no map, which is then reported.
+std::optional<Hdfs> read_hdfs(const Value& value);
+std::optional<HBase> read_hbase(const Value& value);
+
+}  // namespace lockstep::config
