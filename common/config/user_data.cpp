@@ -37,7 +37,7 @@ Ldap read_ldap(Map& map, const std::function<std::string(const std::optional<Val
     map.problem(ErrorCode::config_missing_key, "`bind` is missing",
                 "only ldapi:// knows the agent without it");
   }
-  const auto trees = [&map](const char* key, const std::optional<Value>& found) {
+  const auto trees = [](const char* key, const std::optional<Value>& found) {
     auto texts =
         found ? found->texts().value_or(std::vector<std::string>{}) : std::vector<std::string>{};
     for (const auto& tree : texts) {
