@@ -86,8 +86,8 @@ void Proxy::pass(const std::string& bytes, bool reply, Out send) {
   const std::string type = type_of(bytes);
   ++came_[type];
   const auto [fate, by] = rules_.decide(type);
-  const auto later = [&](Out task) {
-    return loop_.after(by, [alive = std::weak_ptr<char>(alive_), task = std::move(task)] {
+  const auto later = [this, span = by](Out task) {
+    return loop_.after(span, [alive = std::weak_ptr<char>(alive_), task = std::move(task)] {
       if (!alive.expired()) task();
     });
   };
