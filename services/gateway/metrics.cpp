@@ -224,6 +224,22 @@ Metrics::Metrics()
                     .Name("lockstep_lateness_seconds")
                     .Help("Distance of their pins to the moment.")
                     .Register(registry_)),
+      window_(prometheus::BuildHistogram()
+                  .Name("lockstep_pin_window_seconds")
+                  .Help("From the first pin's request to the last one's acknowledgement.")
+                  .Register(registry_)),
+      fence_(prometheus::BuildHistogram()
+                 .Name("lockstep_fence_seconds")
+                 .Help("How long the writers of a data set were held.")
+                 .Register(registry_)),
+      sent_(prometheus::BuildCounter()
+                .Name("lockstep_sent_bytes_total")
+                .Help("Bytes that went between the clusters for the points that were made.")
+                .Register(registry_)),
+      sent_again_(prometheus::BuildCounter()
+                      .Name("lockstep_sent_again_bytes_total")
+                      .Help("Of these, bytes that went more than once.")
+                      .Register(registry_)),
       duration_(prometheus::BuildHistogram()
                     .Name("lockstep_run_duration_seconds")
                     .Help("From the moment to the sealed point.")
@@ -257,7 +273,20 @@ void Metrics::count(const journal::Event& event) {
     skew_.Add({{"service", service}}, kPinBuckets).Observe(span(event.data, "skew_ns"));
     lateness_.Add({{"service", service}}, kPinBuckets).Observe(span(event.data, "lateness_ns"));
     duration_.Add({{"service", service}}, kRunBuckets).Observe(span(event.data, "duration_ns"));
+    count_cost(service, event.data);
   }
+}
+
+// What a point asked of the writers and of the network. An older scheduler's events do not say.
+void Metrics::count_cost(const std::string& service, const Body& data) {
+  if (!data.contains("window_ns") || !data.contains("fences")) return;
+  const std::map<std::string, std::string> labels{{"service", service}};
+  window_.Add(labels, kPinBuckets).Observe(span(data, "window_ns"));
+  for (const auto& fence : data.at("fences")) {
+    fence_.Add(labels, kPinBuckets).Observe(span(fence, "held_ns"));
+  }
+  sent_.Add(labels).Increment(data.value("bytes_sent", 0.0));
+  sent_again_.Add(labels).Increment(data.value("bytes_resent", 0.0));
 }
 
 void Metrics::kept(Nanos span) { kept_.Observe(in_seconds(span.count)); }

@@ -32,6 +32,8 @@ class Metrics {
                    const ReplayCounts& replays) const;
 
  private:
+  void count_cost(const std::string& service, const message::Body& data);
+
   prometheus::Registry registry_;
   prometheus::Family<prometheus::Counter>& events_;
   prometheus::Family<prometheus::Counter>& runs_;
@@ -41,6 +43,10 @@ class Metrics {
   prometheus::Family<prometheus::Counter>& drills_;
   prometheus::Family<prometheus::Histogram>& skew_;
   prometheus::Family<prometheus::Histogram>& lateness_;
+  prometheus::Family<prometheus::Histogram>& window_;
+  prometheus::Family<prometheus::Histogram>& fence_;
+  prometheus::Family<prometheus::Counter>& sent_;
+  prometheus::Family<prometheus::Counter>& sent_again_;
   prometheus::Family<prometheus::Histogram>& duration_;
   prometheus::Histogram& kept_;
 };

@@ -1,11 +1,52 @@
 #include "services/scheduler/events_of.hpp"
 
+#include <algorithm>
+#include <limits>
+
 #include "services/scheduler/facts_body.hpp"
 #include "services/scheduler/messages.hpp"
+#include "services/scheduler/run/certificate.hpp"
 
 namespace lockstep::scheduler {
 
 using message::Body;
+
+namespace {
+
+// How a point came about, beside what it is: what the writers and the network had to bear.
+Body complete_data(const run::State& state) {
+  const Body point = point_body(state);
+  const run::Certificate certificate = run::certify(state);
+  run::Instant first = std::numeric_limits<run::Instant>::max();
+  run::Instant last = std::numeric_limits<run::Instant>::min();
+  std::uint64_t sent = 0;
+  std::uint64_t again = 0;
+  Body fences = Body::array();
+  for (const run::Certificate::Set& set : certificate.sets) {
+    first = std::min(first, set.pinned.requested);
+    last = std::max(last, set.pinned.acknowledged);
+    sent += set.moved.bytes_sent;
+    again += set.moved.bytes_resent;
+    if (!set.fence) continue;
+    // Writers may have stood from the first word to the last.
+    const run::Span held = set.fence->lowered.acknowledged - set.fence->raised.requested;
+    fences.push_back({{"set", set.name}, {"held_ns", std::max<run::Span>(0, held)}});
+  }
+  return {{"id", state.plan.run},
+          {"service", state.plan.service},
+          {"moment", point.at("moment")},
+          {"skew_ns", point.at("skew_ns")},
+          {"lateness_ns", point.at("lateness_ns")},
+          {"entries", point.at("entries")},
+          {"bytes", point.at("bytes")},
+          {"duration_ns", state.ended_at - state.began_at},
+          {"window_ns", last < first ? 0 : last - first},
+          {"fences", std::move(fences)},
+          {"bytes_sent", sent},
+          {"bytes_resent", again}};
+}
+
+}  // namespace
 
 Emitted state_event(const run::State& state) {
   const run::Plan& plan = state.plan;
@@ -37,17 +78,7 @@ std::vector<Emitted> events_of(const run::State& before, const run::State& after
                        {"caught_up", followed}}});
   }
   if (after.phase == run::Phase::complete) {
-    const Body point = point_body(after);
-    events.push_back({"point.complete",
-                      plan.service,
-                      {{"id", plan.run},
-                       {"service", plan.service},
-                       {"moment", point.at("moment")},
-                       {"skew_ns", point.at("skew_ns")},
-                       {"lateness_ns", point.at("lateness_ns")},
-                       {"entries", point.at("entries")},
-                       {"bytes", point.at("bytes")},
-                       {"duration_ns", after.ended_at - after.began_at}}});
+    events.push_back({"point.complete", plan.service, complete_data(after)});
   }
   return events;
 }

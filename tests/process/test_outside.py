@@ -86,8 +86,13 @@ class Outside(harness.SiteTest):
     def metrics(self):
         return self.get("/metrics")[1]
 
+    def value(self, text, name, service="orders"):
+        return float(re.search(rf'^{name}{{service="{service}"}} (\S+)$', text, re.M)[1])
+
     def test_metrics_are_clean_and_tell_of_the_point_that_was_made(self):
-        self.start()
+        self.site.hook("hold", '[ "$1" != pause ] || sleep 0.3\n')
+        self.site.up()
+        self.site.apply(POLICY.replace("FILES", self.files + ", fence: {hook: hold, timeout: 10s}").replace("RPO", "26h"))
         self.wait_for(lambda: 'lockstep_rpo_seconds{service="orders"} 93600' in self.metrics())
         self.assertNotIn("lockstep_point_age_seconds", self.metrics())
         point = self.site.run("orders")["point"]
@@ -99,6 +104,14 @@ class Outside(harness.SiteTest):
                      'lockstep_cluster_primary{cluster="north"} 1', 'lockstep_cluster_healthy{cluster="south"} 1',
                      'lockstep_application_client{cluster="north"} 1', 'lockstep_health_monitor_up 1', 'lockstep_skew_seconds_count{service="orders"} 1'):
             self.assertIn(line + "\n", text)
+        # What the point asked of the writers and of the network.
+        self.assertEqual(self.value(text, "lockstep_pin_window_seconds_count"), 1)
+        self.assertEqual(self.value(text, "lockstep_fence_seconds_count"), 1)
+        self.assertGreaterEqual(self.value(text, "lockstep_fence_seconds_sum"), 0.3)
+        with open(self.site.record(point), encoding="utf-8") as handle:
+            sets = json.load(handle)["certificate"]["sets"]
+        self.assertEqual(self.value(text, "lockstep_sent_bytes_total"), sum(one["bytes_sent"] for one in sets))
+        self.assertEqual(self.value(text, "lockstep_sent_again_bytes_total"), 0)
         done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
         self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
 
