@@ -21,9 +21,13 @@ struct Pinned {
   bool durable = true;  // survives the agent's death; else call settle() before the fence falls
                         // or right after it, as `settle_under_fence` of Estimate says
   // True where the content is that of one instant inside the interval whatever writers do (a btrfs
-  // snapshot, SQLite). False where it is one instant only because a fence stood (a tree clone with
-  // the ctime proof): skew then counts it at `requested`.
+  // snapshot, SQLite).
   bool one_instant = true;
+  // Of a pin that is not: true where the component itself proved that nothing changed from
+  // `requested` to `acknowledged` (a tree clone with the ctime proof). Skew then counts it at
+  // `requested`. False where parts may show different instants (an HBase table that is written):
+  // without a fence skew then counts the whole interval.
+  bool quiet = false;
   std::string method;  // "btrfs-snapshot", "reflink-clone", "copy", "sqlite-reflink", ...
   std::vector<std::string> caveats;  // sentences for the certificate
 };

@@ -16,6 +16,15 @@ std::string interval_text(const Body& interval) {
   return field(interval, "requested") + " .. " + field(interval, "acknowledged");
 }
 
+// What the pin's interval means for its content.
+std::string interval_means(const Body& set) {
+  if (set.value("one_instant", false)) return ", one instant";
+  if (set.value("quiet", false)) return ", proven unchanged since before it was requested";
+  if (const auto fence = set.find("fence"); fence != set.end() && fence->is_object())
+    return ", over a time in which its writers were held";
+  return ", over a time: not all of it shows the same instant";
+}
+
 std::string set_story(const Body& set) {
   const auto& from = set.at("from");
   const auto& to = set.at("to");
@@ -24,9 +33,7 @@ std::string set_story(const Body& set) {
       "{}{}{}",
       paint(Colour::bold, field(set, "name")), field(from, "component"), field(set, "agent"),
       field(from, "cluster"), field(from, "location"), field(to, "cluster"), field(to, "location"),
-      interval_text(set.at("pinned")), field(set, "method"),
-      set.value("one_instant", false) ? ", one instant"
-                                      : ", proven unchanged since before it was requested",
+      interval_text(set.at("pinned")), field(set, "method"), interval_means(set),
       set.value("durable", false) ? "" : ", copied out by the agent");
   if (const auto fence = set.find("fence"); fence != set.end() && fence->is_object()) {
     out += fmt::format(

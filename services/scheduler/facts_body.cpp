@@ -73,9 +73,9 @@ run::Facts pinned(const Body& body) {
   facts.clock = clock_from_body(body.at("clock"));
   for (const Body& set : body.at("sets")) {
     facts.sets.push_back({set.at("name").get<std::string>(), interval(set.at("pinned")),
-                          set.at("one_instant").get<bool>(), set.at("durable").get<bool>(),
-                          set.at("method").get<std::string>(), texts(set.at("caveats")),
-                          version_from(set.at("version"))});
+                          set.at("one_instant").get<bool>(), set.value("quiet", false),
+                          set.at("durable").get<bool>(), set.at("method").get<std::string>(),
+                          texts(set.at("caveats")), version_from(set.at("version"))});
   }
   return facts;
 }
@@ -158,6 +158,7 @@ struct ToBody {
                       {"method", set.method},
                       {"caveats", texts_body(set.caveats)},
                       {"version", version_body(set.version)}});
+      if (!set.one_instant) sets.back()["quiet"] = set.quiet;
     }
     return {{"clock", clock_body(facts.clock)}, {"sets", std::move(sets)}};
   }

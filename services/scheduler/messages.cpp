@@ -198,6 +198,7 @@ Body certificate_body(const Origin& origin, const run::State& state, const Giver
                     {"bytes_resent", set.moved.bytes_resent},
                     {"proof", "received"},
                     {"caveats", std::move(caveats)}});
+    if (!set.one_instant) sets.back()["quiet"] = set.quiet;
   }
   return {{"service", plan.service},
           {"run", plan.run},

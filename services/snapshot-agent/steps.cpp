@@ -124,6 +124,7 @@ Result<Outcome> do_pin(const Tools& tools, Pins& pins, const Occasion& occasion,
                     {"method", set.pinned.method},
                     {"caveats", std::move(caveats)},
                     {"version", to_body(set.pinned.version)}});
+    if (!set.pinned.one_instant) told.back()["quiet"] = set.pinned.quiet;
   }
   message::Body body = {{"clock", service::clock_body(tools.clock)}, {"sets", std::move(told)}};
   const UtcNanos now = tools.clock.utc();

@@ -121,7 +121,8 @@ def check_certificate(certificate, problems):
     moment, members = nanos(certificate["moment"]), []
     for one in certificate["sets"]:
         requested, acknowledged = interval(one["pinned"])
-        counts_to = acknowledged if one["one_instant"] else requested
+        unchanged = not one["one_instant"] and (one.get("quiet", False) or one["fence"])
+        counts_to = requested if unchanged else acknowledged
         members.append({"name": one["name"], "e": one["clock"]["error_ns"], "requested": requested,
                         "acknowledged": acknowledged, "counts_to": counts_to,
                         "one_instant": one["one_instant"], "fence": one["fence"],

@@ -117,6 +117,20 @@ class Checker(unittest.TestCase):
         self.one("fence: a fence was lowered", found)
         self.one("fence: a pin was requested", found)
 
+    def test_an_unfenced_pin_over_a_time_counts_whole_unless_it_was_quiet(self):
+        certificate = self.record["certificate"]
+        certificate["consistency"] = "bounded"
+        longer = certificate["sets"][0]
+        longer.update({"pinned": between(1, 300), "one_instant": False, "fence": None})
+        certificate.update({"skew_ns": 299_000_000, "lateness_ns": 300_000_000})
+        self.assertEqual(self.problems(), [])
+        certificate.update({"skew_ns": 15_000_000, "lateness_ns": 16_000_000})
+        found = self.problems()
+        self.one("skew: the intervals give 299000000", found)
+        self.one("lateness: 300000000", found)
+        longer["quiet"] = True
+        self.assertEqual(self.problems(), [])
+
     def test_a_fence_not_held(self):
         self.record["certificate"]["sets"][0]["fence"]["held"] = False
         self.one("fence: files", self.problems())

@@ -228,10 +228,15 @@ void SnapshotAgent::pin(const Letter& letter) {
     }
     run::Pinned pinned;
     pinned.clock = host_.report();
+    std::map<std::string, Instant> shown_until;
     for (const run::Member* member : own(letter, letter.ask.sets)) {
+      const bool one_instant = world_.likely(0.7);
+      const bool quiet = !one_instant && world_.likely(0.5);
+      shown_until[member->name] = quiet || (!one_instant && member->fenced) ? from : world_.now();
       pinned.sets.push_back({member->name,
                              {requested, host_.read(world_)},
-                             true,
+                             one_instant,
+                             quiet,
                              true,
                              "simulated",
                              {},
@@ -250,6 +255,7 @@ void SnapshotAgent::pin(const Letter& letter) {
       made.lease_until = world_.now() + letter.plan->lease;
       pins_[which] = made;
       truth_.pins[which] = made.truth;
+      truth_.shown_until[which] = shown_until.at(member->name);
       ++truth_.pinned[which];
       watch_lease(which);
     }

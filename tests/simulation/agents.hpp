@@ -33,6 +33,9 @@ struct Pin {
 struct Truth {
   using RunSet = std::pair<std::string, std::string>;
   std::map<RunSet, TrueSpan> pins;
+  // Until when what a pin shows could change: its end, or its beginning where nothing changed
+  // meanwhile.
+  std::map<RunSet, Instant> shown_until;
   std::map<RunSet, TrueSpan> fences;  // `to`: when writers could write again
   std::map<RunSet, int> pinned;       // how often
   std::map<std::string, int> transferred;

@@ -139,7 +139,7 @@ void set_up_mishaps(Site& site) {
 void check_point(Site& site, const run::State& state, const Point& point) {
   World& world = site.world;
   const run::Plan& plan = state.plan;
-  Instant last_raised = 0, first_lowered = 0, first_pin = 0, last_pin = 0;
+  Instant last_raised = 0, first_lowered = 0, first_pin = 0, last_pin = 0, last_shown = 0;
   int unfenced = 0;
   for (const run::Member& member : plan.members) {
     const Truth::RunSet which{plan.run, member.name};
@@ -147,6 +147,7 @@ void check_point(Site& site, const run::State& state, const Point& point) {
     const TrueSpan pin = site.truth.pins.at(which);
     first_pin = first_pin == 0 ? pin.from : std::min(first_pin, pin.from);
     last_pin = std::max(last_pin, pin.to);
+    last_shown = std::max(last_shown, site.truth.shown_until.at(which));
     for (const std::string& referee : member.refers_to) {
       if (plan.consistency == run::Consistency::ordered &&
           pin.to >= site.truth.pins.at({plan.run, referee}).from)
@@ -163,9 +164,9 @@ void check_point(Site& site, const run::State& state, const Point& point) {
     first_lowered =
         first_lowered == 0 ? fence->second.to : std::min(first_lowered, fence->second.to);
   }
-  if (last_pin - first_pin > plan.max_skew)
+  if (last_shown - first_pin > plan.max_skew)
     world.violated(plan.run + ": the true skew is beyond max_skew");
-  if (state.verdict && last_pin - first_pin > state.verdict->skew)
+  if (state.verdict && last_shown - first_pin > state.verdict->skew)
     world.violated(plan.run + ": the true skew is beyond the certified one");
   if (plan.consistency == run::Consistency::fenced) {
     if (unfenced > 1) world.violated(plan.run + ": more than one set without a fence");

@@ -85,8 +85,8 @@ run::Facts told(const run::Ask& ask) {
     case Act::raise:
       return run::Raised{clock(), {{set, "own_lock", {at(-20), at(-10)}}}};
     case Act::pin:
-      return run::Pinned{clock(),
-                         {{set, {at(0), at(5)}, true, true, "small", {}, {"small", "r", set}}}};
+      return run::Pinned{
+          clock(), {{set, {at(0), at(5)}, true, false, true, "small", {}, {"small", "r", set}}}};
     case Act::lower:
       return run::Lowered{clock(), {{set, {at(10), at(11)}, true, ""}}};
     case Act::commit:

@@ -373,6 +373,7 @@ class ArmedTree final : public component::Armed {
 
     pinned.durable = true;
     pinned.one_instant = false;
+    pinned.quiet = true;  // prove_settled() said so, or there would be no pin
     pinned.method = estimate_.method;
     pinned.caveats.push_back(
         set_.fenced_from_outside

@@ -87,7 +87,7 @@ class ArmedTables final : public component::Armed {
       pinned.caveats.emplace_back(
           "Of a table that was being written each region shows some instant between the pin's "
           "request and its acknowledgement, and not all the same; a row is whole. The skew counts "
-          "the pin at its request.");
+          "the pin from its request to its acknowledgement.");
     }
     pinned.caveats.emplace_back("Rights, quotas and replication peers of HBase are not carried.");
     pinned_ = pinned.version;

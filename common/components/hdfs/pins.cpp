@@ -68,7 +68,7 @@ class ArmedSnapshot final : public component::Armed {
                     "(hsync, UPDATE_LENGTH) may be missing."
                   : "The NameNode does not fix files that are open for writing "
                     "(dfs.namenode.snapshot.capture.openfiles is false): such a file may hold "
-                    "bytes that were written after the pin.");
+                    "bytes that were written after the pin; that the skew cannot count.");
     pinned.caveats.emplace_back(
         "Access times, storage policies and quotas of HDFS are not carried.");
     pinned_ = pinned.version;

@@ -66,6 +66,7 @@ Certificate certify(const State& state) {
     set.agent = member.member->agent;
     set.pinned = member.pin.pinned;
     set.one_instant = member.pin.one_instant;
+    set.quiet = member.pin.quiet;
     set.durable = member.pin.durable;
     set.method = member.pin.method;
     set.stage = member.stage;

@@ -24,6 +24,7 @@ struct Certificate {
     std::string agent;
     Interval pinned;
     bool one_instant = true;
+    bool quiet = false;
     bool durable = true;
     std::string method;
     int stage = 0;

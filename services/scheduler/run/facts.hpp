@@ -65,6 +65,7 @@ struct Pinned {
     std::string name;
     Interval pinned;
     bool one_instant = true;
+    bool quiet = false;  // of a pin not of one instant: proven that nothing changed meanwhile
     bool durable = true;
     std::string method;
     std::vector<std::string> caveats;

@@ -39,10 +39,12 @@ bool one_boot(const std::vector<Evidence>& all) {
   return first != nullptr;
 }
 
-// For the skew a pin that took its time, and proved that nothing had changed since before
-// `requested` (under a fence or in a quiet tree), counts at `requested`.
+// A pin that took its time counts at `requested` for the skew where nothing changed meanwhile: its
+// agent proved that, or the set's own fence stood (that it held and enclosed the pin is judged
+// before). Any other may show its latest part as it was when the pin was acknowledged.
 Instant shown_until(const Evidence& member) {
-  return member.pin.one_instant ? member.pin.pinned.acknowledged : member.pin.pinned.requested;
+  const bool unchanged = !member.pin.one_instant && (member.pin.quiet || member.raised);
+  return unchanged ? member.pin.pinned.requested : member.pin.pinned.acknowledged;
 }
 
 Verdict complete(const std::vector<Evidence>& all) {

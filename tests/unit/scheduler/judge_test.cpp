@@ -167,17 +167,53 @@ TEST_CASE("a pin that stands by its fence counts at its request, for the skew al
   CHECK(judge(plan, kMoment, all).code == "fence-failed");  // its end counts for the fences
 }
 
-TEST_CASE("without a fence it proved that the tree was quiet, and counts at its request too") {
+TEST_CASE("without a fence a tree that was proven quiet counts at its request too") {
   Plan plan = plan_of(Consistency::bounded, 1);
   plan.members[0].fenced = false;
   auto all = good_evidence(plan);
   all[0].pin.one_instant = false;
+  all[0].pin.quiet = true;
   all[0].pin.pinned.acknowledged = kMoment + 3 * plan.max_skew;
   const Verdict verdict = judge(plan, kMoment, all);
   CHECK(verdict.good);
   CHECK(verdict.skew == 0);
   all[0].pin.one_instant = true;
   CHECK(judge(plan, kMoment, all).code == "judge-skew");
+}
+
+TEST_CASE("an unfenced pin that stretches over a time counts over all of it") {
+  Plan plan = plan_of(Consistency::bounded, 2);
+  plan.members[0].fenced = false;
+  auto all = good_evidence(plan);
+  all[0].pin.one_instant = false;  // an HBase table: nobody proved that it was quiet
+  all[0].pin.pinned.acknowledged = kMoment + 600 * kMillisecond;
+  const Verdict verdict = judge(plan, kMoment, all);
+  CHECK(verdict.good);
+  CHECK(verdict.skew == 600 * kMillisecond);
+  CHECK(verdict.lateness == 600 * kMillisecond);
+  SECTION("a longer one than max_skew fails the run") {
+    plan.max_skew = 600 * kMillisecond - 1;
+    CHECK(judge(plan, kMoment, all).code == "judge-skew");
+    all[0].pin.quiet = true;
+    CHECK(judge(plan, kMoment, all).skew == 2 * kMillisecond);
+  }
+  SECTION("across hosts with its clock's error at both ends") {
+    give_own_boot_ids(all, kMillisecond);
+    CHECK(judge(plan, kMoment, all).skew == 602 * kMillisecond);
+  }
+  SECTION("the fence of another set does not make it quiet") {
+    REQUIRE(all[1].raised);
+    all[1].lower.lowered = {kMoment + kSecond, kMoment + kSecond};
+    CHECK(judge(plan, kMoment, all).skew == 600 * kMillisecond);
+  }
+  SECTION("its own fence does") {
+    plan.members[0].fenced = true;
+    all = good_evidence(plan);
+    all[0].pin.one_instant = false;
+    all[0].pin.pinned.acknowledged = kMoment + 600 * kMillisecond;
+    all[0].lower.lowered = {kMoment + kSecond, kMoment + kSecond};
+    CHECK(judge(plan, kMoment, all).skew == 2 * kMillisecond);
+  }
 }
 
 TEST_CASE("skew and lateness have their limits") {

@@ -100,6 +100,7 @@ struct Driver {
         pinned.sets.push_back({name,
                                {at, at + kMillisecond},
                                true,
+                               false,
                                true,
                                "test",
                                {},

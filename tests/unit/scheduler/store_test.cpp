@@ -71,7 +71,7 @@ TEST_CASE("a run is found again as it was journaled, every kind of record") {
   const run::HostClock host{"b00", true, 7, -3};
   const std::string bytes = "caf\xe9";  // not UTF-8
   run::Pinned pinned{
-      host, {{"invoices", {10, 20}, false, false, "copy", {bytes}, {"files", kRun, bytes}}}};
+      host, {{"invoices", {10, 20}, false, true, false, "copy", {bytes}, {"files", kRun, bytes}}}};
   const std::vector<run::Record> records = {
       {1, run::MomentFixed{99}},
       {2, run::Entered{run::Phase::pin}},
@@ -124,6 +124,21 @@ TEST_CASE("a run is found again as it was journaled, every kind of record") {
   CHECK(found.state.find(seal)->status == run::StepState::Status::let_go);
   CHECK(store.considered("orders").value() == UtcNanos{17});
   CHECK_FALSE(store.considered("stock").value());
+}
+
+TEST_CASE("a pin that was journaled before anything was said of quiet is read, and not as quiet") {
+  const run::HostClock host{"b00", true, 7, -3};
+  const run::Pinned pinned{
+      host, {{"invoices", {10, 20}, false, true, true, "copy", {}, {"files", kRun, "n"}}}};
+  message::Body body = facts_to_body(pinned);
+  auto found = facts_from_body(run::Act::pin, body);
+  REQUIRE(found);
+  CHECK(std::get<run::Pinned>(*found).sets.at(0).quiet);
+  REQUIRE(body["sets"][0].erase("quiet") == 1);
+  found = facts_from_body(run::Act::pin, body);
+  REQUIRE(found);
+  CHECK_FALSE(std::get<run::Pinned>(*found).sets.at(0).quiet);
+  CHECK_FALSE(std::get<run::Pinned>(*found).sets.at(0).one_instant);
 }
 
 TEST_CASE("one run for a service, scheduled instant and attempt") {
