@@ -7,6 +7,13 @@ namespace lockstep::config {
 
 namespace {
 
+void refuse_kerberos(Map& map) {
+  if (const auto kerberos = map.find("kerberos")) {
+    kerberos->problem(ErrorCode::not_built_yet, "this version does not speak Kerberos yet",
+                      "it works with clusters of simple authentication");
+  }
+}
+
 std::string namenode(const Value& value, const std::string& text) {
   if (text.starts_with("https://")) {
     value.problem(ErrorCode::not_built_yet, "this version does not speak TLS to HDFS yet",
@@ -46,10 +53,7 @@ std::optional<Hdfs> read_hdfs(const Value& value) {
   if (const auto patience = map->find("patience")) {
     hdfs.patience = patience->duration(milliseconds(1), seconds(3600)).value_or(hdfs.patience);
   }
-  if (const auto kerberos = map->find("kerberos")) {
-    kerberos->problem(ErrorCode::not_built_yet, "this version does not speak Kerberos yet",
-                      "it works with clusters of simple authentication");
-  }
+  refuse_kerberos(*map);
   map->finish();
   return hdfs;
 }
@@ -64,10 +68,7 @@ std::optional<HBase> read_hbase(const Value& value) {
   }
   if (const auto user = map->find("user")) hbase.user = user->text().value_or("");
   if (const auto java = map->find("java")) hbase.java = java->text().value_or("");
-  if (const auto kerberos = map->find("kerberos")) {
-    kerberos->problem(ErrorCode::not_built_yet, "this version does not speak Kerberos yet",
-                      "it works with clusters of simple authentication");
-  }
+  refuse_kerberos(*map);
   map->finish();
   return hbase;
 }

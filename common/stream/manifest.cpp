@@ -40,6 +40,12 @@ Result<ManifestSummary> summary_at(ManifestReader reader, const std::string& pat
   return reader.summary();
 }
 
+Result<ManifestSummary> read_unharmed_summary(os::Disk& disk, const std::string& path) {
+  LOCKSTEP_TRY(const std::uint64_t end, offset_of_end(disk, path));
+  LOCKSTEP_TRY(ManifestReader reader, ManifestReader::go_on_at(disk, path, end));
+  return summary_at(std::move(reader), path);
+}
+
 }  // namespace
 
 Result<ManifestSummary> read_manifest_summary(os::Disk& disk, const std::string& path) {
@@ -48,10 +54,15 @@ Result<ManifestSummary> read_manifest_summary(os::Disk& disk, const std::string&
   return summary_at(std::move(reader), path);
 }
 
-Result<ManifestSummary> read_unharmed_summary(os::Disk& disk, const std::string& path) {
-  LOCKSTEP_TRY(const std::uint64_t end, offset_of_end(disk, path));
-  LOCKSTEP_TRY(ManifestReader reader, ManifestReader::go_on_at(disk, path, end));
-  return summary_at(std::move(reader), path);
+Result<std::optional<Digest256>> root_of_base(os::Disk& disk, const std::string& path,
+                                              std::string& damage) {
+  using Root = std::optional<Digest256>;
+  if (path.empty()) return Root{};
+  auto summary = read_unharmed_summary(disk, path);
+  if (summary) return Root{summary->root};
+  if (summary.error().code != ErrorCode::point_damaged) return summary.error();
+  damage = summary.error().text();
+  return Root{};
 }
 
 Result<ManifestSummary> check_manifest(os::Disk& disk, const std::string& path) {

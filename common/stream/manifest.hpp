@@ -33,8 +33,11 @@ struct ManifestSummary {
 // point-damaged (it is not a whole manifest).
 Result<ManifestSummary> read_manifest_summary(os::Disk& disk, const std::string& path);
 
-// The same once its checksum was compared: about 0.1 s for a million entries. Errors: as above.
-Result<ManifestSummary> read_unharmed_summary(os::Disk& disk, const std::string& path);
+// The root of a transfer's base, once the checksum was compared: about 0.1 s for a million entries.
+// Nothing where `path` is empty, or where the manifest is damaged, which `damage` then tells: the
+// transfer goes without a base. Errors: not-found, io.
+Result<std::optional<Digest256>> root_of_base(os::Disk& disk, const std::string& path,
+                                              std::string& damage);
 
 // Reads the manifest from end to end, checks its own checksum, its order and every digest in it
 // against the root. Errors: point-damaged, not-found.

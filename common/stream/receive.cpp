@@ -59,15 +59,7 @@ class Receiver {
   // ---- what is kept ----------------------------------------------------------------------------
   Result<void> load() {
     boot_id_ = tools_.clock.quality().boot_id;
-    if (!job_.base_manifest.empty()) {
-      auto base = read_unharmed_summary(tools_.disk, job_.base_manifest);
-      if (base)
-        base_root_ = base->root;
-      else if (base.error().code == ErrorCode::point_damaged)
-        outcome_.base_refused = base.error().text();
-      else
-        return base.error();
-    }
+    LOCKSTEP_TRY(base_root_, root_of_base(tools_.disk, job_.base_manifest, outcome_.base_refused));
     LOCKSTEP_TRY(const auto row, job_.log->load());
     if (row) {
       auto kept = decode_state(row->state);

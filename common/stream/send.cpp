@@ -39,15 +39,9 @@ class Sender {
 
   Result<SendOutcome> transfer() {
     started_ = moved_ = now();
-    if (!job_.base_manifest.empty()) {
-      auto base = read_unharmed_summary(tools_.disk, job_.base_manifest);
-      if (base)
-        base_root_ = base->root;
-      else if (base.error().code == ErrorCode::point_damaged)
-        outcome_.base_refused = base.error().text();
-      else
-        return tell_and_fail(link_, base.error(), job_.stop);
-    }
+    auto base = root_of_base(tools_.disk, job_.base_manifest, outcome_.base_refused);
+    if (!base) return tell_and_fail(link_, base.error(), job_.stop);
+    base_root_ = *base;
     while (true) {
       LOCKSTEP_TRY(auto channel, link_.open(std::min(left(), job_.stall), job_.stop));
       channel_ = channel.get();

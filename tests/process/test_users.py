@@ -10,7 +10,7 @@ import time
 import unittest
 
 from harness import BIN, SiteTest
-from wiretap import Tap
+from wiretap import serve_tapped
 import client as wire  # tests/protocol
 
 HASH = "{SSHA512}bm9ib2R5LW1heS1zZWUtdGhpcy1hbnl3aGVyZQ"
@@ -223,32 +223,7 @@ class OnTheWire(UserSite):
 
     def setUp(self):
         super().setUp()
-        with open(self.site.config, encoding="utf-8") as handle:
-            text = handle.read()
-        with open(self.site.config, "w", encoding="utf-8") as handle:
-            handle.write(re.sub(r"(?m)^keys:.*\n", "", text))
-        self.tap = Tap(self.site.config, {"north-snapshot", "south-snapshot"})
-        self.addCleanup(self.tap.close)
-        self.services = []
-        self.addCleanup(self.stop)
-        os.makedirs(os.path.join(self.site.base, "var/log"), exist_ok=True)
-        for name in ("policy", "north-snapshot", "south-snapshot", "north-transfer", "south-transfer", "health-monitor", "scheduler"):
-            config = self.tap.config if name == "scheduler" else self.site.config
-            program = name.replace("north-snapshot", "snapshot-agent").replace("south-snapshot", "snapshot-agent") \
-                .replace("north-transfer", "transfer-agent").replace("south-transfer", "transfer-agent")
-            with open(os.path.join(self.site.base, "var/log", name + ".log"), "w", encoding="utf-8") as log:
-                self.services.append(subprocess.Popen(
-                    [os.path.join(BIN, "lockstep-" + program), "--config", config, "--name", name], stdout=log, stderr=log))
-        deadline = time.monotonic() + 30
-        while '"identity":"primary"' not in self.site.cli("status", "--json", ok=None).stdout:
-            self.assertLess(time.monotonic(), deadline, self.site.logs())
-            time.sleep(0.2)
-
-    def stop(self):
-        for service in self.services:
-            service.terminate()
-        for service in self.services:
-            service.wait(30)
+        self.tap = serve_tapped(self, {"north-snapshot", "south-snapshot"})
 
     def users_requests(self):
         return [(agent, envelope["type"]) for agent, envelope in self.tap.requests() if "users" in envelope["type"]]

@@ -7,7 +7,7 @@ import time
 import unittest
 
 from harness import BIN, SiteTest
-from wiretap import Tap
+from wiretap import serve_tapped
 
 MARK = b"this-is-bulk-and-not-control"
 
@@ -15,38 +15,13 @@ MARK = b"this-is-bulk-and-not-control"
 class Wire(SiteTest):
     def setUp(self):
         super().setUp()
-        with open(self.site.config, encoding="utf-8") as handle:
-            text = handle.read()
-        with open(self.site.config, "w", encoding="utf-8") as handle:
-            handle.write(re.sub(r"(?m)^keys:.*\n", "", text))
         for name in ("docs", "more"):
             home = os.path.join(self.site.north, name)
             os.makedirs(home)
             for i in range(40):
                 with open(os.path.join(home, str(i)), "wb") as handle:
                     handle.write(MARK * 20000)
-        self.tap = Tap(self.site.config, {"north-snapshot", "north-transfer", "south-snapshot", "south-transfer"})
-        self.addCleanup(self.tap.close)
-        self.services = []
-        self.addCleanup(self.stop)
-        os.makedirs(os.path.join(self.site.base, "var/log"), exist_ok=True)
-        for name, program in (("policy", "policy"), ("north-snapshot", "snapshot-agent"), ("south-snapshot", "snapshot-agent"),
-                              ("north-transfer", "transfer-agent"), ("south-transfer", "transfer-agent"),
-                              ("health-monitor", "health-monitor"), ("scheduler", "scheduler")):
-            config = self.tap.config if name == "scheduler" else self.site.config
-            with open(os.path.join(self.site.base, "var/log", name + ".log"), "w", encoding="utf-8") as log:
-                self.services.append(subprocess.Popen(
-                    [os.path.join(BIN, "lockstep-" + program), "--config", config, "--name", name], stdout=log, stderr=log))
-        deadline = time.monotonic() + 30
-        while '"identity":"primary"' not in self.site.cli("status", "--json", ok=None).stdout:
-            self.assertLess(time.monotonic(), deadline, self.site.logs())
-            time.sleep(0.2)
-
-    def stop(self):
-        for service in self.services:
-            service.terminate()
-        for service in self.services:
-            service.wait(30)
+        self.tap = serve_tapped(self, {"north-snapshot", "north-transfer", "south-snapshot", "south-transfer"})
 
     def policy(self, mode):
         return (f"service: papers\nmode: {mode}\nconsistency: bounded\nmax_skew: 10s\ndata_sets:\n"

@@ -1,12 +1,20 @@
 """A tap between the scheduler and the agents of a plain-text site: it passes every message on and
 keeps a decoded copy. The scheduler gets a configuration of its own whose agents are the tap."""
 import os
+import re
+import subprocess
 import threading
 import time
 
 import msgpack
 import yaml
 import zmq
+
+from harness import BIN
+
+SERVICES = {"policy": "policy", "north-snapshot": "snapshot-agent", "south-snapshot": "snapshot-agent",
+            "north-transfer": "transfer-agent", "south-transfer": "transfer-agent", "health-monitor": "health-monitor",
+            "scheduler": "scheduler"}
 
 
 class Tap:
@@ -83,3 +91,34 @@ class Tap:
         for thread in self.threads:
             thread.join()
         self.context.term()
+
+
+def serve_tapped(test, agents):
+    """Takes the keys from the test's site and runs its services until the test ends, the scheduler through a tap
+    before `agents`, which it returns."""
+    site = test.site
+    with open(site.config, encoding="utf-8") as handle:
+        text = handle.read()
+    with open(site.config, "w", encoding="utf-8") as handle:
+        handle.write(re.sub(r"(?m)^keys:.*\n", "", text))
+    tap = Tap(site.config, agents)
+    test.addCleanup(tap.close)
+    services = []
+
+    def stop():
+        for service in services:
+            service.terminate()
+        for service in services:
+            service.wait(30)
+    test.addCleanup(stop)
+    os.makedirs(os.path.join(site.base, "var/log"), exist_ok=True)
+    for name, program in SERVICES.items():
+        config = tap.config if name == "scheduler" else site.config
+        with open(os.path.join(site.base, "var/log", name + ".log"), "w", encoding="utf-8") as log:
+            services.append(subprocess.Popen(
+                [os.path.join(BIN, "lockstep-" + program), "--config", config, "--name", name], stdout=log, stderr=log))
+    deadline = time.monotonic() + 30
+    while '"identity":"primary"' not in site.cli("status", "--json", ok=None).stdout:
+        test.assertLess(time.monotonic(), deadline, site.logs())
+        time.sleep(0.2)
+    return tap

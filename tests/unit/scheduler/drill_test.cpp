@@ -1,12 +1,10 @@
 // When drills are due, and what the scheduler's journal keeps of them.
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
-#include <filesystem>
 
 #include "services/scheduler/drill_book.hpp"
 #include "services/scheduler/drill_time.hpp"
 #include "services/scheduler/store.hpp"
+#include "tests/support/scratch.hpp"
 
 using namespace lockstep;
 using namespace lockstep::scheduler;
@@ -83,19 +81,11 @@ TEST_CASE("how old the last good drill may be counts from the first asking where
 namespace {
 
 struct Bench {
-  Bench() : clock(make_system_clock()) {
-    char name[] = "/tmp/lockstep-drills-XXXXXX";
-    path = ::mkdtemp(name);
-    open();
-  }
-  ~Bench() {
-    journal.reset();
-    std::filesystem::remove_all(path);
-  }
+  Bench() : clock(make_system_clock()) { open(); }
   void open() {
     journal.reset();
     journal::OpenOptions options;
-    options.path = path + "/scheduler.db";
+    options.path = scratch / "scheduler.db";
     options.source = "scheduler";
     options.migrations = store_migrations();
     auto opened = journal::open(options, *clock);
@@ -103,7 +93,7 @@ struct Bench {
     journal = std::move(opened).value();
   }
 
-  std::string path;
+  test::Scratch scratch;
   std::unique_ptr<Clock> clock;
   std::unique_ptr<journal::Journal> journal;
 };
