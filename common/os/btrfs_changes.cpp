@@ -105,14 +105,26 @@ Sys<std::optional<std::vector<std::string>>> inode_paths(int subvolume, std::uin
   return Answer{std::move(paths)};
 }
 
-Sys<bool> has_subvolumes(int subvolume) {
-  ::btrfs_ioctl_get_subvol_rootref_args request{};
-  // EOVERFLOW: more than one answer holds.
-  if (::ioctl(subvolume, BTRFS_IOC_GET_SUBVOL_ROOTREF, &request) != 0) {
-    if (errno == EOVERFLOW) return true;
-    return Errno{errno};
+Sys<std::vector<std::string>> directories_of_nested(int subvolume) {
+  std::vector<std::string> directories;
+  ::btrfs_ioctl_get_subvol_rootref_args nested{};
+  for (bool more = true; more;) {
+    more = false;
+    if (::ioctl(subvolume, BTRFS_IOC_GET_SUBVOL_ROOTREF, &nested) != 0) {
+      // More than one answer holds; `min_treeid` now says where the next one begins.
+      if (errno != EOVERFLOW) return Errno{errno};
+      more = true;
+    }
+    for (std::size_t i = 0; i < nested.num_items; ++i) {
+      ::btrfs_ioctl_ino_lookup_args request{};  // treeid 0: the subvolume itself
+      request.objectid = nested.rootref[i].dirid;
+      if (::ioctl(subvolume, BTRFS_IOC_INO_LOOKUP, &request) != 0) return Errno{errno};
+      std::string path(request.name, ::strnlen(request.name, sizeof request.name));
+      if (path.ends_with('/')) path.pop_back();
+      directories.push_back(std::move(path));
+    }
   }
-  return request.num_items > 0;
+  return directories;
 }
 
 }  // namespace lockstep::os

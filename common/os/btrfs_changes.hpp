@@ -1,5 +1,5 @@
-// What btrfs itself knows of the difference between two read-only snapshots, and of the names of an
-// inode. Needs rights that an ordinary user has not (CAP_SYS_ADMIN, CAP_DAC_READ_SEARCH): then the
+// What btrfs itself knows: the difference between two read-only snapshots, the names of an inode,
+// where subvolumes are nested. Needs rights that an ordinary user has not (CAP_SYS_ADMIN, CAP_DAC_READ_SEARCH): then the
 // error is EPERM.
 //
 // Thread rule: one thread an object; the functions any thread.
@@ -35,8 +35,8 @@ Sys<std::unique_ptr<SendStream>> send_changes(int snapshot, std::uint64_t parent
 // its root. Nothing where there are more than the kernel tells.
 Sys<std::optional<std::vector<std::string>>> inode_paths(int subvolume, std::uint64_t inode);
 
-// BTRFS_IOC_GET_SUBVOL_ROOTREF: whether any subvolume lies directly inside this one. A snapshot has
-// none. Works for any user who can open it.
-Sys<bool> has_subvolumes(int subvolume);
+// BTRFS_IOC_GET_SUBVOL_ROOTREF and BTRFS_IOC_INO_LOOKUP: the directories of this subvolume in which
+// other subvolumes lie, relative to its root ("" the root itself), one for each of them.
+Sys<std::vector<std::string>> directories_of_nested(int subvolume);
 
 }  // namespace lockstep::os

@@ -189,48 +189,71 @@ struct ManifestReader::Impl {
     return At::entry;
   }
 
-  // One record inside of a directory that is passed, as bytes.
-  Result<void> pass_record(Inside& inside, std::uint64_t& depth,
-                           const std::function<Result<void>(std::span<const std::byte>)>& sink) {
-    LOCKSTEP_TRY(const bool tag_there, need(1));
-    if (!tag_there) return truncated();
-    const auto tag = static_cast<ManifestTag>(buffer[begin]);
-    if (tag == ManifestTag::leave) {
-      LOCKSTEP_TRY(const bool there, need(1 + 8 + 32));
+  // What a directory that is passed as bytes needs on its way. Records are small and many: what was
+  // looked at goes to the checksum and to the sink a bufferful at a time.
+  struct Passing {
+    const Sink& sink;
+    const OnEntry& hard_link;
+    Inside inside{};
+    std::uint64_t depth = 1;
+    std::size_t seen = 0;  // bytes from `begin` on that were looked at and not yet handed on
+  };
+
+  Result<void> hand_on(Passing& passing) {
+    if (passing.seen == 0) return {};
+    const auto bytes = take(passing.seen);
+    passing.seen = 0;
+    return passing.sink(bytes);
+  }
+
+  // `count` bytes after what was looked at.
+  Result<std::span<const std::byte>> look(Passing& passing, std::size_t count) {
+    if (end - begin < passing.seen + count) {
+      LOCKSTEP_CHECK(hand_on(passing));
+      LOCKSTEP_TRY(const bool there, need(count));
       if (!there) return truncated();
-      const auto record = take(1 + 8 + 32);
-      ByteReader in(record.subspan(1));
-      inside.tail.children = in.number<std::uint64_t>();
-      inside.tail.digest = in.digest<32>();
-      --depth;
-      return sink(record);
     }
-    if (tag != ManifestTag::entry) return damaged(path, "a record of an unknown kind");
-    LOCKSTEP_TRY(const bool head, need(1 + 4));
-    if (!head) return truncated();
+    return std::span<const std::byte>(buffer).subspan(begin + passing.seen, count);
+  }
+
+  Result<void> pass_leave(Passing& passing) {
+    LOCKSTEP_TRY(const auto record, look(passing, 1 + 8 + 32));
+    ByteReader in(record.subspan(1));
+    passing.inside.tail.children = in.number<std::uint64_t>();
+    passing.inside.tail.digest = in.digest<32>();
+    passing.seen += record.size();
+    --passing.depth;
+    return {};
+  }
+
+  Result<void> pass_entry(Passing& passing) {
+    LOCKSTEP_TRY(const auto head, look(passing, 1 + 4));
     std::uint32_t length = 0;
-    std::memcpy(&length, buffer.data() + begin + 1, sizeof length);
+    std::memcpy(&length, head.data() + 1, sizeof length);
     if (length < kEntrySizeAt + 8 || length > kMaxEntryBytes)
       return damaged(path, "an entry's length");
-    LOCKSTEP_TRY(const bool body, need(1 + 4 + std::size_t{length}));
-    if (!body) return truncated();
-    const auto record = take(1 + 4 + std::size_t{length});
+    LOCKSTEP_TRY(const auto record, look(passing, 1 + 4 + std::size_t{length}));
     Entry seen;
     seen.kind = static_cast<component::EntryKind>(record[5]);
     std::memcpy(&seen.size, record.data() + 5 + kEntrySizeAt, sizeof seen.size);
-    ++inside.entries;
-    LOCKSTEP_CHECK(sink(record));
+    if (seen.kind == component::EntryKind::hard_link && passing.hard_link) {
+      ByteReader in(record.subspan(5));
+      const DecodedEntry decoded = decode_entry(in, native);
+      if (decoded.bad != nullptr) return damaged(path, std::string("an entry's ") + decoded.bad);
+      LOCKSTEP_CHECK(passing.hard_link(decoded.entry));
+    }
+    passing.seen += record.size();
+    ++passing.inside.entries;
     if (seen.kind == component::EntryKind::directory) {
-      ++depth;
+      ++passing.depth;
       return {};
     }
     const bool regular = seen.kind == component::EntryKind::regular;
-    if (regular) inside.bytes += seen.size;
+    if (regular) passing.inside.bytes += seen.size;
     for (std::uint64_t rest = stored_leaves(seen) * 16 + (regular ? 64 : 32); rest > 0;) {
       const auto some = static_cast<std::size_t>(std::min<std::uint64_t>(rest, kBuffer));
-      LOCKSTEP_TRY(const bool there, need(some));
-      if (!there) return truncated();
-      LOCKSTEP_CHECK(sink(take(some)));
+      LOCKSTEP_CHECK(look(passing, some));
+      passing.seen += some;
       rest -= some;
     }
     return {};
@@ -348,14 +371,25 @@ Result<ManifestReader::Tail> ManifestReader::tail() {
   return impl_->tail;
 }
 
-Result<ManifestReader::Inside> ManifestReader::pass_directory(
-    const std::function<Result<void>(std::span<const std::byte>)>& sink) {
-  Inside inside;
-  for (std::uint64_t depth = 1; depth > 0;) {
-    LOCKSTEP_CHECK(impl_->pass_record(inside, depth, sink));
+Result<ManifestReader::Inside> ManifestReader::pass_directory(const Sink& sink,
+                                                              const OnEntry& hard_link) {
+  Impl::Passing passing{.sink = sink, .hard_link = hard_link};
+  while (passing.depth > 0) {
+    LOCKSTEP_TRY(const auto tag, impl_->look(passing, 1));
+    switch (static_cast<ManifestTag>(tag[0])) {
+      case ManifestTag::leave:
+        LOCKSTEP_CHECK(impl_->pass_leave(passing));
+        break;
+      case ManifestTag::entry:
+        LOCKSTEP_CHECK(impl_->pass_entry(passing));
+        break;
+      default:
+        return damaged(impl_->path, "a record of an unknown kind");
+    }
   }
+  LOCKSTEP_CHECK(impl_->hand_on(passing));
   impl_->open.pop_back();
-  return inside;
+  return passing.inside;
 }
 
 const ManifestSummary& ManifestReader::summary() const { return impl_->summary; }

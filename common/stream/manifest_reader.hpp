@@ -78,15 +78,17 @@ class ManifestReader {
   Result<Tail> tail();  // passes over leaves that are left; may be asked for again
 
   // All that lies in the directory at hand, which no next() has left: the bytes of its records go
-  // to `sink`, the last of them its `leave`. Nothing is decoded but what tells the records'
-  // lengths. next() goes on after the directory.
+  // to `sink`, many records at a time, the last of them its `leave`. Nothing is decoded but what
+  // tells the records' lengths, and the hard links where `hard_link` asks for them. next() goes on
+  // after the directory.
+  using Sink = std::function<Result<void>(std::span<const std::byte>)>;
+  using OnEntry = std::function<Result<void>(const Entry&)>;
   struct Inside {
     std::uint64_t entries = 0;
     std::uint64_t bytes = 0;  // the sizes of the regular files
     Tail tail;                // the directory's
   };
-  Result<Inside> pass_directory(
-      const std::function<Result<void>(std::span<const std::byte>)>& sink);
+  Result<Inside> pass_directory(const Sink& sink, const OnEntry& hard_link = {});
 
   // Valid once next() gave At::end on a whole manifest.
   const ManifestSummary& summary() const;

@@ -273,16 +273,19 @@ bool ManifestWriter::copies_trees_of(const ManifestReader& reader) const {
   return reader.has_native() == (impl_->native == WithNative::yes);
 }
 
-Result<void> ManifestWriter::copy_tree(ManifestReader& reader) {
+Result<void> ManifestWriter::copy_tree(ManifestReader& reader,
+                                       const ManifestReader::OnEntry& hard_link) {
   Impl& impl = *impl_;
   if (reader.entry().kind != component::EntryKind::directory) return copy(reader);
   LOCKSTEP_CHECK(impl.put_entry(reader.entry()));
   const std::string path = reader.entry().path;
   LOCKSTEP_TRY(const ManifestReader::Inside inside,
-               reader.pass_directory([&impl](std::span<const std::byte> bytes) -> Result<void> {
-                 impl.buffer.insert(impl.buffer.end(), bytes.begin(), bytes.end());
-                 return impl.flush_if_full();
-               }));
+               reader.pass_directory(
+                   [&impl](std::span<const std::byte> bytes) -> Result<void> {
+                     impl.buffer.insert(impl.buffer.end(), bytes.begin(), bytes.end());
+                     return impl.flush_if_full();
+                   },
+                   hard_link));
   impl.summary.entries += 1 + inside.entries;
   impl.summary.bytes += inside.bytes;
   impl.tree.add(path, inside.tail.digest);

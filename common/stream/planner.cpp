@@ -61,7 +61,9 @@ class Planner {
       while (base_at_entry() &&
              (!change || component::path_less(base_->entry().path, change->path))) {
         const bool gone = below && component::path_inside(base_->entry().path, *below);
-        LOCKSTEP_CHECK(gone ? remove_base() : keep_base());
+        const bool whole =
+            !change || !component::path_inside(change->path, base_->entry().path);
+        LOCKSTEP_CHECK(gone ? remove_base() : keep_base(whole));
       }
       if (!change) return {};
       if (change->below) below = change->path;
@@ -92,13 +94,16 @@ class Planner {
     return {};
   }
 
-  // The base's entry at hand is the version's too.
-  Result<void> keep_base() {
+  // The base's entry at hand is the version's too, and with `whole` all that lies in it.
+  Result<void> keep_base(bool whole) {
     LOCKSTEP_CHECK(check_stop());
     LOCKSTEP_CHECK(leave_until(base_->entry().path));
     if (base_->entry().kind == EntryKind::hard_link) {
       const Entry entry = base_->entry();
       LOCKSTEP_CHECK(plan_other(entry, true));
+    } else if (whole && manifest_.copies_trees_of(*base_)) {
+      LOCKSTEP_CHECK(manifest_.copy_tree(
+          *base_, [this](const Entry& entry) { return link_again(entry); }));
     } else {
       LOCKSTEP_CHECK(manifest_.copy(*base_));
     }
@@ -169,17 +174,24 @@ class Planner {
     return {};
   }
 
+  Result<void> send(const Entry& entry) {
+    LOCKSTEP_CHECK(builder_.entry(entry, Action::create));
+    sent_.add(entry.path);
+    return {};
+  }
+
+  // A hard link that is in the base: of a further name only the first name counts, and where that
+  // was sent its file may be a new one.
+  Result<void> link_again(const Entry& entry) {
+    return sent_.may_hold(entry.link_target) ? send(entry) : Result<void>{};
+  }
+
   Result<void> plan_other(const Entry& entry, bool in_base) {
-    bool keep = in_base && same_metadata(base_->entry(), entry);
     if (entry.kind == EntryKind::hard_link) {
-      // Of a further name only the first name counts; where that was sent its file may be a new
-      // one.
-      keep = in_base && base_->entry().link_target == entry.link_target &&
-             !sent_.may_hold(entry.link_target);
-    }
-    if (!keep) {
-      LOCKSTEP_CHECK(builder_.entry(entry, Action::create));
-      sent_.add(entry.path);
+      const bool same = in_base && base_->entry().link_target == entry.link_target;
+      LOCKSTEP_CHECK(same ? link_again(entry) : send(entry));
+    } else if (!in_base || !same_metadata(base_->entry(), entry)) {
+      LOCKSTEP_CHECK(send(entry));
     }
     LOCKSTEP_CHECK(manifest_.begin(entry));
     LOCKSTEP_CHECK(manifest_.end());

@@ -219,6 +219,23 @@ TEST_CASE("A mount or subvolume inside the set is named and refused, unless it i
   if (!pinned) FAIL(pinned.error().text());
 }
 
+TEST_CASE("Subvolumes beside the set, in a directory of a like name or in the store, do not matter",
+          "[files][pins]") {
+  Bench bench("btrfs");
+  if (!bench.mount.mounted()) return;
+  fill(bench.location);
+  shell("btrfs -q subvolume create '" + bench.mount.path() + "/beside'");
+  shell("mkdir '" + bench.location + "-too' && btrfs -q subvolume create '" + bench.location +
+        "-too/one'");
+  auto first = bench.pin(bench.set(), kRun);
+  if (!first) FAIL(first.error().text());
+  // The first pin is a subvolume of its own by now.
+  auto second = bench.pin(bench.set(), kRun2);
+  if (!second) FAIL(second.error().text());
+  CHECK(second->method == "btrfs-snapshot");
+  CHECK(differences(bench.location, tree_of(second->version)) == "");
+}
+
 TEST_CASE("btrfs: a pin under a running writer is of one instant", "[files][pins]") {
   Bench bench("btrfs");
   if (!bench.mount.mounted()) return;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <span>
 #include <sstream>
@@ -10,6 +11,7 @@
 #include "common/component/entry.hpp"
 #include "common/components/files/side.hpp"
 #include "common/components/files/store.hpp"
+#include "common/os/btrfs_changes.hpp"
 #include "common/os/durable.hpp"
 #include "common/os/whole_file.hpp"
 
@@ -99,6 +101,18 @@ Result<void> refuse_nested_mounts(os::Disk& disk, const std::string& canonical,
     return make_error(ErrorCode::nested_mount, "another mount lies inside the data set", point);
   }
   return {};
+}
+
+bool known_without_subvolumes(const PinPlace& place, const Exclude& exclude) {
+  const auto directories = os::directories_of_nested(place.subvolume.get());
+  if (!directories) return false;
+  return std::all_of(directories->begin(), directories->end(), [&](const std::string& directory) {
+    if (!component::path_inside(directory, place.inside_subvolume)) {
+      return directory != place.inside_subvolume;
+    }
+    const std::size_t above = place.inside_subvolume.empty() ? 0 : place.inside_subvolume.size() + 1;
+    return left_out_whole(exclude, directory.substr(above));
+  });
 }
 
 Result<void> still_in_place(os::Disk& disk, const PinPlace& place) {

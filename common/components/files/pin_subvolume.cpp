@@ -123,7 +123,9 @@ Result<std::unique_ptr<component::Armed>> arm_subvolume(PinRequest request) {
                             .walked = [&, seen = std::uint64_t{0}]() mutable {
                               if (request.context.progress) request.context.progress(++seen, 0);
                             }};
-  LOCKSTEP_CHECK(walk(disk, request.place.root.get(), request.exclude, options, nothing));
+  if (!known_without_subvolumes(request.place, request.exclude)) {
+    LOCKSTEP_CHECK(walk(disk, request.place.root.get(), request.exclude, options, nothing));
+  }
   // What is dirty now need not be written by the snapshot's own commit, at the moment.
   if (auto synced = disk.syncfs(request.place.root.get()); !synced) {
     return from_errno(ErrorCode::io, synced.error().number, "sync", request.set.place.location);

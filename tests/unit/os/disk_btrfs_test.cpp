@@ -1,9 +1,11 @@
 // The calls that only some file systems have, on file systems of their own over loop devices.
 #include <fcntl.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cerrno>
 
+#include "common/os/btrfs_changes.hpp"
 #include "common/os/disk.hpp"
 #include "tests/support/scratch.hpp"
 
@@ -117,4 +119,28 @@ TEST_CASE("a file in hundreds of pieces is mapped whole") {
   }
   CHECK(extents->size() >= 700);
   CHECK(covered == 700 * 4096);
+}
+
+TEST_CASE("btrfs tells the directory of every nested subvolume, however many there are") {
+  const test::LoopMount mount("btrfs", "320M");
+  if (!mount.mounted()) {
+    WARN("skipped: a btrfs over a loop device cannot be mounted here");
+    return;
+  }
+  const auto disk = os::make_kernel_disk();
+  const auto root = must_open(*disk, os::kCwd, mount.path(), O_RDONLY | O_DIRECTORY);
+  CHECK(os::directories_of_nested(root.get())->empty());
+  REQUIRE(disk->make_directory(root.get(), "many", 0755));
+  REQUIRE(disk->make_directory(root.get(), "many/deep", 0755));
+  const auto deep = must_open(*disk, root.get(), "many/deep", O_RDONLY | O_DIRECTORY);
+  constexpr int kMany = 300;  // one answer of the kernel holds 255
+  for (int i = 0; i < kMany; ++i) {
+    REQUIRE(disk->create_subvolume(deep.get(), "s" + std::to_string(i)));
+  }
+  REQUIRE(disk->create_subvolume(root.get(), "top"));
+  auto told = os::directories_of_nested(root.get());
+  REQUIRE(told);
+  CHECK(std::count(told->begin(), told->end(), "many/deep") == kMany);
+  CHECK(std::count(told->begin(), told->end(), "") == 1);
+  CHECK(told->size() == kMany + 1);
 }
