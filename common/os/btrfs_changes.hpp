@@ -1,6 +1,6 @@
 // What btrfs itself knows: the difference between two read-only snapshots, the names of an inode,
-// where subvolumes are nested. Needs rights that an ordinary user has not (CAP_SYS_ADMIN, CAP_DAC_READ_SEARCH): then the
-// error is EPERM.
+// where subvolumes are nested. Needs rights that an ordinary user has not (CAP_SYS_ADMIN,
+// CAP_DAC_READ_SEARCH): then the error is EPERM.
 //
 // Thread rule: one thread an object; the functions any thread.
 #pragma once

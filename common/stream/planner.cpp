@@ -61,8 +61,7 @@ class Planner {
       while (base_at_entry() &&
              (!change || component::path_less(base_->entry().path, change->path))) {
         const bool gone = below && component::path_inside(base_->entry().path, *below);
-        const bool whole =
-            !change || !component::path_inside(change->path, base_->entry().path);
+        const bool whole = !change || !component::path_inside(change->path, base_->entry().path);
         LOCKSTEP_CHECK(gone ? remove_base() : keep_base(whole));
       }
       if (!change) return {};
@@ -102,8 +101,8 @@ class Planner {
       const Entry entry = base_->entry();
       LOCKSTEP_CHECK(plan_other(entry, true));
     } else if (whole && manifest_.copies_trees_of(*base_)) {
-      LOCKSTEP_CHECK(manifest_.copy_tree(
-          *base_, [this](const Entry& entry) { return link_again(entry); }));
+      LOCKSTEP_CHECK(
+          manifest_.copy_tree(*base_, [this](const Entry& entry) { return link_again(entry); }));
     } else {
       LOCKSTEP_CHECK(manifest_.copy(*base_));
     }

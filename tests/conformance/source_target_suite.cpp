@@ -73,6 +73,7 @@ void fill(const SourceTargetSubject& subject) {
     printf 'x' > "$(printf 'bytes-\377\376')"; : > 'a-b'; : > a/zero; echo q > "$(printf 'line\nbreak')"
     echo dash > ./-rf; : > "$(head -c 255 /dev/zero | tr '\0' n)"; echo hidden > .hidden
     setfattr -n user.colour -v red a/first; setfattr -n user.empty a/invoice-9
+    setfattr -n user.gone -v soon a/invoice-20; setfacl -m u:12345:r a/invoice-20
     setfattr -n user.dir -v d b; setfattr -n user.root -v r .
     setfacl -m u:12345:r a/invoice-1; setfacl -d -m g:54321:rwx a/deep; : > a/deep/inherits
     chmod 4755 a/invoice-2; chmod 0400 a/invoice-4; chmod 0500 'with blank'; chmod 1777 -- -d
@@ -106,10 +107,13 @@ void change(const SourceTargetSubject& subject) {
     rm b/fifo; echo plain > b/fifo; rm a/invoice-16; mkfifo a/invoice-16
     mv a/deep moved; mv a/invoice-17 a/invoice-17-moved; setfattr -x user.root .
     cp a/invoice-18 copy; mv copy a/invoice-18; : > a/invoice-19
+    echo x > a/invoice-20; setfattr -x user.gone a/invoice-20; setfacl -b a/invoice-20
+    echo more >> a/invoice-2; chmod 4755 a/invoice-2; echo more >> a/first
+    chmod u+w a/invoice-4; echo more >> a/invoice-4; chmod 0400 a/invoice-4
   )sh");
   if (!subject.privileged) return;
   shell("cd '" + subject.tree + R"sh('
-    chown 99:99 a/invoice-3; setcap -r a/invoice-6; rm b/null; mknod b/null c 1 5; chmod 755 moved/er
+    chown 99:99 a/invoice-3; chmod 6755 a/invoice-2; setcap -r a/invoice-6; rm b/null; mknod b/null c 1 5; chmod 755 moved/er
     setfattr -x trusted.kept b/big; setcap cap_chown+ep b/large
   )sh");
 }

@@ -110,7 +110,8 @@ bool known_without_subvolumes(const PinPlace& place, const Exclude& exclude) {
     if (!component::path_inside(directory, place.inside_subvolume)) {
       return directory != place.inside_subvolume;
     }
-    const std::size_t above = place.inside_subvolume.empty() ? 0 : place.inside_subvolume.size() + 1;
+    const std::size_t above =
+        place.inside_subvolume.empty() ? 0 : place.inside_subvolume.size() + 1;
     return left_out_whole(exclude, directory.substr(above));
   });
 }

@@ -21,6 +21,7 @@ namespace {
 
 constexpr mode_t kNewFile = 0600;
 constexpr mode_t kOpenedUp = 0700;
+constexpr std::uint64_t kWrittenOver = 65'536;
 constexpr std::size_t kLongestText = 4095;       // of a symbolic link
 constexpr std::size_t kMostXattrBytes = 65'536;  // XATTR_SIZE_MAX
 constexpr std::size_t kLongestXattrName = 255;
@@ -89,13 +90,18 @@ Result<void> TreeWriter::open_up(Directory& directory, std::string_view path) {
   const auto where = [&] { return full_path(options_.where, path); };
   auto info = disk_.stat(directory.fd.get());
   if (!info) return failed(Side::target, info.error(), "look at", where());
-  if ((info->st_mode & 07777) != kOpenedUp) {
+  if ((info->st_mode & S_IRWXU) != S_IRWXU || (info->st_mode & S_ISGID) != 0) {
     auto changed = disk_.change_mode(directory.fd.get(), kOpenedUp);
     if (!changed) return failed(Side::target, changed.error(), "change the mode of", where());
   }
-  auto removed = disk_.remove_xattr(directory.fd.get(), kDefaultAcl);
-  if (!removed && removed.error().number != ENODATA && removed.error().number != EOPNOTSUPP) {
-    return failed(Side::target, removed.error(), "remove the default ACL of", where());
+  // Asked first: on btrfs even a removal that finds nothing is a transaction.
+  auto acl = disk_.get_xattr(directory.fd.get(), kDefaultAcl);
+  if (acl) {
+    auto removed = disk_.remove_xattr(directory.fd.get(), kDefaultAcl);
+    if (!removed)
+      return failed(Side::target, removed.error(), "remove the default ACL of", where());
+  } else if (acl.error().number != ENODATA && acl.error().number != EOPNOTSUPP) {
+    return failed(Side::target, acl.error(), "read the default ACL of", where());
   }
   directory.ready = true;
   return {};
@@ -139,6 +145,7 @@ Result<void> TreeWriter::begin_new_file(Directory& parent, const std::string& na
     auto made = disk_.open(parent.fd.get(), name, O_RDWR | O_CREAT | O_EXCL, kNewFile);
     if (!made) {
       if (made.error().number != EEXIST || attempt > 0) return error(made.error(), "make");
+      if (is_written_over(parent, name)) return begin_old_file(parent, name, Action::patch);
       LOCKSTEP_CHECK(clear(parent, name, entry_.path));
       continue;
     }
@@ -158,6 +165,14 @@ Result<void> TreeWriter::begin_new_file(Directory& parent, const std::string& na
     open_ = std::move(open);
     return {};
   }
+}
+
+// Whether what has the name can take the new content where it lies, which is cheaper than another
+// inode: a small file of this tree alone, all of whose content follows.
+bool TreeWriter::is_written_over(const Directory& parent, const std::string& name) const {
+  if (entry_.size > kWrittenOver || !entry_.holes.empty()) return false;
+  auto info = disk_.stat_at(parent.fd.get(), name);
+  return info && S_ISREG(info->st_mode) && info->st_nlink == 1;
 }
 
 Result<void> TreeWriter::begin_old_file(Directory& parent, const std::string& name, Action action) {
@@ -308,6 +323,10 @@ Result<void> TreeWriter::finish() {
     auto info = disk_.stat(open.fd.get());
     if (!info) return error(info.error(), "look at");
     size = static_cast<std::uint64_t>(info->st_size);
+    // Not those of the beginning: writing takes set-user-ID bits away (write(2)).
+    open.before.uid = info->st_uid;
+    open.before.gid = info->st_gid;
+    open.before.mode = info->st_mode & 07777;
   }
   if (size != entry_.size) {
     auto cut = disk_.truncate(open.fd.get(), entry_.size);

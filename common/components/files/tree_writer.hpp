@@ -1,10 +1,10 @@
 // TreeWriter: applies entries below a root that nobody else looks at yet. What a peer sends is not
 // trusted: no path leads out of the root, no symbolic link is followed.
 //
-// A directory in which something is applied is opened up first (mode 0700, no default ACL), so that
-// it can be written in and gives nothing on to what is made there; leave_directory() sets its own
-// metadata, and must be called for every directory that was begun, or in which anything was begun
-// or removed.
+// A directory in which something is applied is opened up first (all rights for its owner, no
+// set-group-ID bit, no default ACL), so that it can be written in and gives nothing on to what is
+// made there; leave_directory() sets its own metadata, and must be called for every directory that
+// was begun, or in which anything was begun or removed.
 //
 // Thread rule: one thread.
 #pragma once
@@ -70,6 +70,7 @@ class TreeWriter {
   Result<void> open_up(Directory& directory, std::string_view path);
   Result<void> begin_directory(Directory& parent, const std::string& name);
   Result<void> begin_new_file(Directory& parent, const std::string& name);
+  bool is_written_over(const Directory& parent, const std::string& name) const;
   Result<void> begin_old_file(Directory& parent, const std::string& name, component::Action action);
   Result<os::Fd> copy_apart(Directory& parent, const std::string& name, int from_directory,
                             component::Action action);
