@@ -16,7 +16,8 @@ constexpr Nanos kWait = milliseconds(100);
 constexpr Nanos kReport = milliseconds(200);
 constexpr Nanos kFarewell = seconds(2);
 
-// Errors after which a later call may go on where this one stopped.
+// Errors after which a later call may go on where this one stopped, or the component says that it
+// cannot and begins anew.
 bool may_resume(ErrorCode code) {
   switch (code) {
     case ErrorCode::stream_peer_lost:
@@ -25,6 +26,7 @@ bool may_resume(ErrorCode code) {
     case ErrorCode::deadline:
     case ErrorCode::journal_write:
     case ErrorCode::journal_full:
+    case ErrorCode::unreachable:  // the target's storage
       return true;
     default:
       return false;

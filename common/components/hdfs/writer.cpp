@@ -22,8 +22,10 @@ Error hostile(const std::string& what, const std::string& path) {
   return make_error(ErrorCode::stream_hostile, what, "/" + path);
 }
 
+// What was lost on its way can be sent again; what was refused cannot.
 Error write_error(const Failure& failure, std::string_view act, const std::string& where) {
-  return to_error(failure, ErrorCode::target_write, act, where);
+  const bool lost = failure.trouble == Trouble::lost;
+  return to_error(failure, lost ? ErrorCode::unreachable : ErrorCode::target_write, act, where);
 }
 
 // A body that is held: given as often as it is wanted.

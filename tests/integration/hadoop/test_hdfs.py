@@ -278,6 +278,50 @@ class HdfsService(SiteTest):
         marks = [x["name"] for x in self.south.json("GET", self.to, "GETXATTRS", encoding="hex")["XAttrs"]]
         self.assertNotIn("user.lockstep.staging", marks)
 
+    def interrupted(self, mode, disturb):
+        """The first point, of one large file that no base has, disturbed while the file is being written: the same
+        attempt makes it all the same, and whole. Returns what its certificate says of the set."""
+        self.north.put(self.path + "/large", os.urandom(96_000_000), blocksize=16 << 20)
+        expected = shown(self.north, self.path)
+        self.site.up()
+        self.site.apply(self.policy(mode) + "bandwidth: 20MB\n")
+        run = subprocess.Popen(self.lockstep("run", "orders", "--wait", "--json"), stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 120
+        while not self.is_there(self.to + "/large"):
+            self.assertIsNone(run.poll(), "the run ended before it could be disturbed")
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+        time.sleep(2)  # of nearly 5 that it takes
+        self.assertLess(self.south.status(self.to + "/large")["length"], 96_000_000)
+        disturb()
+        out, error = run.communicate(timeout=280)
+        self.assertEqual(run.returncode, 0, out + error + self.site.logs(12))
+        self.assertEqual(json.loads(out)["attempts"], 1)
+        point = json.loads(out)["point"]
+        self.assert_point(point, expected)
+        self.site.cli("verify", point)
+        return self.certificate_of(point)
+
+    def test_a_sender_killed_in_the_middle_of_a_large_new_file_sends_nothing_twice(self):
+        certified = self.interrupted("pull", lambda: self.kill("north-transfer"))
+        self.assertEqual(certified["bytes_resent"], 0)
+
+    def test_a_receiver_killed_in_the_middle_of_a_large_new_file_begins_the_set_again(self):
+        certified = self.interrupted("push", lambda: self.kill("south-transfer"))
+        self.assertGreater(certified["bytes_resent"], 10_000_000)
+        self.assertLess(certified["bytes_resent"], 96_000_000)
+
+    def test_a_datanode_killed_in_the_middle_of_a_large_new_file_begins_the_set_again_in_the_same_run(self):
+        south = self.clusters["south"]
+        self.addCleanup(south.start)
+
+        def disturb():
+            south.end("datanode", signal.SIGKILL)
+            south.begin()
+        self.interrupted("push", disturb)
+        self.assertIn("the connection broke in the middle of the file", self.site.logs(100))
+
     def test_what_is_wrong_is_said_before_anything_is_done(self):
         self.fill()
         self.site.up()
