@@ -5,16 +5,15 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 
 #include "services/gateway/page_parts.hpp"
+#include "services/gateway/page_services.hpp"
 
 namespace lockstep::gateway {
 
 namespace {
 
 using message::Body;
-using PointsOf = std::map<std::string, std::vector<const Body*>>;
 
 constexpr const char* kStyle = R"css(
 :root{color-scheme:light dark;--bg:#f6f7f9;--card:#fff;--ink:#1b2330;--dim:#667085;--line:#e3e7ee;
@@ -31,13 +30,15 @@ header{display:flex;justify-content:space-between;align-items:baseline;gap:16px;
 .chip{display:inline-block;border-radius:999px;padding:1px 10px;font-size:13px;font-weight:600;white-space:nowrap}.chip.good{background:var(--goodbg);color:var(--good)}
 .chip.bad{background:var(--badbg);color:var(--bad)}.chip.warn{background:var(--warnbg);color:var(--warn)}.chip.plain{border:1px solid var(--line);color:var(--dim)}
 .agents{margin:8px 0 0;padding:0;list-style:none;font-size:14px}.dot{display:inline-block;width:9px;height:9px;border-radius:9px;margin-right:8px}
+.agents li{display:flex;flex-wrap:wrap;align-items:baseline;column-gap:2px}.clock{margin-left:auto;color:var(--dim);font-size:12.5px}
+.why{flex-basis:100%;margin-left:17px;color:var(--dim);font-size:12.5px}
 .dot.good{background:var(--good)}.dot.bad{background:var(--bad)}.scroll{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:12px}
 table{border-collapse:collapse;width:100%}th{font-size:12.5px;text-align:left;color:var(--dim);font-weight:600}th,td{padding:10px 14px;border-top:1px solid var(--line);vertical-align:middle}
-thead th{border-top:0}td small{display:block;color:var(--dim);font-size:12.5px;line-height:1.35}td.name{font-weight:600}td.name small{font-weight:400}
-svg{width:320px;height:34px;display:block}svg .good{fill:var(--good)}svg .unread{fill:var(--unread)}svg .bad{fill:var(--bad)}
+thead th{border-top:0}td small{display:block;white-space:nowrap;color:var(--dim);font-size:12.5px;line-height:1.35}td.name{font-weight:600}td.name small{font-weight:400}
+svg{width:290px;height:40px;display:block}svg .drilled{fill:var(--accent)}svg .good{fill:var(--good)}svg .unread{fill:var(--unread)}svg .bad{fill:var(--bad)}
 svg .within{fill:var(--goodbg)}svg .axis{stroke:var(--line);fill:none}.key{margin:8px 2px;font-size:12.5px;color:var(--dim)}
 .key i{display:inline-block;width:9px;height:9px;border-radius:2px;margin:0 5px 0 14px}.key .good{background:var(--good)}.key .unread{background:var(--unread)}
-.key .bad{background:var(--bad)}.key .within{background:var(--goodbg)}progress{width:160px;height:9px;accent-color:var(--accent)}
+.key .bad{background:var(--bad)}.key .drilled{background:var(--accent);border-radius:9px}.key .within{background:var(--goodbg)}progress{width:160px;height:9px;accent-color:var(--accent)}
 .failure{border-left:4px solid var(--bad);margin-top:10px}code{font:13px ui-monospace,monospace;background:var(--bg);border:1px solid var(--line);border-radius:6px;padding:1px 6px}
 footer{margin-top:36px;font-size:13px;color:var(--dim)}a{color:var(--accent)}
 )css";
@@ -70,31 +71,30 @@ const std::string& content_policy() {
   return policy;
 }
 
-std::string chip(const char* kind, const std::string& text) {
-  return fmt::format("<span class=\"chip {}\">{}</span>", kind, text);
-}
-
-bool has_rpo(const Body& service) { return service.value("rpo_ns", std::int64_t{0}) > 0; }
-bool misses(const Body& service) {
-  return has_rpo(service) && !service.value("rpo_met", false) && !service.value("paused", false);
-}
-
-// A failure that no good point has followed.
-bool fails(const Body& service) {
-  const auto failure = service.find("last_failure");
-  if (failure == service.end()) return false;
-  const auto point = service.find("newest_point");
-  if (point == service.end()) return true;
-  const auto failed = parse_rfc3339(failure->value("moment", ""));
-  const auto good = parse_rfc3339(point->value("moment", ""));
-  return failed && good && *failed > *good;
-}
-
 // The fault prompt of the health-monitor; nothing where there is none.
 const Body* fault_of(const Shown& shown) {
   if (!shown.client.is_object()) return nullptr;
   const Body& prompt = shown.client["prompt"];
   return prompt.is_object() ? &prompt : nullptr;
+}
+
+// Whose clocks runs over several hosts may not be compared by, in words.
+std::string unfit_clocks(const Body& status) {
+  const auto unfit = [](const Body& part) {
+    const auto clock = part.find("clock");
+    return clock != part.end() && !clock->value("fit", true);
+  };
+  std::string out = unfit(status) ? "the control device" : "";
+  for (const auto& agent : status["agents"]) {
+    if (unfit(agent)) out += (out.empty() ? "" : ", ") + text_at(agent, "name");
+  }
+  return out;
+}
+
+// The last time that user data was to be applied, where it was not.
+const Body* users_failed(const Body& status) {
+  const auto users = status.find("users");
+  return users != status.end() && users->contains("error") ? &*users : nullptr;
 }
 
 std::string verdict(const Shown& shown, UtcNanos now) {
@@ -128,6 +128,18 @@ std::string verdict(const Shown& shown, UtcNanos now) {
   if (missed > 0) return say("bad", of + " without a recovery point as new as their policy asks.");
   if (away > 0) return say("warn", fmt::format("{} agents cannot be reached.", away));
   if (failing > 0) return say("warn", fmt::format("The last run of {} services failed.", failing));
+  if (const auto unfit = unfit_clocks(shown.status); !unfit.empty()) {
+    return say("warn",
+               "The clock of " + unfit + " cannot serve: runs over several hosts are refused.");
+  }
+  if (const auto late = std::count_if(services.begin(), services.end(), drill_overdue); late > 0) {
+    return say("warn", fmt::format("{} of {} services without a good drill for as long as their "
+                                   "policy lets it be.",
+                                   late, services.size()));
+  }
+  if (const Body* users = users_failed(shown.status); users != nullptr) {
+    return say("warn", "User data was not applied to the secondary.");
+  }
   if (services.empty()) return say("warn", "No service yet: lockstep policy apply FILE.");
   if (without == services.size())
     return say("good", "All agents are reachable; no policy states an RPO.");
@@ -169,6 +181,29 @@ std::string fault(const Shown& shown) {
       text_at(*prompt, "since").substr(0, 19), lost, text_at(*prompt, "command"));
 }
 
+// Nobody's clock can differ where all of them were started with one boot of one host.
+bool one_clock(const Body& status) {
+  const auto own = status.find("clock");
+  if (own == status.end()) return false;
+  return std::all_of(status["agents"].begin(), status["agents"].end(), [&](const Body& agent) {
+    const auto clock = agent.find("clock");
+    return clock == agent.end() || clock->value("boot_id", "") == own->value("boot_id", "");
+  });
+}
+
+// Of the control device or an agent: what it follows and what it may be wrong by.
+std::string clock_of(const Body& part) {
+  const auto clock = part.find("clock");
+  if (clock == part.end()) return {};
+  std::string text = "clock " + text_at(*clock, "source");
+  text += clock->value("synchronised", false)
+              ? " ± " + span_words({clock->value("error_ns", std::int64_t{0})})
+              : ", not synchronised";
+  if (clock->value("fit", true)) return "<span class=clock>" + text + "</span>";
+  return "<span class=clock>" + text + " " + chip("bad", "unfit") + "</span><div class=why>" +
+         text_at(*clock, "reason") + "</div>";
+}
+
 std::string clusters(const Shown& shown) {
   const Body& status = shown.status;
   std::string out = "<div class=cards>";
@@ -182,14 +217,19 @@ std::string clusters(const Shown& shown) {
                        used ? " " + chip("plain", "used by applications") : "",
                        health_of(shown, cluster.value("name", "")));
   }
+  const bool one = one_clock(status);
   std::string agents;
+  if (!one && status.contains("clock")) {
+    agents += "<li><span class=\"dot good\"></span>control device" + clock_of(status) + "</li>";
+  }
   for (const auto& agent : status["agents"]) {
     const bool there = agent.value("reachable", false);
     agents += fmt::format(
-        "<li><span class=\"dot {}\"></span>{}{}</li>", there ? "good" : "bad",
-        text_at(agent, "name"),
-        there ? "" : " <span class=dim>not reachable since " + text_at(agent, "since") + "</span>");
+        "<li><span class=\"dot {}\"></span>{}{}{}</li>", there ? "good" : "bad",
+        text_at(agent, "name"), one ? "" : clock_of(agent),
+        there ? "" : "<span class=why>not reachable since " + text_at(agent, "since") + "</span>");
   }
+  if (one) agents += "<li class=dim>all on one host, by one clock</li>";
   return out + "<section class=card><h3>Agents</h3><ul class=agents>" + agents +
          "</ul></section></div>";
 }
@@ -230,73 +270,6 @@ std::string running(const Shown& shown) {
   return out;
 }
 
-std::string service_state(const Body& service) {
-  if (const auto run = service.find("running"); run != service.end()) {
-    return chip("warn", text_at(*run, "state"));
-  }
-  if (service.value("paused", false)) return chip("plain", "paused");
-  return fails(service) ? chip("bad", "last run failed") : "";
-}
-
-std::string rpo_cell(const Body& service) {
-  if (!has_rpo(service)) return "<span class=dim>not stated</span>";
-  const Nanos rpo{service.value("rpo_ns", std::int64_t{0})};
-  return (service.value("rpo_met", false) ? chip("good", "met") : chip("bad", "missed")) +
-         "<small>within " + span_words(rpo) + "</small>";
-}
-
-std::string service_row(const Body& service, const PointsOf& all, UtcNanos now) {
-  const auto point = service.find("newest_point");
-  std::string newest = "<span class=dim>none</span>";
-  if (point != service.end()) {
-    const auto age = age_of(*point, "moment", now);
-    newest = (age ? span_words(*age) + " ago" : "") + "<small>" +
-             size_words(point->value("bytes", std::uint64_t{0})) + ", skew " +
-             span_words({point->value("skew_ns", std::int64_t{0})}) + "</small>";
-  }
-  std::vector<const Body*> points;
-  if (const auto found = all.find(service.value("service", "")); found != all.end()) {
-    points = found->second;
-  } else if (point != service.end()) {
-    points.push_back(&*point);
-  }
-  const std::string next = text_at(service, "next_moment");
-  return fmt::format(
-      "<tr><td "
-      "class=name>{}<small>{}{}</small></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-      text_at(service, "service"), text_at(service, "mode"),
-      next.empty() ? ", by hand" : ", next " + next.substr(0, 10) + " " + next.substr(11, 5),
-      service_state(service), newest, rpo_cell(service),
-      timeline(points, now, {service.value("rpo_ns", std::int64_t{0})}));
-}
-
-std::string services(const Shown& shown, UtcNanos now) {
-  const Body& list = shown.status["services"];
-  if (list.empty()) return {};
-  // Many services: fewer points of each, so that the page stays small.
-  const std::size_t most = list.size() > 200 ? 12 : list.size() > 50 ? 24 : 80;
-  PointsOf points;
-  for (const auto& point : shown.points) {
-    auto& own = points[point.value("service", "")];
-    if (own.size() < most) own.push_back(&point);
-  }
-  // What needs somebody comes first.
-  std::vector<const Body*> rows;
-  for (const auto& service : list) rows.push_back(&service);
-  std::stable_sort(rows.begin(), rows.end(), [](const Body* left, const Body* right) {
-    const auto rank = [](const Body& one) { return misses(one) ? 0 : fails(one) ? 1 : 2; };
-    return rank(*left) < rank(*right);
-  });
-  std::string out =
-      "<h2>Services</h2><div class=scroll><table><thead><tr><th>Service<th>State<th>Newest point"
-      "<th>RPO<th>Recovery points, now at the right</thead><tbody>";
-  for (const Body* service : rows) out += service_row(*service, points, now);
-  return out +
-         "</tbody></table></div><p class=key><i class=good></i>verified<i class=unread></i>not "
-         "verified yet<i class=bad></i>damaged<i class=within></i>within the RPO; the higher, the "
-         "larger</p>";
-}
-
 std::string failures(const Body& status) {
   std::string out;
   for (const auto& service : status["services"]) {
@@ -312,7 +285,16 @@ std::string failures(const Body& status) {
         "{}</code></p></section>",
         text_at(service, "service"), why, text_at(run, "run"));
   }
-  return out.empty() ? out : "<h2>Failures since the newest point</h2>" + out;
+  if (const Body* users = users_failed(status)) {
+    const Body& error = (*users)["error"];
+    out += fmt::format(
+        "<section class=\"card failure\"><h3>User data, {} UTC</h3>{} <span "
+        "class=dim>{}</span><br>{}"
+        "<p><code>lockstep users diff</code></p></section>",
+        text_at(*users, "ended_at").substr(0, 19), text_at(error, "what"), text_at(error, "where"),
+        text_at(error, "hint"));
+  }
+  return out.empty() ? out : "<h2>Failures</h2>" + out;
 }
 
 }  // namespace
@@ -322,7 +304,7 @@ Answer page(const Shown& shown, UtcNanos now) {
   std::string site = "Lockstep";
   if (shown.status.is_object()) {
     site = text_at(shown.status, "site");
-    body += fault(shown) + clusters(shown) + running(shown) + services(shown, now) +
+    body += fault(shown) + clusters(shown) + running(shown) + services_table(shown, now) +
             failures(shown.status);
   }
   const std::string epoch =

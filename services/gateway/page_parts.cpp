@@ -13,8 +13,9 @@ namespace {
 
 using message::Body;
 
-constexpr double kWidth = 320;
-constexpr double kHeight = 34;
+constexpr double kWidth = 290;
+constexpr double kHeight = 40;
+constexpr double kAbove = 6;  // for the mark of a drill
 constexpr double kBar = 5;
 
 Nanos span_at(const Body& object, const char* key) { return {object.value(key, std::int64_t{0})}; }
@@ -25,7 +26,18 @@ const char* verdict_of(const Body& point) {
   return ok->get<bool>() ? "good" : "bad";
 }
 
-std::string told(const Body& point) {
+// The drill of `drills` that brought this point up: the last one, or the last good one.
+const Body* drill_of(const Body& point, const Body* drills) {
+  if (drills == nullptr) return nullptr;
+  for (const char* which : {"last", "last_good"}) {
+    const auto drill = drills->find(which);
+    if (drill != drills->end() && drill->value("point", "") == point.value("id", ""))
+      return &*drill;
+  }
+  return nullptr;
+}
+
+std::string told(const Body& point, const Body* drill) {
   std::string out = fmt::format("{}\nskew {}, {}, {} entries", text_at(point, "moment"),
                                 span_words(span_at(point, "skew_ns")),
                                 size_words(point.value("bytes", std::uint64_t{0})),
@@ -33,6 +45,12 @@ std::string told(const Body& point) {
   const auto moment = parse_rfc3339(point.value("moment", ""));
   const auto sealed = parse_rfc3339(point.value("sealed_at", ""));
   if (moment && sealed) out += ", sealed after " + span_words(*sealed - *moment);
+  if (drill != nullptr) {
+    out += "\ndrilled at " + text_at(*drill, "ended_at") + ": " + text_at(*drill, "outcome");
+    if (drill->contains("recovery_ns")) {
+      out += ", up in " + span_words(span_at(*drill, "recovery_ns"));
+    }
+  }
   const auto ok = point.find("verified_ok");
   if (ok == point.end()) return out + "\nnot verified yet";
   return out + (ok->get<bool>() ? "\nverified at " : "\nDAMAGED, found at ") +
@@ -73,6 +91,10 @@ std::string text_at(const Body& object, const char* key) {
   return escaped(found->get_ref<const std::string&>());
 }
 
+std::string chip(const char* kind, const std::string& text) {
+  return fmt::format("<span class=\"chip {}\">{}</span>", kind, text);
+}
+
 std::string span_words(Nanos span) {
   const std::int64_t count = std::max<std::int64_t>(span.count, 0);
   if (count < 1'000'000) return fmt::format("{} µs", count / 1000);
@@ -108,7 +130,8 @@ std::optional<Nanos> age_of(const Body& object, const char* key, UtcNanos now) {
   return now - *instant;
 }
 
-std::string timeline(const std::vector<const Body*>& points, UtcNanos now, Nanos rpo) {
+std::string timeline(const std::vector<const Body*>& points, UtcNanos now, Nanos rpo,
+                     const Body* drills) {
   if (points.empty()) return "<span class=dim>no point yet</span>";
   Nanos window = std::max(Nanos{rpo.count * 2}, seconds(60));
   double largest = 1;
@@ -134,11 +157,15 @@ std::string timeline(const std::vector<const Body*>& points, UtcNanos now, Nanos
     const auto age = age_of(point, "moment", now);
     if (!age) continue;
     const double bytes = static_cast<double>(point.value("bytes", std::uint64_t{0}));
-    const double height = 6 + (kHeight - 8) * std::sqrt(bytes / largest);
+    const double height = 6 + (kHeight - kAbove - 8) * std::sqrt(bytes / largest);
+    const Body* drill = drill_of(point, drills);
     out += fmt::format(
         "<rect class={} x=\"{:.1f}\" y=\"{:.1f}\" width={} height=\"{:.1f}\" "
         "rx=1.5><title>{}</title></rect>",
-        verdict_of(point), place(*age), kHeight - 1 - height, kBar, height, told(point));
+        verdict_of(point), place(*age), kHeight - 1 - height, kBar, height, told(point, drill));
+    if (drill == nullptr) continue;
+    out += fmt::format("<circle class=drilled cx=\"{:.1f}\" cy=\"{:.1f}\" r=2.6 />",
+                       place(*age) + kBar / 2, kHeight - 1 - height - 4);
   }
   return out + "</svg>";
 }

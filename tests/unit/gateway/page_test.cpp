@@ -99,6 +99,72 @@ TEST_CASE(
   CHECK(has(fault, "as last heard"));
 }
 
+TEST_CASE("drills stand beside the points, and one that is overdue is said first") {
+  CHECK_FALSE(has(page(shown(), kNow).text, "Last good drill"));
+  Shown one = shown();
+  Body& drill = one.status["services"][0]["drill"];
+  drill = Body::parse(R"({"max_age_ns": 1296000000000000, "met": true,
+    "last": {"drill": "x", "point": "0193a5f0-1234-7abc-8def-000000000001", "outcome": "good",
+             "ended_at": "2026-11-18T12:00:00Z", "recovery_ns": 120000000}})");
+  drill["last_good"] = drill["last"];
+  std::string text = page(one, kNow).text;
+  CHECK(has(text, "Last good drill"));
+  CHECK(has(text, "<td>3 d ago<small>up in 120.0 ms, within 15 d</small></td>"));
+  CHECK(has(text, "<circle class=drilled"));
+  CHECK(has(text, "drilled at 2026-11-18T12:00:00Z: good, up in 120.0 ms"));
+  CHECK(has(text, "verdict good"));
+
+  drill["last"] = {{"drill", "y"},
+                   {"point", "z"},
+                   {"outcome", "check-failed"},
+                   {"ended_at", "2026-11-20T12:00:00Z"}};
+  drill["met"] = false;
+  text = page(one, kNow).text;
+  CHECK(has(text, "<span class=\"chip warn\">last: check-failed</span>"));
+  CHECK(has(text, "<span class=\"chip bad\">overdue</span>"));
+  CHECK(has(text, "verdict warn\">1 of 1 services without a good drill"));
+  one.status["services"][0]["paused"] = true;
+  CHECK_FALSE(has(page(one, kNow).text, "overdue"));
+  drill = {{"max_age_ns", 1000}, {"met", false}};
+  CHECK(has(page(one, kNow).text, "no good one yet"));
+}
+
+TEST_CASE("clocks are told for each part, or once where all go by one") {
+  CHECK_FALSE(has(page(shown(), kNow).text, "class=clock"));
+  Shown one = shown();
+  const Body clock = Body::parse(R"({"boot_id": "a", "synchronised": true, "error_ns": 800000,
+                                     "source": "192.0.2.1", "fit": true})");
+  one.status["clock"] = clock;
+  one.status["agents"][0]["clock"] = clock;
+  CHECK(has(page(one, kNow).text, "all on one host, by one clock"));
+  CHECK_FALSE(has(page(one, kNow).text, "192.0.2.1"));
+
+  one.status["agents"][0]["clock"]["boot_id"] = "b";
+  std::string text = page(one, kNow).text;
+  CHECK(has(text, "control device<span class=clock>clock 192.0.2.1 ± 800 µs</span>"));
+  CHECK(has(text, "north-snapshot<span class=clock>"));
+  CHECK(has(text, "verdict good"));
+
+  one.status["agents"][0]["clock"]["fit"] = false;
+  one.status["agents"][0]["clock"]["synchronised"] = false;
+  one.status["agents"][0]["clock"]["reason"] = "it follows <nobody>";
+  text = page(one, kNow).text;
+  CHECK(has(text, "clock 192.0.2.1, not synchronised <span class=\"chip bad\">unfit</span>"));
+  CHECK(has(text, "it follows &lt;nobody&gt;"));
+  CHECK(has(text, "verdict warn\">The clock of north-snapshot cannot serve"));
+}
+
+TEST_CASE("user data that was not applied is told with the reason") {
+  Shown one = shown();
+  one.status["users"] = {{"ended_at", "2026-11-21T11:00:00Z"}, {"how", "push"}};
+  CHECK(has(page(one, kNow).text, "verdict good"));
+  one.status["users"]["error"] = {
+      {"what", "it would remove <3>"}, {"where", "south"}, {"hint", ""}};
+  const std::string text = page(one, kNow).text;
+  CHECK(has(text, "verdict warn\">User data was not applied"));
+  CHECK(has(text, "it would remove &lt;3&gt;"));
+}
+
 TEST_CASE("whatever stands in an error or a name, it is text on the page") {
   Shown hostile = shown();
   const std::string bad = "<script>alert(1)</script>\"'&\xff";
