@@ -8,6 +8,7 @@
 // transact() must not call back into the journal other than through its argument.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -52,6 +53,16 @@ struct StoredReply {
   message::Body body;  // of done, or error_body()
 };
 
+// How long transactions took that were committed, since the journal was opened: to say whether the
+// disk under it is slow.
+struct WriteTimes {
+  static constexpr std::array<Nanos, 8> kBounds{
+      Nanos{500'000},   milliseconds(1),   milliseconds(5),   milliseconds(10),
+      milliseconds(50), milliseconds(100), milliseconds(500), seconds(1)};
+  std::array<std::uint64_t, kBounds.size() + 1> counts{};  // up to each bound; then the longer ones
+  Nanos total{0};
+};
+
 // What a transaction may do. SQL through database(); SQLite::Exception is caught by transact().
 class Transaction {
  public:
@@ -80,6 +91,8 @@ class Journal {
   virtual Result<std::vector<Event>> events_after(std::uint64_t sequence, std::size_t limit) = 0;
   virtual std::uint64_t first_event() const = 0;  // lowest kept sequence; 0: none
   virtual std::uint64_t last_event() const = 0;
+
+  virtual WriteTimes write_times() const = 0;
 };
 
 struct OpenOptions {

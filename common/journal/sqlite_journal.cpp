@@ -3,6 +3,8 @@
 #include <SQLiteCpp/Statement.h>
 #include <sqlite3.h>
 
+#include <algorithm>
+
 #include "common/journal/sqlite_error.hpp"
 #include "common/os/failpoint.hpp"
 
@@ -149,6 +151,19 @@ Result<void> SqliteJournal::trim(std::uint64_t last, std::uint64_t& first) {
   return {};
 }
 
+void SqliteJournal::took(Nanos span) {
+  const std::scoped_lock lock(times_guard_);
+  const auto& bounds = WriteTimes::kBounds;
+  const auto bound = std::lower_bound(bounds.begin(), bounds.end(), span);
+  ++times_.counts[static_cast<std::size_t>(bound - bounds.begin())];
+  times_.total = times_.total + span;
+}
+
+WriteTimes SqliteJournal::write_times() const {
+  const std::scoped_lock lock(times_guard_);
+  return times_;
+}
+
 Result<void> SqliteJournal::transact(const char* failpoint,
                                      const std::function<Result<void>(Transaction&)>& work) {
   LOCKSTEP_CHECK(enter());
@@ -162,6 +177,7 @@ Result<void> SqliteJournal::transact(const char* failpoint,
     std::atomic<std::thread::id>& who_;
   } const inside(inside_);
 
+  const MonoNanos start = clock_.mono();
   try {
     connection_->exec("BEGIN IMMEDIATE");
     Open transaction(*connection_, clock_, last_);
@@ -175,6 +191,7 @@ Result<void> SqliteJournal::transact(const char* failpoint,
     os::failpoint((std::string(failpoint) + ".after").c_str());
     first_ = first;
     last_ = last;
+    took(clock_.mono() - start);
   } catch (const SQLite::Exception& exception) {
     return rolled_back(from_sqlite(exception, std::string("write ") + failpoint + " to the journal",
                                    options_.path));

@@ -25,6 +25,7 @@ class SqliteJournal final : public Journal {
   Result<std::vector<Event>> events_after(std::uint64_t sequence, std::size_t limit) override;
   std::uint64_t first_event() const override { return first_; }
   std::uint64_t last_event() const override { return last_; }
+  WriteTimes write_times() const override;
 
  private:
   class Open;  // the transaction under way
@@ -37,6 +38,7 @@ class SqliteJournal final : public Journal {
   Result<void> enter();
   Error rolled_back(Error error);
   Result<void> trim(std::uint64_t last, std::uint64_t& first);
+  void took(Nanos span);
 
   std::unique_ptr<SQLite::Database> connection_;
   const OpenOptions options_;
@@ -48,6 +50,9 @@ class SqliteJournal final : public Journal {
   std::optional<Error> broken_;            // an error of writing that was final
   std::atomic<std::uint64_t> first_ = 0;   // atomic: asked for within transactions too
   std::atomic<std::uint64_t> last_ = 0;
+
+  mutable std::mutex times_guard_;  // not guard_: who asks does not wait for a transaction
+  WriteTimes times_;
 };
 
 }  // namespace lockstep::journal

@@ -67,6 +67,14 @@ class Ending {
   std::optional<Error> error_;
 };
 
+message::Body journal_body(const journal::Journal& journal) {
+  const journal::WriteTimes times = journal.write_times();
+  message::Body bounds = message::Body::array();
+  for (const Nanos bound : journal::WriteTimes::kBounds) bounds.push_back(bound.count);
+  return {
+      {"bounds_ns", std::move(bounds)}, {"counts", times.counts}, {"total_ns", times.total.count}};
+}
+
 void answer_ping(Surroundings& here, transport::Role role, UtcNanos started) {
   here.server.on("ping", transport::all_roles(), [&here, role, started](const auto& request) {
     const UtcNanos received = here.clock.utc();
@@ -79,6 +87,7 @@ void answer_ping(Surroundings& here, transport::Role role, UtcNanos started) {
                   {"started_at", to_rfc3339(started)},
                   {"epoch", {{"number", epoch.number}, {"promotion", epoch.promotion}}},
                   {"clock", std::move(clock)},
+                  {"journal", journal_body(here.journal)},
                   {"received_at", to_rfc3339(received)},
                   {"answered_at", to_rfc3339(here.clock.utc())}});
   });

@@ -107,6 +107,19 @@ std::string clock_of(const Body& part) {
   return line + paint(Colour::bad, " UNFIT: " + field(*clock, "reason"));
 }
 
+// Where the last time that user data was to be applied it was not.
+void print_users(const Body& status) {
+  const auto users = status.find("users");
+  if (users == status.end() || !users->contains("error")) return;
+  const Body& error = users->at("error");
+  const auto good = field(*users, "good_at");
+  print(paint(Colour::warn,
+              fmt::format("\nuser data was not applied at {} ({}): {}: {} [{}]",
+                          short_instant(field(*users, "ended_at")),
+                          good.empty() ? "it never was" : "it last was at " + short_instant(good),
+                          field(error, "what"), field(error, "where"), field(error, "code"))));
+}
+
 void print_status(const Session& session, const Body& status) {
   std::string clusters;
   for (const auto& cluster : status.at("clusters")) {
@@ -136,6 +149,7 @@ void print_status(const Session& session, const Body& status) {
   }
   print(agents.text());
   print_services(status.at("services"));
+  print_users(status);
 }
 
 Result<int> run_status(const Options& options) {

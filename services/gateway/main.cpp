@@ -24,7 +24,6 @@ struct Gateway {
       metrics.count(event);
       picture.changed(event);
     };
-    sources.on_kept = [this](Nanos span) { metrics.kept(span); };
   }
 
   Kept kept;

@@ -2,6 +2,8 @@
 
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
+#include <limits>
 #include <sstream>
 
 namespace lockstep::gateway {
@@ -26,12 +28,27 @@ const prometheus::Histogram::BucketBoundaries kPinBuckets{0.0001, 0.001, 0.01, 0
                                                           0.5,    1,     2.5,  5,    30};
 const prometheus::Histogram::BucketBoundaries kRunBuckets{1,   5,    15,   60,    300,
                                                           900, 3600, 7200, 21600, 86400};
-const prometheus::Histogram::BucketBoundaries kKeepBuckets{0.0005, 0.001, 0.005, 0.01,
-                                                           0.05,   0.1,   0.5,   1};
 
 class Families {
  public:
   Families(std::vector<MetricFamily>& out) : out_(out) {}
+
+  // As another process counted it: `counts[i]` up to `bounds[i]`, the last one above all.
+  void add_histogram(const char* name, const char* help, const std::vector<double>& bounds,
+                     const std::vector<std::uint64_t>& counts, double sum, Labels labels) {
+    MetricFamily& family = find(name, help, MetricType::Histogram);
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    std::uint64_t so_far = 0;
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      so_far += counts[i];
+      const double bound = i < bounds.size() ? bounds[i] : std::numeric_limits<double>::infinity();
+      metric.histogram.bucket.push_back({so_far, bound});
+    }
+    metric.histogram.sample_count = so_far;
+    metric.histogram.sample_sum = sum;
+    family.metric.push_back(std::move(metric));
+  }
 
   void add(const char* name, const char* help, double value, Labels labels = {},
            MetricType type = MetricType::Gauge) {
@@ -98,6 +115,8 @@ void add_service(Families& families, const Body& service, UtcNanos now) {
                service.value("paused", false) ? 1 : 0, labels);
   families.add("lockstep_run_running", "1 while a run of the service is under way.",
                service.contains("running") ? 1 : 0, labels);
+  families.add("lockstep_pins_pending", "Runs that wait for the other cluster, their pins kept.",
+               static_cast<double>(service.value("pending", std::uint64_t{0})), labels);
   if (const auto point = service.find("newest_point"); point != service.end()) {
     if (const auto moment = instant_of(*point, "moment")) {
       families.add("lockstep_point_age_seconds",
@@ -160,6 +179,50 @@ void add_clusters(Families& families, const Shown& shown) {
   }
   families.add("lockstep_two_primaries", "1 while both clusters claim to be the primary.",
                shown.client.value("two_primaries", false) ? 1 : 0);
+}
+
+void add_journals(Families& families, const std::map<std::string, Body>& pings) {
+  for (const auto& [name, ping] : pings) {
+    const auto journal = ping.find("journal");
+    if (journal == ping.end()) continue;  // of the version before
+    std::vector<double> bounds;
+    for (const auto& bound : journal->at("bounds_ns")) {
+      bounds.push_back(in_seconds(bound.get<std::int64_t>()));
+    }
+    const auto counts = journal->at("counts").get<std::vector<std::uint64_t>>();
+    if (counts.size() != bounds.size() + 1 || !std::is_sorted(bounds.begin(), bounds.end())) {
+      continue;
+    }
+    families.add_histogram("lockstep_journal_write_seconds",
+                           "Transactions of a service's journal, to the disk.", bounds, counts,
+                           span(*journal, "total_ns"), {{"source", name}});
+  }
+}
+
+void add_users(Families& families, const Body& status) {
+  const auto users = status.find("users");
+  if (users == status.end() || !users->contains("ended_at")) return;
+  families.add("lockstep_users_applied",
+               "1 where the last time that user data was to be applied it was.",
+               users->contains("error") ? 0 : 1);
+  if (const auto good = instant_of(*users, "good_at")) {
+    families.add("lockstep_users_last_success_timestamp_seconds",
+                 "When user data was last applied to its end, or found to be as it should.", *good);
+  }
+}
+
+// By service, of the points that there are: unlike a count of events it neither begins at what it
+// should tell of, nor forgets it.
+void add_damaged(Families& families, const Shown& shown) {
+  std::map<std::string, std::size_t> damaged;
+  for (const auto& service : shown.status["services"]) damaged[service.value("service", "")] = 0;
+  for (const auto& point : shown.points) {
+    damaged[point.value("service", "")] += point.value("verified_ok", true) ? 0 : 1;
+  }
+  for (const auto& [service, count] : damaged) {
+    families.add("lockstep_points_damaged", "Recovery points that were found damaged.",
+                 static_cast<double>(count), {{"service", service}});
+  }
 }
 
 void add_feed(Families& families, const Feed& feed, const ReplayCounts& replays) {
@@ -243,12 +306,7 @@ Metrics::Metrics()
       duration_(prometheus::BuildHistogram()
                     .Name("lockstep_run_duration_seconds")
                     .Help("From the moment to the sealed point.")
-                    .Register(registry_)),
-      kept_(prometheus::BuildHistogram()
-                .Name("lockstep_gateway_journal_seconds")
-                .Help("Writing a batch of events to the gateway's journal.")
-                .Register(registry_)
-                .Add({}, kKeepBuckets)) {}
+                    .Register(registry_)) {}
 
 void Metrics::count(const journal::Event& event) {
   events_.Add({{"source", event.source}}).Increment();
@@ -289,8 +347,6 @@ void Metrics::count_cost(const std::string& service, const Body& data) {
   sent_again_.Add(labels).Increment(data.value("bytes_resent", 0.0));
 }
 
-void Metrics::kept(Nanos span) { kept_.Observe(in_seconds(span.count)); }
-
 std::string Metrics::text(const Shown& shown, UtcNanos now, const Feed& feed,
                           const ReplayCounts& replays) const {
   std::vector<MetricFamily> all = registry_.Collect();
@@ -314,7 +370,10 @@ std::string Metrics::text(const Shown& shown, UtcNanos now, const Feed& feed,
                    agent.value("reachable", false) ? 1 : 0, {{"agent", agent.value("name", "")}});
     }
     for (const auto& service : shown.status["services"]) add_service(families, service, now);
+    add_users(families, shown.status);
+    add_damaged(families, shown);
   }
+  add_journals(families, shown.pings);
   add_clusters(families, shown);
   add_feed(families, feed, replays);
   std::ostringstream out;

@@ -25,8 +25,6 @@ class Metrics {
   Metrics();
 
   void count(const journal::Event& event);
-  // How long keeping a batch of events took.
-  void kept(Nanos span);
   // The exposition format (text/plain; version=0.0.4).
   std::string text(const Shown& shown, UtcNanos now, const Feed& feed,
                    const ReplayCounts& replays) const;
@@ -48,7 +46,6 @@ class Metrics {
   prometheus::Family<prometheus::Counter>& sent_;
   prometheus::Family<prometheus::Counter>& sent_again_;
   prometheus::Family<prometheus::Histogram>& duration_;
-  prometheus::Histogram& kept_;
 };
 
 }  // namespace lockstep::gateway

@@ -10,6 +10,7 @@ using message::Body;
 
 constexpr Nanos kStatusEvery = seconds(5);
 constexpr Nanos kPointsEvery = seconds(60);
+constexpr Nanos kPingsEvery = seconds(15);
 constexpr std::size_t kMostRuns = 8;
 constexpr Nanos kSoon = milliseconds(300);
 constexpr transport::RequestOptions kPatience{seconds(2), seconds(8), seconds(15)};
@@ -25,7 +26,7 @@ Picture::Picture(service::Surroundings& here) : here_(here) {
 
 Picture::~Picture() {
   for (const auto timer :
-       {status_timer_, points_timer_, status_soon_, points_soon_, client_soon_}) {
+       {status_timer_, points_timer_, pings_timer_, status_soon_, points_soon_, client_soon_}) {
     here_.reactor.cancel(timer);
   }
 }
@@ -36,9 +37,11 @@ void Picture::start() {
     ask_client();
   });
   points_timer_ = here_.reactor.every(kPointsEvery, [this] { ask_points(); });
+  pings_timer_ = here_.reactor.every(kPingsEvery, [this] { ask_pings(); });
   ask_status();
   ask_client();
   ask_points();
+  ask_pings();
 }
 
 void Picture::changed(const journal::Event& event) {
@@ -134,6 +137,29 @@ void Picture::ask_runs(const Body& services) {
                          });
   }
   finish();
+}
+
+void Picture::ask_pings() {
+  if (asking_pings_) return;
+  struct Asked {
+    std::size_t left = 0;
+    std::map<std::string, Body> pings;
+  };
+  const auto asked = std::make_shared<Asked>();
+  for (const auto& [name, party] : here_.directory.parties) {
+    if (party.endpoint.empty()) continue;
+    asking_pings_ = true;
+    ++asked->left;
+    message::Envelope envelope;
+    envelope.type = "ping";
+    here_.client.request(name, std::move(envelope), kPatience, {},
+                         [this, asked, who = name](const Result<Body>& answer) {
+                           if (answer) asked->pings[who] = *answer;
+                           if (--asked->left > 0) return;
+                           asking_pings_ = false;
+                           show([&](Shown& shown) { shown.pings = std::move(asked->pings); });
+                         });
+  }
 }
 
 void Picture::ask_points() {

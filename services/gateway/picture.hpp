@@ -5,6 +5,7 @@
 // Thread rule: make it and call start() and changed() on the reactor's thread; now() from any.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -23,6 +24,7 @@ struct Shown {
   bool client_known = false;                      // the last question was answered
   message::Body runs = message::Body::array();    // under way, with their steps; the first few
   message::Body points = message::Body::array();  // of point.catalog, newest first
+  std::map<std::string, message::Body> pings;     // ping.done of each service that answers
 };
 
 class Picture {
@@ -42,6 +44,7 @@ class Picture {
   void ask_status();
   void ask_points();
   void ask_client();
+  void ask_pings();
   void ask_runs(const message::Body& services);
   void show(const std::function<void(Shown&)>& change);
 
@@ -51,8 +54,10 @@ class Picture {
   bool asking_status_ = false;
   bool asking_client_ = false;
   bool asking_points_ = false;
+  bool asking_pings_ = false;
   transport::Reactor::TimerId status_timer_ = 0;
   transport::Reactor::TimerId points_timer_ = 0;
+  transport::Reactor::TimerId pings_timer_ = 0;
   transport::Reactor::TimerId status_soon_ = 0;
   transport::Reactor::TimerId points_soon_ = 0;
   transport::Reactor::TimerId client_soon_ = 0;

@@ -55,13 +55,11 @@ void Sources::take(Source& source, const journal::Event& event) {
 
 void Sources::keep() {
   here_.reactor.cancel(std::exchange(soon_, 0));
-  const MonoNanos start = here_.clock.mono();
   if (const auto kept = kept_.add(waiting_); !kept) {
     // The next start goes on from what is kept.
     here_.fail(kept.error());
     return;
   }
-  if (on_kept) on_kept(here_.clock.mono() - start);
   feed_.publish(std::exchange(waiting_, {}));
   for (const auto& event : std::exchange(events_, {})) {
     if (on_event) on_event(event);

@@ -28,8 +28,6 @@ class Sources {
   void follow();
   // Called for every event once it is kept.
   std::function<void(const journal::Event&)> on_event;
-  // And after each batch: how long keeping it took.
-  std::function<void(Nanos)> on_kept;
 
  private:
   struct Source {

@@ -78,6 +78,7 @@ Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
   all.policies.follow();
   all.catalog.rebuild();
   LOCKSTEP_CHECK(all.drills.start());
+  LOCKSTEP_CHECK(all.users.start());
   all.reachability.watch();
   all.orphans.watch();
   all.identity.follow();

@@ -92,6 +92,13 @@ const run::State* Process::at_work(const std::string& service) const {
   return nullptr;
 }
 
+std::size_t Process::pending(const std::string& service) const {
+  return static_cast<std::size_t>(std::count_if(runs_.begin(), runs_.end(), [&](const auto& one) {
+    const run::State& state = one.second.stored.state;
+    return state.plan.service == service && !run::terminal(state.phase) && run::pending(state);
+  }));
+}
+
 Result<std::string> Process::add(const Origin& origin, run::Plan plan,
                                  const std::string& asked_by) {
   LOCKSTEP_TRY(const Leads known, leads(plan.service));

@@ -69,6 +69,8 @@ class Process {
   Nanos ahead(const policy::Policy& policy);
   // The one at work, of a service; null: none.
   const run::State* at_work(const std::string& service) const;
+  // How many wait for the other cluster, their pins kept: what max_pending bounds.
+  std::size_t pending(const std::string& service) const;
 
  private:
   using What = decltype(run::Input::what);

@@ -25,6 +25,7 @@ Result<Body> service_status(const Parts& parts, const HeldPolicy& held) {
   if (const auto next = parts.schedules.next_moment(held)) body["next_moment"] = to_rfc3339(*next);
   if (const run::State* running = parts.process.at_work(policy.service))
     body["running"] = run_body(*running);
+  body["pending"] = parts.process.pending(policy.service);
   LOCKSTEP_TRY(const auto failed, parts.store.newest_in(policy.service, run::Phase::failed));
   if (failed) body["last_failure"] = run_body(failed->state);
   LOCKSTEP_TRY(body["drill"], parts.drills.body(held));
@@ -49,12 +50,14 @@ Result<Body> status_body(const Parts& parts) {
     LOCKSTEP_TRY(Body body, service_status(parts, held));
     services.push_back(std::move(body));
   }
-  return Body{{"site", site.name},
+  Body status{{"site", site.name},
               {"epoch", {{"number", epoch.number}, {"promotion", epoch.promotion}}},
               {"clock", parts.reachability.own_clock()},
               {"clusters", std::move(clusters)},
               {"services", std::move(services)},
               {"agents", parts.reachability.body()}};
+  if (auto users = parts.users.outcome()) status["users"] = std::move(*users);
+  return status;
 }
 
 }  // namespace lockstep::scheduler

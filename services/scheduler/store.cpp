@@ -6,6 +6,7 @@
 #include "services/scheduler/body_column.hpp"
 #include "services/scheduler/drill_book.hpp"
 #include "services/scheduler/record_body.hpp"
+#include "services/scheduler/users.hpp"
 
 namespace lockstep::scheduler {
 namespace {
@@ -114,7 +115,7 @@ const journal::Migrations& store_migrations() {
       ended_at INTEGER NOT NULL
     ) STRICT;
   )sql",
-                                                 kDrillTables};
+                                                 kDrillTables, kUserDataTable};
   return migrations;
 }
 

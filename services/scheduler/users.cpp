@@ -1,5 +1,7 @@
 #include "services/scheduler/users.hpp"
 
+#include <SQLiteCpp/Database.h>
+
 #include <algorithm>
 
 #include "common/message/bytes.hpp"
@@ -7,8 +9,16 @@
 #include "common/service/identity_body.hpp"
 #include "common/service/log.hpp"
 #include "common/users/shown.hpp"
+#include "services/scheduler/body_column.hpp"
 
 namespace lockstep::scheduler {
+
+const char* const kUserDataTable = R"sql(
+    CREATE TABLE user_data (
+      one INTEGER PRIMARY KEY CHECK (one = 1),
+      outcome BLOB NOT NULL             -- of the last time that it was applied, or was not
+    ) STRICT;
+  )sql";
 
 using message::Body;
 using transport::Request;
@@ -80,12 +90,56 @@ void UserData::begin(const JobPtr& job) {
   job->push ? push(job) : reconcile(job);
 }
 
-void UserData::sync_in_the_end() {
+bool UserData::have_directories() const {
   const auto& clusters = here_.site.clusters;
-  const bool directories = std::all_of(clusters.begin(), clusters.end(), [](const auto& cluster) {
-    return cluster.second.directory.has_value();
+  return std::all_of(clusters.begin(), clusters.end(),
+                     [](const auto& cluster) { return cluster.second.directory.has_value(); });
+}
+
+Result<void> UserData::start() {
+  return here_.journal.read([this](SQLite::Database& database) -> Result<void> {
+    SQLite::Statement query(database, "SELECT outcome FROM user_data");
+    if (!query.executeStep()) return {};
+    LOCKSTEP_TRY(outcome_, column_body(query, 0));
+    return {};
   });
-  if (!directories) return;
+}
+
+std::optional<Body> UserData::outcome() const {
+  if (!have_directories()) return std::nullopt;
+  return outcome_;
+}
+
+// A success that changes nothing has no event, and what failed before it reached the secondary's
+// agent has none either: who watches needs both.
+void UserData::note(const JobPtr& job, const Result<Body>& result) {
+  const std::string now = to_rfc3339(here_.clock.utc());
+  Body outcome{{"ended_at", now}, {"how", job->push ? "push" : "reconcile"}};
+  if (result) {
+    outcome["good_at"] = now;
+  } else {
+    if (outcome_.contains("good_at")) outcome["good_at"] = outcome_.at("good_at");
+    outcome["error"] = message::error_body(result.error());
+  }
+  outcome_ = std::move(outcome);
+  const auto written = here_.journal.transact(
+      "users.outcome", [this](journal::Transaction& transaction) -> Result<void> {
+        SQLite::Statement put(transaction.database(),
+                              "INSERT OR REPLACE INTO user_data VALUES (1, ?)");
+        bind_body(put, 1, outcome_);
+        put.exec();
+        return {};
+      });
+  if (written) return;
+  if (written.error().code == ErrorCode::journal_write) {
+    here_.fail(written.error());
+  } else {
+    service::log_error(written.error());
+  }
+}
+
+void UserData::sync_in_the_end() {
+  if (!have_directories()) return;
   wanted_ = true;
   again();
 }
@@ -197,6 +251,7 @@ void UserData::apply(const JobPtr& job, const std::string& digest) {
 
 void UserData::end(const JobPtr& job, const Result<Body>& result) {
   if (!job->only_compare) under_way_ = false;
+  if (!job->only_compare && !job->dry_run) note(job, result);
   if (job->request && !result) job->request->failed(result.error());
   if (job->request && result) {
     Body body = *result;

@@ -15,6 +15,8 @@
 
 namespace lockstep::scheduler {
 
+extern const char* const kUserDataTable;  // of the scheduler's journal
+
 class UserData {
  public:
   UserData(service::Surroundings& here, const service::IdentityFollower& identity)
@@ -35,11 +37,18 @@ class UserData {
   // secondary's events; the run is not touched by it.
   void sync_in_the_end();
 
+  // Loads what is known of the last one.
+  Result<void> start();
+  // What became of the last one, dry runs apart: `users` of `status`. Nothing: the clusters have no
+  // directories.
+  std::optional<message::Body> outcome() const;
+
  private:
   struct Job;
   using JobPtr = std::shared_ptr<Job>;
   using Then = std::function<void(const message::Body&)>;
 
+  bool have_directories() const;
   Result<JobPtr> plan(const message::Body& wish) const;
   void begin(const JobPtr& job);
   void again();
@@ -53,11 +62,13 @@ class UserData {
   void put(const JobPtr& job, std::size_t offset);
   void apply(const JobPtr& job, const std::string& digest);
   void end(const JobPtr& job, const Result<message::Body>& result);
+  void note(const JobPtr& job, const Result<message::Body>& result);
   void ask(const JobPtr& job, const std::string& to, const std::string& type, message::Body body,
            Then then);
 
   service::Surroundings& here_;
   const service::IdentityFollower& identity_;
+  message::Body outcome_ = message::Body::object();
   bool under_way_ = false;
   bool wanted_ = false;  // by a run that is complete
   std::optional<transport::Reactor::TimerId> timer_;

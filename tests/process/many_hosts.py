@@ -16,14 +16,16 @@ PARTIES = {  # party: (program, host, port)
 
 
 class ManyHosts(ByHand):
-    """A site over the hosts; every service is started in its host's namespace."""
+    """A site over the hosts; every service is started in its host's namespace. With `gateway` there is one on the
+    control device's host, its page at 127.0.0.1:9480 there."""
 
-    def __init__(self, hosts, north, south):  # pylint: disable=super-init-not-called
+    def __init__(self, hosts, north, south, gateway=False):  # pylint: disable=super-init-not-called
         self.hosts, self.north, self.south = hosts, north, south
+        self.parties = {**PARTIES, **({"gateway": ("gateway", "control", 7441)} if gateway else {})}
         self.base = tempfile.mkdtemp(prefix="lockstep-hosts-")
         self.config = os.path.join(self.base, "lockstep.yaml")
         self.environment, self.services = dict(os.environ), {}
-        self.programs = {name: program for name, (program, _, _) in PARTIES.items()}
+        self.programs = {name: program for name, (program, _, _) in self.parties.items()}
         os.makedirs(os.path.join(self.base, "var/log"))
 
         def agents(cluster):
@@ -35,8 +37,10 @@ class ManyHosts(ByHand):
                     out += f'      {name}: {{role: {program}, endpoint: "{at}{port}"{bulk}, events: "{at}{port + 2}"}}\n'
             return out
 
-        control = "".join(f'  {name}: {{endpoint: "tcp://{hosts.address("control")}:{PARTIES[name][2]}", '
-                          f'events: "tcp://{hosts.address("control")}:{PARTIES[name][2] + 2}"}}\n' for name in ("policy", "scheduler"))
+        here = f"tcp://{hosts.address('control')}:"
+        also = {"gateway": f', feed: "{here}7444", http: "127.0.0.1:9480"'}
+        control = "".join(f'  {name}: {{endpoint: "{here}{port}", events: "{here}{port + 2}"{also.get(name, "")}}}\n'
+                          for name, (_, host, port) in self.parties.items() if host == "control")
         with open(self.config, "w", encoding="utf-8") as handle:
             handle.write(f"""lockstep: 1
 site: hosts
@@ -57,7 +61,7 @@ control:
         subprocess.run([LOCKSTEP, "keys", "init", "-c", self.config], check=True, capture_output=True)
 
     def command(self, name):
-        program, host, _ = PARTIES[name]
+        program, host, _ = self.parties[name]
         return self.hosts.inside(host, [os.path.join(BIN, "lockstep-" + program), "--config", self.config, "--name", name])
 
     def cli(self, *words, config=True, ok=(0,), timeout=300):

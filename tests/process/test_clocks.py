@@ -8,8 +8,9 @@ import time
 import unittest
 
 from harness import LOCKSTEP, Disks, SiteTest
-from many_hosts import PARTIES, ManyHosts
+from many_hosts import ManyHosts
 from namespaces import Hosts
+from prometheus import Prometheus
 
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
@@ -18,7 +19,7 @@ class Clocks(ManyHosts):
     """Each host has a boot id and a chronyd of its own; `faked` is the environment of some parties."""
 
     def __init__(self, hosts, north, south, disks):
-        super().__init__(hosts, north, south)
+        super().__init__(hosts, north, south, gateway=True)
         self.own_boots, self.faked, self.daemons, self.home = True, {}, [], os.path.join(disks, "chrony")
         os.makedirs(self.home, mode=0o700)
         for number, name in enumerate(hosts.names):
@@ -34,7 +35,7 @@ class Clocks(ManyHosts):
         if not self.own_boots:
             return command
         # `ip netns exec` has made a mount namespace of this process's own.
-        boot = os.path.join(self.home, PARTIES[name][1] + ".boot")
+        boot = os.path.join(self.home, self.parties[name][1] + ".boot")
         at = command.index("exec") + 2
         return command[:at] + ["sh", "-c", f"mount --bind {boot} /proc/sys/kernel/random/boot_id && exec \"$@\"", "sh",
                                *command[at:]]
@@ -193,13 +194,19 @@ data_sets:
         path = self.fake("north-databases", "+0.3s")
         self.site.up()
         self.apply()
+        watcher = Prometheus(os.path.join(self.disks.base, "prometheus"), "127.0.0.1:9480", 9090,
+                             lambda command: self.hosts.inside("control", command))
+        self.addCleanup(watcher.close)
+        alert = ("LockstepClockUnfit", "north-databases")
         self.wait_for("clocks", lambda: all(one and one["synchronised"] for one in self.clocks().values()))
         self.wait_for("it was measured", lambda: not self.clocks()["north-databases"]["fit"])
         self.assertIn("ahead of that of north-files", self.refusal("clock-unfit"))
+        self.wait_for("the alert", lambda: alert in watcher.firing())
         # It is fit again when it is right again; one that drifts is found the same way, however slowly it went.
         self.set_fake(path, "+0s")
         self.wait_for("clocks", lambda: all(one and one["fit"] for one in self.clocks().values()))
         self.assert_a_backup()
+        self.wait_for("no alert", lambda: watcher.query("lockstep_clock_fit") and alert not in watcher.firing())
         self.set_fake(path, "+0s x1.2")
         self.wait_for("it was measured", lambda: not self.clocks()["north-databases"]["fit"])
         self.assertIn("ahead of that of north-files", self.refusal("clock-unfit"))

@@ -15,6 +15,7 @@ import urllib.request
 
 import harness
 import client
+from prometheus import Prometheus, free_port
 
 RULES = os.path.join(harness.ROOT, "deploy/rules")
 POLICY = """service: orders
@@ -25,12 +26,6 @@ rpo: RPO
 data_sets:
   - {name: files, component: files, path: FILES}
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Rules(unittest.TestCase):
@@ -86,8 +81,19 @@ class Outside(harness.SiteTest):
     def metrics(self):
         return self.get("/metrics")[1]
 
+    def journals(self):
+        """source: (cumulative buckets, count, sum) of lockstep_journal_write_seconds."""
+        text, out = self.metrics(), {}
+        for name, count in re.findall(r'^lockstep_journal_write_seconds_count{source="([^"]+)"} (\d+)$', text, re.M):
+            buckets = re.findall(rf'^lockstep_journal_write_seconds_bucket{{source="{name}",le="[^"]+"}} (\d+)$', text, re.M)
+            total = re.search(rf'^lockstep_journal_write_seconds_sum{{source="{name}"}} (\S+)$', text, re.M)[1]
+            out[name] = (list(map(int, buckets)), int(count), float(total))
+        return out
+
     def value(self, text, name, service="orders"):
-        return float(re.search(rf'^{name}{{service="{service}"}} (\S+)$', text, re.M)[1])
+        """Nothing where it is not told."""
+        found = re.search(rf'^{name}{{service="{service}"}} (\S+)$', text, re.M)
+        return float(found[1]) if found else None
 
     def test_metrics_are_clean_and_tell_of_the_point_that_was_made(self):
         self.site.hook("hold", '[ "$1" != pause ] || sleep 0.3\n')
@@ -112,8 +118,60 @@ class Outside(harness.SiteTest):
             sets = json.load(handle)["certificate"]["sets"]
         self.assertEqual(self.value(text, "lockstep_sent_bytes_total"), sum(one["bytes_sent"] for one in sets))
         self.assertEqual(self.value(text, "lockstep_sent_again_bytes_total"), 0)
+        self.assertEqual(self.value(text, "lockstep_pins_pending"), 0)
+        self.assertEqual(self.value(text, "lockstep_points_damaged"), 0)
+        self.assertNotIn("lockstep_users_applied", text)    # this site has no directories
+        # Every service's journal, in buckets that add up.
+        services = {"policy", "scheduler", "health-monitor", "gateway", "north-snapshot", "north-transfer",
+                    "south-snapshot", "south-transfer"}
+        wrote = {"policy", "scheduler", "gateway", "north-snapshot", "south-transfer"}
+        self.wait_for(lambda: wrote <= {name for name, (_, count, _) in self.journals().items() if count > 0})
+        journals = self.journals()
+        self.assertEqual(set(journals), services)
+        for name, (buckets, count, total) in journals.items():
+            self.assertEqual(buckets, sorted(buckets), name)
+            self.assertEqual(buckets[-1], count, name)
+            self.assertEqual(total > 0, count > 0, name)
         done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
         self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
+
+    def test_pins_that_wait_for_the_secondary_and_a_damaged_point_are_told(self):
+        self.site.up()
+        self.site.apply(POLICY.replace("FILES", self.files).replace("RPO", "26h") + "stall: 3s\n")
+        point = self.site.run("orders")["point"]
+        self.wait_for(lambda: self.value(self.metrics(), "lockstep_points_damaged") == 0)
+        with client.Client(self.site.config, "user") as link:
+            pid = link.request("south-transfer", "ping", {})["body"]["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            self.site.cli("run", "orders")
+            self.wait_for(lambda: self.value(self.metrics(), "lockstep_pins_pending") == 1)
+            self.assertEqual(self.site.json("status")["services"][0]["pending"], 1)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self.wait_for(lambda: self.value(self.metrics(), "lockstep_pins_pending") == 0
+                      and len(self.site.json("points", "orders")) == 2)
+        newest = next(one["id"] for one in self.site.json("points", "orders") if one["id"] != point)
+        for one in (point, newest):
+            self.assert_point_is_as_it_says(one)
+        self.assert_same_tree(self.files, os.path.join(self.restore(newest), "files"))
+        # Whoever looks later is told of the damage, too, not only who counted the event.
+        with open(self.site.record(newest), encoding="utf-8") as handle:
+            tree = json.load(handle)["sets"][0]["path"]
+        subprocess.run(["btrfs", "property", "set", tree, "ro", "false"], check=False, stderr=subprocess.DEVNULL)
+        at = os.stat(os.path.join(tree, "one"))
+        with open(os.path.join(tree, "one"), "r+b") as handle:
+            handle.write(b"T")
+        os.utime(os.path.join(tree, "one"), ns=(at.st_atime_ns, at.st_mtime_ns))
+        self.site.cli("verify", newest, ok=(1,))
+        self.wait_for(lambda: self.value(self.metrics(), "lockstep_points_damaged") == 1)
+        with client.Client(self.site.config, "user") as link:
+            before = link.request("gateway", "ping", {})["body"]["pid"]
+            os.kill(before, signal.SIGKILL)
+        self.wait_for(lambda: "lockstep_points_damaged" in self.metrics())
+        self.wait_for(lambda: self.value(self.metrics(), "lockstep_points_damaged") == 1)
+        self.site.cli("point", "delete", newest)
+        self.wait_for(lambda: self.value(self.metrics(), "lockstep_points_damaged") == 0)
 
     def test_drills_by_schedule_are_made_once_and_told(self):
         self.site.up()
@@ -257,38 +315,13 @@ class Outside(harness.SiteTest):
 
     def test_a_real_prometheus_alarms_when_backups_stop_and_is_quiet_again_after_the_next(self):
         self.start("45s")
-        home = os.path.join(self.disks.base, "prometheus")
-        os.makedirs(home)
-        with open(os.path.join(RULES, "lockstep.yml"), encoding="utf-8") as handle:
-            rules = handle.read().replace("for: 1m", "for: 1s")
-        with open(os.path.join(home, "rules.yml"), "w", encoding="utf-8") as handle:
-            handle.write(rules)
-        port = free_port()
-        with open(os.path.join(home, "prometheus.yml"), "w", encoding="utf-8") as handle:
-            handle.write("global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [rules.yml]\n"
-                         "scrape_configs:\n  - job_name: lockstep\n    static_configs: [{targets: ['127.0.0.1:%d']}]\n"
-                         % self.port)
-        with open(os.path.join(home, "log"), "w", encoding="utf-8") as log:
-            process = subprocess.Popen(["prometheus", "--config.file=" + os.path.join(home, "prometheus.yml"),
-                                        "--storage.tsdb.path=" + os.path.join(home, "data"),
-                                        f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log)
-
-        def end():
-            process.terminate()
-            process.wait(timeout=60)
-        self.addCleanup(end)
-
-        def ask(path):
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/{path}", timeout=20) as answer:
-                return json.load(answer)["data"]
-
-        def firing():
-            return {alert["labels"]["alertname"] for alert in ask("alerts")["alerts"] if alert["state"] == "firing"}
+        watcher = Prometheus(os.path.join(self.disks.base, "prometheus"), f"127.0.0.1:{self.port}", free_port())
+        self.addCleanup(watcher.close)
         self.site.run("orders")
-        self.wait_for(lambda: ask("query?query=lockstep_point_age_seconds")["result"])
-        self.wait_for(lambda: "LockstepRecoveryPointTooOld" in firing())
+        self.wait_for(lambda: watcher.query("lockstep_point_age_seconds"))
+        self.wait_for(lambda: ("LockstepRecoveryPointTooOld", "orders") in watcher.firing())
         self.site.run("orders")
-        self.wait_for(lambda: "LockstepRecoveryPointTooOld" not in firing())
+        self.wait_for(lambda: ("LockstepRecoveryPointTooOld", "orders") not in watcher.firing())
 
 
 if __name__ == "__main__":

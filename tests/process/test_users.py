@@ -11,6 +11,7 @@ import unittest
 
 from harness import BIN, SiteTest
 from wiretap import serve_tapped
+from prometheus import Prometheus, free_port
 import client as wire  # tests/protocol
 
 HASH = "{SSHA512}bm9ib2R5LW1heS1zZWUtdGhpcy1hbnl3aGVyZQ"
@@ -173,6 +174,43 @@ class Users(UserSite):
             time.sleep(0.1)
         self.assertEqual(self.contents("south")["passwords"], self.contents("north")["passwords"])
         self.assert_point_is_as_it_says(outcome["point"])
+
+    def test_user_data_that_was_refused_is_alarmed_for_until_it_is_applied_also_after_a_restart(self):
+        with open(self.site.config, encoding="utf-8") as handle:
+            target = re.search(r'http: "([^"]+)"', handle.read())[1]
+        self.site.up()
+        self.fill()
+        self.site.cli("users", "apply")
+        watcher = Prometheus(os.path.join(self.disks.base, "prometheus"), target, free_port())
+        self.addCleanup(watcher.close)
+
+        def wait_for(what):
+            deadline = time.monotonic() + 120
+            while not what():
+                self.assertLess(time.monotonic(), deadline, self.site.cli("status", ok=None).stdout + self.site.logs(10))
+                time.sleep(0.5)
+        wait_for(lambda: watcher.query("lockstep_users_applied == 1"))
+        for name in ("anna", "bob", "cleo"):
+            self.edit("user", name, "--remove")
+        self.site.cli("users", "apply", ok=(3,))
+        wait_for(lambda: ("LockstepUsersNotApplied", "") in watcher.firing())
+        told = self.site.json("status")["users"]
+        self.assertEqual((told["error"]["code"], told["how"]), ("guard", "push"))
+        self.assertLess(told["good_at"], told["ended_at"])
+        self.assertIn("user data was not applied", self.site.cli("status").stdout)
+        # A dry run is no success; a restart forgets nothing.
+        self.site.cli("users", "apply", "--dry-run", "--removals", "3")
+        self.site.down()
+        self.site.up()
+        self.assertEqual(self.site.json("status")["users"], told)
+        wait_for(lambda: ("LockstepUsersNotApplied", "") in watcher.firing())
+        self.site.cli("users", "apply", "--removals", "3")
+        wait_for(lambda: watcher.query("lockstep_users_applied == 1")
+                 and ("LockstepUsersNotApplied", "") not in watcher.firing())
+        # What changes nothing has no event; it is a success all the same.
+        before = self.site.json("status")["users"]["good_at"]
+        self.site.cli("users", "apply")
+        self.assertGreater(self.site.json("status")["users"]["good_at"], before)
 
     def test_nobody_but_the_control_device_changes_the_secondarys_directory(self):
         self.site.up()

@@ -1,6 +1,7 @@
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
+#include <numeric>
 #include <thread>
 
 #include "tests/support/scratch.hpp"
@@ -65,6 +66,23 @@ TEST_CASE("an error of the work rolls all of it back, events too") {
   CHECK_FALSE(*o.journal->find_reply({"run", "step", 1}));
   REQUIRE(o.set("a", "done"));
   CHECK(o.journal->last_event() == 2);
+}
+
+TEST_CASE("each transaction that was committed is timed, once, and no other") {
+  Opened o;
+  const auto timed = [&] {
+    const auto times = o.journal->write_times();
+    return std::accumulate(times.counts.begin(), times.counts.end(), std::uint64_t{0});
+  };
+  CHECK(timed() == 0);
+  REQUIRE(o.set("a", "intent"));
+  REQUIRE(o.set("a", "done"));
+  CHECK(timed() == 2);
+  CHECK(o.journal->write_times().total > Nanos{0});
+  (void)o.journal->transact("test", [&](journal::Transaction&) -> Result<void> {
+    return make_error(ErrorCode::not_found, "as the test wants it");
+  });
+  CHECK(timed() == 2);
 }
 
 TEST_CASE("SQL that is wrong is a defect and harms nothing") {
