@@ -4,9 +4,9 @@ The clusters run already: `hadoop.py start` and `hadoop.py hbase`, or `scripts/t
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
-import threading
 import time
 import unittest
 
@@ -17,6 +17,8 @@ import hadoop  # noqa: E402
 import world  # noqa: E402
 from harness import FULL, LOCKSTEP, SiteTest, point_check  # noqa: E402
 from hdfs_tree import Hdfs, shown  # noqa: E402
+import ledger  # noqa: E402
+from tables import Tables  # noqa: E402
 
 ROWS = 20000 if FULL else 2000
 POLICY = """service: orders
@@ -32,28 +34,17 @@ data_sets:
 """
 
 
-class Tables:
-    """Tables.java, which runs as long as the tests do: an independent writer and reader."""
-
-    def __init__(self, cluster):
-        self.process = subprocess.Popen(
-            cluster.java(cluster.hbase_classpath(), 256, os.path.join(HERE, "hbase/Tables.java"), log="ERROR"),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "HADOOP_USER_NAME": "hbase"},
-            stderr=subprocess.DEVNULL)
-        self.lock = threading.Lock()
-
-    def ask(self, *words):
-        with self.lock:
-            self.process.stdin.write(" ".join(map(str, words)) + "\n")
-            self.process.stdin.flush()
-            answer = self.process.stdout.readline().rstrip("\n")
-        kind, _, text = answer.partition(" ")
-        if kind != "ok":
-            raise AssertionError(f"{words}: {answer}")
-        return text
-
-    def close(self):
-        self.process.communicate(timeout=60)
+LEDGER = """service: ledger
+mode: {mode}
+consistency: fenced
+max_skew: 10s
+max_lateness: 1m
+data_sets:
+  - {{name: invoices, component: files, path: {home}/invoices, fence: {{hook: pause, timeout: 30s}}}}
+  - {{name: documents, component: hdfs, path: {path}, allow_snapshot: true, refers_to: [invoices], fence: {{hook: pause, timeout: 30s}}}}
+  - {{name: rows, component: hbase, path: /{space}/rows, refers_to: [documents], fence: {{hook: pause, timeout: 30s}}}}
+  - {{name: book, component: sqlite, path: {home}/book.db, refers_to: [rows], fence: {{timeout: 30s}}}}
+"""
 
 
 class HBaseService(SiteTest):
@@ -272,6 +263,52 @@ class HBaseService(SiteTest):
         self.wait_for_pins()
         self.nothing_staged()
         self.assertEqual(self.snapshots(self.south, "lockstep-point"), self.expected_snapshots("lockstep-point", [first, second]))
+
+    def test_rows_that_refer_to_files_show_one_moment_and_copies_made_one_after_the_other_do_not(self):
+        home, control = os.path.join(self.site.north, "living"), f"/tmp/lockstep-ledger-{os.getpid()}.sock"
+        os.makedirs(home + "/invoices")
+        os.makedirs(os.path.join(self.site.base, "hooks"), exist_ok=True)
+        ledger.hook(os.path.join(self.site.base, "hooks/pause"), control)
+        self.addCleanup(os.unlink, control)
+        table = self.space + ":rows"
+        self.north.ask("create", table, 4)
+        service = ledger.Ledger(home + "/invoices", home + "/book.db", self.clusters["north"].url, self.path, self.north, table,
+                                control)
+        self.addCleanup(service.stopping.set)
+        north, south = (Hdfs(self.clusters[name].url) for name in ("north", "south"))
+        self.addCleanup(north.close)
+        self.addCleanup(south.close)
+        self.site.up()
+        for number, mode in enumerate(("push", "pull", "push", "pull", "push") if FULL else ("push", "pull")):
+            self.wait_for_steps(service, 300)
+            self.site.apply(LEDGER.format(mode=mode, home=home, path=self.path, space=self.space), name="ledger")
+            point = self.site.run("ledger")["point"]
+            self.site.cli("verify", point)
+            to, folder, space = f"{home}-{number}", f"{os.path.dirname(self.path)}/copy-{number}", f"c{number}_{self.space}"
+            self.restored.append(space)
+            for name, place in (("invoices", to), ("book", to), ("documents", folder), ("rows", "/" + space)):
+                self.site.json("restore", point, "--to", place, "--set", name)
+            found = ledger.check(to + "/invoices", south, folder + "/documents", self.south,
+                                 f"{space}:rows.{self.space}.rows", to + "/book", self.path)
+            self.assertEqual(found["problems"], [])
+            self.assertGreater(found["HBase row"], 20)
+        # The check can find them: what is referred to is copied first, the rest later.
+        ledger.copy_living(home + "/invoices", home + "/early")
+        self.wait_for_steps(service, 300)
+        service.gate.close()
+        with sqlite3.connect(home + "/book.db", timeout=60) as source, sqlite3.connect(home + "/late.db") as target:
+            source.backup(target)
+            target.execute("PRAGMA journal_mode=DELETE")
+        found = ledger.check(home + "/early", north, self.path, self.north, table, home + "/late.db", self.path)
+        self.assertGreater(found["violations"], 20)
+        self.assertGreater(service.stop(), 900)
+
+    def wait_for_steps(self, service, count):
+        until, deadline = service.steps + count, time.monotonic() + 120
+        while service.steps < until:
+            self.assertEqual(service.failures, [])
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.05)
 
     def test_what_is_wrong_is_said_before_anything_is_done(self):
         self.fill()

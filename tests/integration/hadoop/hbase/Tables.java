@@ -186,6 +186,35 @@ public class Tables {
         }
         return "" + rows;
       }
+      case "set": {  // TABLE KEY VALUE
+        try (Table table = connection.getTable(name)) {
+          table.put(new Put(Bytes.toBytes(words[2])).addColumn(Bytes.toBytes("f"), Bytes.toBytes("v"), Bytes.toBytes(words[3])));
+        }
+        return "";
+      }
+      case "unset": {  // TABLE KEY
+        try (Table table = connection.getTable(name)) {
+          table.delete(new Delete(Bytes.toBytes(words[2])));
+        }
+        return "";
+      }
+      case "rows": {  // TABLE: KEY=VALUE of each row that "set" made
+        StringBuilder all = new StringBuilder();
+        try (Table table = connection.getTable(name); ResultScanner scanner = table.getScanner(new Scan().setCaching(500))) {
+          for (Result row : scanner) {
+            all.append(Bytes.toString(row.getRow())).append('=')
+                .append(Bytes.toString(row.getValue(Bytes.toBytes("f"), Bytes.toBytes("v")))).append(' ');
+          }
+        }
+        return all.toString();
+      }
+      case "copy": {  // TABLE NEW: by a snapshot, as one does by hand
+        String snapshot = "copy-" + System.nanoTime();
+        admin.snapshot(snapshot, name);
+        admin.cloneSnapshot(snapshot, TableName.valueOf(words[2]));
+        admin.deleteSnapshot(snapshot);
+        return "";
+      }
       default: throw new IllegalArgumentException(words[0]);
     }
   }
