@@ -79,16 +79,17 @@ void FilePlanner::add_changed(const Leaf& leaf, const std::optional<Extents>& ca
   }
 }
 
-Result<void> FilePlanner::send_runs(std::uint64_t chunk, Action action) {
+Result<void> FilePlanner::send_runs(std::uint64_t chunk, std::span<const std::byte> bytes,
+                                    Action action) {
   for (const Run& run : runs_) {
     LOCKSTEP_CHECK(ensure_begun(action));
     if (run.zeros) {
       LOCKSTEP_CHECK(builder_.zeros(run.offset, run.length));
       continue;
     }
-    LOCKSTEP_CHECK(builder_.data(
-        run.offset, std::span(buffer_).subspan(static_cast<std::size_t>(run.offset - chunk),
-                                               static_cast<std::size_t>(run.length))));
+    LOCKSTEP_CHECK(
+        builder_.data(run.offset, bytes.subspan(static_cast<std::size_t>(run.offset - chunk),
+                                                static_cast<std::size_t>(run.length))));
   }
   runs_.clear();
   return {};
@@ -151,13 +152,17 @@ Result<void> FilePlanner::hash_chunk(std::uint64_t offset, std::vector<Leaf>& le
   return {};
 }
 
-Result<bool> FilePlanner::plan_small(ManifestReader* base) {
+Result<std::span<const std::byte>> FilePlanner::whole(const WholeContent& content) {
+  if (content) return *content;
+  const auto into = std::span(buffer_).first(static_cast<std::size_t>(entry_->size));
+  if (!into.empty()) LOCKSTEP_CHECK(read(0, into));
+  return std::span<const std::byte>(into);
+}
+
+Result<bool> FilePlanner::plan_small(ManifestReader* base, const WholeContent& ahead) {
+  LOCKSTEP_TRY(const std::span<const std::byte> bytes, whole(ahead));
   ContentDigest made(entry_->size);
-  if (entry_->size > 0) {
-    const auto whole = std::span(buffer_).first(static_cast<std::size_t>(entry_->size));
-    LOCKSTEP_CHECK(read(0, whole));
-    made.add(xxh3_128(whole));
-  }
+  if (!bytes.empty()) made.add(xxh3_128(bytes));
   const Digest256 content = made.finish();
   LOCKSTEP_CHECK(manifest_.end(content));
   Action action = Action::create;
@@ -171,7 +176,7 @@ Result<bool> FilePlanner::plan_small(ManifestReader* base) {
   LOCKSTEP_CHECK(ensure_begun(action));
   if (action == Action::create) {
     add_new(0, entry_->size);
-    LOCKSTEP_CHECK(send_runs(0, action));
+    LOCKSTEP_CHECK(send_runs(0, bytes, action));
   }
   LOCKSTEP_CHECK(builder_.close(content));
   return true;
@@ -195,7 +200,7 @@ Result<bool> FilePlanner::plan_large(ManifestReader* base,
       add_changed(leaf, candidates);
     }
     if (!patch) add_new(offset, std::min(kExtent, entry_->size - offset));
-    LOCKSTEP_CHECK(send_runs(offset, patch ? Action::patch : Action::create));
+    LOCKSTEP_CHECK(send_runs(offset, buffer_, patch ? Action::patch : Action::create));
   }
   LOCKSTEP_TRY(const Digest256 content, manifest_.end());
   if (!begun_) {
@@ -209,7 +214,8 @@ Result<bool> FilePlanner::plan_large(ManifestReader* base,
 }
 
 Result<bool> FilePlanner::plan(const Entry& entry, ManifestReader* base,
-                               const std::optional<Extents>& candidates) {
+                               const std::optional<Extents>& candidates,
+                               const WholeContent& content) {
   entry_ = &entry;
   reader_.reset();
   begun_ = false;
@@ -217,7 +223,7 @@ Result<bool> FilePlanner::plan(const Entry& entry, ManifestReader* base,
   hole_ = 0;
   candidate_ = 0;
   LOCKSTEP_CHECK(manifest_.begin(entry));
-  auto sent = entry.size <= kLeaf ? plan_small(base) : plan_large(base, candidates);
+  auto sent = entry.size <= kLeaf ? plan_small(base, content) : plan_large(base, candidates);
   reader_.reset();
   return sent;
 }

@@ -13,6 +13,7 @@
 #include "common/component/source.hpp"
 #include "common/stream/manifest_writer.hpp"
 #include "common/stream/pack.hpp"
+#include "common/stream/read_ahead.hpp"
 
 namespace lockstep::stream {
 
@@ -29,10 +30,11 @@ class FilePlanner {
         walked_(std::move(walked)) {}
 
   // `base` stands at the record of the same path, a regular file; or is nullptr. `candidates`:
-  // where the content may differ from the base's, if that is known. Returns whether anything was
-  // sent. Requires that the manifest is where `entry` comes next.
+  // where the content may differ from the base's, if that is known. `content`: of a file of one
+  // leaf at most, if it was read already. Returns whether anything was sent. Requires that the
+  // manifest is where `entry` comes next.
   Result<bool> plan(const Entry& entry, ManifestReader* base,
-                    const std::optional<Extents>& candidates);
+                    const std::optional<Extents>& candidates, const WholeContent& content);
 
  private:
   static constexpr std::size_t kLeavesPerChunk = static_cast<std::size_t>(kExtent / kLeaf);
@@ -54,7 +56,8 @@ class FilePlanner {
     bool zeros = false;
   };
 
-  Result<bool> plan_small(ManifestReader* base);
+  Result<std::span<const std::byte>> whole(const WholeContent& content);
+  Result<bool> plan_small(ManifestReader* base, const WholeContent& ahead);
   Result<bool> plan_large(ManifestReader* base, const std::optional<Extents>& candidates);
   Result<std::vector<Leaf>> look_at_chunk(std::uint64_t offset, ManifestReader* base,
                                           const std::optional<Extents>& candidates);
@@ -62,7 +65,9 @@ class FilePlanner {
   void add_new(std::uint64_t offset, std::uint64_t length);
   void add_changed(const Leaf& leaf, const std::optional<Extents>& candidates);
   void add_run(Run run);
-  Result<void> send_runs(std::uint64_t chunk, component::Action action);
+  // `bytes` are those of the file from `chunk` on.
+  Result<void> send_runs(std::uint64_t chunk, std::span<const std::byte> bytes,
+                         component::Action action);
   Result<void> read(std::uint64_t offset, std::span<std::byte> into);
   Result<void> ensure_begun(component::Action action);
 

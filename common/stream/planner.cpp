@@ -3,6 +3,7 @@
 #include "common/stream/entry_codec.hpp"
 #include "common/stream/file_planner.hpp"
 #include "common/stream/manifest_writer.hpp"
+#include "common/stream/read_ahead.hpp"
 #include "common/stream/sent_names.hpp"
 
 namespace lockstep::stream {
@@ -28,7 +29,26 @@ class Planner {
       LOCKSTEP_TRY(changes, job_.source->changes(*job_.base));
     }
     LOCKSTEP_CHECK(advance_base());
-    LOCKSTEP_CHECK(changes ? plan_changes(*changes) : plan_all());
+    if (changes) {
+      // What is told of has changed, as a rule.
+      ReadAhead ahead(
+          *job_.source, [&] { return changes->next(); }, ReadAhead::Content::of_small_files,
+          job_.stop);
+      LOCKSTEP_CHECK(plan_changes(ahead));
+    } else {
+      LOCKSTEP_TRY(const auto cursor, job_.source->entries());
+      const auto list = [&]() -> Result<std::optional<component::Change>> {
+        LOCKSTEP_TRY(auto entry, cursor->next());
+        if (!entry) return std::optional<component::Change>();
+        std::string path = entry->path;
+        return std::optional(component::Change{std::move(path), std::move(entry)});
+      };
+      // With a base most entries have not changed, and are not read.
+      ReadAhead ahead(*job_.source, list,
+                      base_ ? ReadAhead::Content::of_none : ReadAhead::Content::of_small_files,
+                      job_.stop);
+      LOCKSTEP_CHECK(plan_all(ahead));
+    }
     if (manifest_.entries() == 0)
       return make_error(ErrorCode::source_read, "the version holds nothing, not even its root");
     LOCKSTEP_TRY(const ManifestSummary summary, manifest_.finish());
@@ -38,26 +58,25 @@ class Planner {
   }
 
  private:
-  Result<void> plan_all() {
-    LOCKSTEP_TRY(const auto cursor, job_.source->entries());
+  Result<void> plan_all(ReadAhead& ahead) {
     while (true) {
       LOCKSTEP_CHECK(check_stop());
-      LOCKSTEP_TRY(auto entry, cursor->next());
-      if (!entry) break;
-      normalise(*entry);
-      LOCKSTEP_CHECK(remove_before(entry->path));
-      LOCKSTEP_CHECK(take(*entry));
+      LOCKSTEP_TRY(auto item, ahead.next());
+      if (!item) break;
+      LOCKSTEP_CHECK(remove_before(item->change.path));
+      LOCKSTEP_CHECK(take(*item));
     }
     while (base_at_entry()) LOCKSTEP_CHECK(remove_base());
     return {};
   }
 
   // The same from where the version may differ alone: what lies between is as in the base.
-  Result<void> plan_changes(component::ChangeCursor& changes) {
+  Result<void> plan_changes(ReadAhead& ahead) {
     std::optional<std::string> below;  // the last directory that is listed with all it holds
     while (true) {
       LOCKSTEP_CHECK(check_stop());
-      LOCKSTEP_TRY(auto change, changes.next());
+      LOCKSTEP_TRY(auto item, ahead.next());
+      const component::Change* change = item ? &item->change : nullptr;
       while (base_at_entry() &&
              (!change || component::path_less(base_->entry().path, change->path))) {
         const bool gone = below && component::path_inside(base_->entry().path, *below);
@@ -67,8 +86,7 @@ class Planner {
       if (!change) return {};
       if (change->below) below = change->path;
       if (change->now) {
-        normalise(*change->now);
-        LOCKSTEP_CHECK(take(*change->now));
+        LOCKSTEP_CHECK(take(*item));
       } else if (base_at_entry() && base_->entry().path == change->path) {
         LOCKSTEP_CHECK(remove_base());
       }
@@ -86,9 +104,11 @@ class Planner {
     return make_error(ErrorCode::source_read, "the component lists entries out of order", path);
   }
 
-  Result<void> take(const Entry& entry) {
+  Result<void> take(ReadAhead::Item& item) {
+    Entry& entry = *item.change.now;
+    normalise(entry);
     LOCKSTEP_CHECK(leave_until(entry.path));
-    LOCKSTEP_CHECK(plan_entry(entry));
+    LOCKSTEP_CHECK(plan_entry(entry, item.content));
     if (job_.walked) job_.walked(manifest_.entries());
     return {};
   }
@@ -137,13 +157,13 @@ class Planner {
     return {};
   }
 
-  Result<void> plan_entry(const Entry& entry) {
+  Result<void> plan_entry(const Entry& entry, const WholeContent& content) {
     const bool match = base_at_entry() && base_->entry().path == entry.path;
     const bool same_kind = match && base_->entry().kind == entry.kind;
     if (entry.kind == EntryKind::directory)
       LOCKSTEP_CHECK(plan_directory(entry, same_kind));
     else if (entry.kind == EntryKind::regular)
-      LOCKSTEP_CHECK(plan_file(entry, same_kind));
+      LOCKSTEP_CHECK(plan_file(entry, same_kind, content));
     else
       LOCKSTEP_CHECK(plan_other(entry, same_kind));
     if (!match) return {};
@@ -160,7 +180,7 @@ class Planner {
     return manifest_.begin(entry);
   }
 
-  Result<void> plan_file(const Entry& entry, bool in_base) {
+  Result<void> plan_file(const Entry& entry, bool in_base, const WholeContent& content) {
     const bool same_size = in_base && base_->entry().size == entry.size;
     if (same_size && base_->has_native() && job_.source->unchanged(base_->entry(), entry))
       return manifest_.copy(*base_, entry);  // its native part may be new
@@ -168,7 +188,8 @@ class Planner {
     if (in_base && job_.base && stored_leaves(base_->entry()) > 0 && stored_leaves(entry) > 0) {
       LOCKSTEP_TRY(candidates, job_.source->changed_extents(entry, *job_.base));
     }
-    LOCKSTEP_TRY(const bool sent, files_.plan(entry, in_base ? &*base_ : nullptr, candidates));
+    LOCKSTEP_TRY(const bool sent,
+                 files_.plan(entry, in_base ? &*base_ : nullptr, candidates, content));
     if (sent) sent_.add(entry.path);
     return {};
   }
