@@ -2,6 +2,7 @@
 """Measures Lockstep beside its peers. docs/benchmarks.md tells what and how.
 
     scripts/bench [CASE...] [--quick | --full] [--rounds N] [--json FILE] [--list]
+    scripts/bench hadoop ...     the cases of two Hadoop clusters, beside DistCp (docs/hadoop.md)
 
 --quick: three rounds, the short cases, smaller data; --full: the issue's sizes (4 GiB of large files,
 a database of 2 GiB, 1,000,000 files). Needs root for loop devices, and up to 8 GiB of memory.
@@ -17,6 +18,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cases  # noqa: E402
+import hadoop_cases  # noqa: E402
 from contest import XCP, cache_state, commit  # noqa: E402
 from world import World  # noqa: E402
 
@@ -57,13 +59,16 @@ def main():
     words.add_argument("--full", action="store_true")
     words.add_argument("--list", action="store_true")
     asked = words.parse_args()
+    known = cases.CASES | hadoop_cases.CASES
     if asked.list:
-        for name, case in cases.CASES.items():
+        for name, case in known.items():
             print(f"{name:20} {case.__doc__.splitlines()[0]}")
         return 0
     if os.geteuid() != 0:
         raise SystemExit("needs root for loop devices and mounts")
-    unknown = set(asked.case) - set(cases.CASES)
+    if "hadoop" in asked.case:
+        asked.case = [name for name in asked.case if name != "hadoop"] + list(hadoop_cases.CASES)
+    unknown = set(asked.case) - set(known)
     if unknown:
         raise SystemExit(f"no such case: {', '.join(sorted(unknown))}; --list names them")
     size = "quick" if asked.quick else "full" if asked.full else "default"
@@ -76,8 +81,8 @@ def main():
     try:
         plan = cases.Plan(world, rounds, size)
         for name in chosen:
-            print(f"== {name}: {cases.CASES[name].__doc__.splitlines()[0]}", file=sys.stderr, flush=True)
-            results[name] = cases.CASES[name](plan)
+            print(f"== {name}: {known[name].__doc__.splitlines()[0]}", file=sys.stderr, flush=True)
+            results[name] = known[name](plan)
             show(name, results[name])
     finally:
         world.close()

@@ -1,0 +1,234 @@
+"""The cases of Hadoop: Lockstep beside DistCp between two real HDFS clusters (docs/hadoop.md). DistCp runs with the local
+job runner, in one process with threads: there is no YARN here, whose start would add about ten seconds to each job."""
+import atexit
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from contest import Contestant
+from figures import bound, ratio, result
+from world import ROOT, BenchSite
+
+sys.path[:0] = [os.path.join(ROOT, folder) for folder in ("tests/integration/hadoop", "tests/compare")]
+PRESERVED = "-prbugpaxt"
+
+
+class Clusters:
+    """North and south, started when a case first wants them, gone at the end whatever happens."""
+
+    made = None
+
+    def __init__(self):
+        self.home = tempfile.mkdtemp(prefix="lockstep-bench-hadoop-", dir="/var/tmp")
+        os.environ["LOCKSTEP_HADOOP_HOME"] = self.home
+        program = os.path.join(ROOT, "tests/integration/hadoop/hadoop.py")
+        os.environ["LOCKSTEP_HADOOP_PORTS"] = subprocess.run([program, "ports"], check=True, capture_output=True, text=True).stdout.strip()
+        import hadoop  # pylint: disable=import-outside-toplevel; reads the environment
+        import hdfs_tree  # pylint: disable=import-outside-toplevel
+        self.tree = hdfs_tree
+        self.north, self.south = hadoop.Cluster("north"), hadoop.Cluster("south")
+        atexit.register(self.close)
+        for cluster in (self.north, self.south):
+            cluster.begin()
+        for cluster in (self.north, self.south):
+            cluster.wait()
+        self.site = None
+
+    @classmethod
+    def get(cls):
+        cls.made = cls.made or cls()
+        return cls.made
+
+    def close(self):
+        for cluster in (self.north, self.south):
+            cluster.wipe()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def site_of(self, world):
+        if self.site is None:
+            self.site = BenchSite(world, world.disk("north", "ext4", size=1 << 28), world.disk("south", "ext4", size=1 << 28))
+            with open(self.site.config, encoding="utf-8") as handle:
+                text = handle.read()
+            for cluster in (self.north, self.south):
+                root = f"    root: {cluster.name}\n"
+                text = text.replace(root, root + f'    hdfs: {{namenodes: ["{cluster.url}"], user: hdfs}}\n')
+            with open(self.site.config, "w", encoding="utf-8") as handle:
+                handle.write(text)
+            self.site.up()
+        return self.site
+
+    def client(self, name):
+        return self.tree.Hdfs(getattr(self, name).url)
+
+    def shown(self, name, path):
+        hdfs = self.client(name)
+        try:
+            return self.tree.shown(hdfs, path)
+        finally:
+            hdfs.close()
+
+
+class Lockstep(Contestant):
+    """`fresh`: a service and a target of its own for each round."""
+
+    def __init__(self, clusters, world, source, fresh):
+        super().__init__("lockstep", ["lockstep run SERVICE --wait"])
+        self.clusters, self.site, self.source, self.fresh = clusters, clusters.site_of(world), source, fresh
+        self.service = self.target = self.point = None
+
+    def prepare(self, number):
+        if self.service and not self.fresh:
+            return
+        if self.service:  # a source belongs to one service
+            self.site.cli("policy", "remove", self.service)
+        self.service = f"s{self.source.strip('/')}-{number}"
+        self.target = f"/lockstep{self.source}-{number}"
+        self.site.backup_of(self.service, self.source, "hdfs", f", allow_snapshot: true, to: {{path: {self.target}}}")
+
+    def act(self, number):
+        self.point = self.site.run(self.service)["point"]
+
+    def processor_seconds(self):
+        """Of the agents and services; the DataNodes' share is nobody's here."""
+        total = super().processor_seconds()
+        for pid in self.site.processes().values():
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as handle:
+                words = handle.read().rpartition(")")[2].split()
+            total += (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+        return total
+
+    def copy(self):
+        return f"{self.target}/.snapshot/lockstep-point.{self.service}.data.{self.point}"
+
+
+class DistCp(Contestant):
+    """A snapshot, then a job from it; with `diff` what differs from the round before."""
+
+    def __init__(self, clusters, source, diff):
+        words = f"-update -diff LAST NEXT {PRESERVED}" if diff else f"-update -delete {PRESERVED}"
+        super().__init__("distcp (local runner)", [f"hadoop distcp -m 4 {words} SOURCE TARGET"])
+        self.clusters, self.source, self.diff, self.last, self.target = clusters, source, diff, None, None
+        self.north, self.south = clusters.client("north"), clusters.client("south")
+        self.north.call("PUT", source, "ALLOWSNAPSHOT")
+
+    def prepare(self, number):
+        if self.target is None or not self.diff:
+            self.target = f"/distcp{self.source}-{number}"
+            self.south.mkdir(os.path.dirname(self.target))
+
+    def act(self, number):
+        name = f"distcp-{number}"
+        self.north.call("PUT", self.source, "CREATESNAPSHOT", snapshotname=name)
+        source = f"hdfs://127.0.0.1:{self.clusters.north.rpc}{self.source}"
+        if self.diff and self.last:
+            words = ["-update", "-diff", self.last, name, PRESERVED, source]
+        else:
+            words = ["-update", "-delete", PRESERVED, f"{source}/.snapshot/{name}"]
+        south = self.clusters.south
+        done = subprocess.run(
+            south.java(south.classpath(), 1024, "org.apache.hadoop.tools.DistCp", "-m", "4", *words,
+                       f"hdfs://127.0.0.1:{south.rpc}{self.target}"),
+            env=south.environment(), capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise SystemExit(f"distcp ended with {done.returncode}:\n{done.stderr[-3000:]}")
+        if self.diff:
+            self.south.call("PUT", self.target, "ALLOWSNAPSHOT")
+            self.south.call("PUT", self.target, "CREATESNAPSHOT", snapshotname=name)
+        self.last = name
+
+    def copy(self):
+        return self.target
+
+
+def contest(clusters, contestants, rounds, source, change=None):
+    """In turns, in another order each round. Both results are compared before a number is told."""
+    for number in range(rounds):
+        if change:
+            change(number)
+        for one in contestants[number % 2:] + contestants[:number % 2]:
+            one.prepare(number)
+            used, start = one.processor_seconds(), time.perf_counter()
+            one.act(number)
+            one.samples.append(time.perf_counter() - start)
+            one.processor.append(one.processor_seconds() - used)
+        print("   " + ", ".join(f"{one.name} {one.samples[-1]:.2f} (cpu {one.processor[-1]:.2f})" for one in contestants),
+              file=sys.stderr, flush=True)
+    expected = clusters.shown("north", source)
+    for one in contestants:
+        if clusters.shown("south", one.copy()) != expected:
+            raise SystemExit(f"{one.name}: the copy differs, no number is told")
+        one.notes["compared"] = "equal"
+
+
+def fill(clusters, source, files, size, folders=20):
+    hdfs = clusters.client("north")
+    for i in range(files):
+        hdfs.put(f"{source}/{i % folders}/file-{i}", os.urandom(size))
+    hdfs.close()
+
+
+def conditions(clusters):
+    delay = "dfs.client.block.write.locateFollowingBlock.initial.delay.ms"
+    with open(os.path.join(clusters.south.conf, "hdfs-site.xml"), encoding="utf-8") as handle:
+        value = handle.read().partition(delay + "</name><value>")[2].partition("<")[0]
+    return {"close_race_delay_ms": int(value), "distcp": "local job runner, 4 maps, no YARN", "load": os.getloadavg()}
+
+
+def hadoop_large(plan):
+    """HDFS: 8 large files, first copy (1 GiB; quick 256 MiB, full 10 GiB)"""
+    clusters, source = Clusters.get(), "/large"
+    fill(clusters, source, 8, plan.pick(32, 128, 1280) << 20)
+    everyone = [Lockstep(clusters, plan.world, source, True), DistCp(clusters, source, False)]
+    contest(clusters, everyone, plan.rounds, source)
+    return result(everyone, [ratio(*everyone, 1 / 5, 1 / 8)], **conditions(clusters))
+
+
+def hadoop_small(plan):
+    """HDFS: 5,000 files of 4 KiB, first copy (quick: 500)"""
+    clusters, source = Clusters.get(), "/small"
+    fill(clusters, source, plan.pick(500, 5000, 5000), 4096)
+    everyone = [Lockstep(clusters, plan.world, source, True), DistCp(clusters, source, False)]
+    contest(clusters, everyone, plan.rounds, source)
+    return result(everyone, [ratio(*everyone, 1 / 3, 1 / 6)], **conditions(clusters))
+
+
+def hadoop_changes(plan):
+    """HDFS: 50 changes in 10,000 entries, beside distcp -diff (quick: in 1,000; full: in 100,000)"""
+    clusters, source = Clusters.get(), "/changes"
+    fill(clusters, source, plan.pick(1000, 10000, 100000), 1024)
+    hdfs = clusters.client("north")
+    everyone = [Lockstep(clusters, plan.world, source, False), DistCp(clusters, source, True)]
+
+    def change(number):
+        for i in range(50 if number else 0):  # the first round is the first copy
+            hdfs.put(f"{source}/{i % 20}/file-{i + 100 * number}", os.urandom(1024))
+    contest(clusters, everyone, plan.rounds + 1, source, change)
+    for one in everyone:
+        one.notes["first_copy_seconds"] = one.samples.pop(0)
+        one.processor.pop(0)
+    return result(everyone, [ratio(*everyone, 1 / 4, 1 / 8)], **conditions(clusters))
+
+
+def hadoop_pins(plan):
+    """HDFS: the skew of pins of 4 directories"""
+    clusters = Clusters.get()
+    site, hdfs = clusters.site_of(plan.world), clusters.client("north")
+    sets = ""
+    for i in range(4):
+        hdfs.put(f"/pins/{i}/file", b"x")
+        sets += f"  - {{name: d{i}, component: hdfs, path: /pins/{i}, allow_snapshot: true, to: {{path: /pinned/{i}}}}}\n"
+    site.apply("service: pins\nmode: push\nconsistency: bounded\nretention: {last: 100}\ndata_sets:\n" + sets, name="pins")
+    skews = []
+    for _ in range(plan.pick(10, 50, 100)):
+        point = site.run("pins")["point"]
+        skews.append(next(one for one in site.json("points", "pins") if one["id"] == point)["skew_ns"] / 1e6)
+    p99 = sorted(skews)[max(0, -(-len(skews) * 99 // 100) - 1)]
+    return result([], [bound("skew p99, ms", p99, 30, 15)], skew_ms=skews, skew_median_ms=statistics.median(skews),
+                  **conditions(clusters))
+
+
+CASES = {function.__name__.replace("_", "-"): function for function in (hadoop_large, hadoop_small, hadoop_changes, hadoop_pins)}
