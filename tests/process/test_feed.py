@@ -213,6 +213,7 @@ class Feed(unittest.TestCase):
 
     def test_every_live_subscriber_gets_every_event_in_order_whatever_others_do(self):
         with client.Client(self.site.config, "user") as link:
+            gateway = link.request("gateway", "ping", {})["body"]["pid"]
             before = self.requests_while(lambda: time.sleep(3))
             last = EVENTS + 1    # the first is policy.applied
             live = [self.watch(SUBSCRIBERS // 2, last), self.watch(SUBSCRIBERS // 2 - 2, last),
@@ -232,6 +233,7 @@ class Feed(unittest.TestCase):
             results = [one for process in live for one in self.result(process)]
             stop.set()
             knocking.join()
+            self.assertEqual(link.request("gateway", "ping", {}, timeout=120)["body"]["pid"], gateway, "the gateway died")
         self.assertEqual(len(results), SUBSCRIBERS)
         self.assertEqual({one["last"] for one in results}, {last})
         self.assertTrue(all(one["in_order"] for one in results))
