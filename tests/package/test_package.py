@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """The Debian package: what is in it; installed, upgraded and removed in a root of Debian 12 of its own. Needs root."""
+import contextlib
 import os
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import unittest
@@ -84,13 +86,47 @@ class Package(unittest.TestCase):
         self.assertEqual(inside("stat", "-c", "%U %a", "/var/lib/lockstep").stdout.split(), ["lockstep", "700"])
         # A site of this host, its keys and a journal.
         inside("lockstep", "init", "/etc/lockstep/site", "--local")
-        inside("sh", "-c", "echo journal > /var/lib/lockstep/scheduler.db")
+        site = "/etc/lockstep/site/lockstep.yaml"
+        inside("sed", "-i", "s|^state: .*|state: /var/lib/lockstep|", site)
+        journal = os.path.join(root, "var/lib/lockstep/scheduler.db")
+        self.serve_once(root, site)
+        kept = self.incarnation(journal)
         inside("apt-get", "-qq", "install", "-y", "--no-install-recommends", "/tmp/" + os.path.basename(self.newer))
         self.assertIn("99.0", inside("dpkg-query", "-W", "lockstep").stdout)
+        self.serve_once(root, site)
+        self.assertEqual(self.incarnation(journal), kept)
+        # What a newer version has written an older one leaves alone, and says so.
+        with contextlib.closing(sqlite3.connect(journal)) as database:
+            version = database.execute("PRAGMA user_version").fetchone()[0]
+            database.execute(f"PRAGMA user_version = {version + 1}")
+        with open(journal, "rb") as handle:
+            before = handle.read()
+        refused = inside("lockstep-scheduler", "--config", site, "--name", "scheduler", ok=None)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("was written by a newer version; upgrade this program", refused.stderr)
+        self.assertIn("journal-newer", refused.stderr)
+        with open(journal, "rb") as handle:
+            self.assertEqual(handle.read(), before)
         inside("dpkg", "--purge", "lockstep")
         self.assertNotEqual(inside("sh", "-c", "command -v lockstep", ok=None).returncode, 0)
         inside("test", "-s", "/var/lib/lockstep/scheduler.db")
         inside("test", "-s", "/etc/lockstep/site/keys/user.key")
+
+    def serve_once(self, root, site):
+        """The scheduler in `root`, until it serves; then it ends cleanly."""
+        with subprocess.Popen(["chroot", root, "/usr/bin/lockstep-scheduler", "--config", site, "--name", "scheduler"],
+                              stderr=subprocess.PIPE, text=True) as process:
+            said = []
+            for line in process.stderr:
+                said.append(line)
+                if " serves at " in line:
+                    process.terminate()
+            self.assertEqual(process.wait(60), 0, "".join(said))
+
+    @staticmethod
+    def incarnation(journal):
+        with contextlib.closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as database:
+            return database.execute("SELECT value FROM journal_meta WHERE key = 'incarnation'").fetchone()[0]
 
 
 if __name__ == "__main__":
