@@ -274,14 +274,16 @@ bool ManifestWriter::copies_trees_of(const ManifestReader& reader) const {
 }
 
 Result<void> ManifestWriter::copy_tree(ManifestReader& reader,
-                                       const ManifestReader::OnEntry& hard_link) {
+                                       const ManifestReader::OnEntry& hard_link,
+                                       const std::function<Result<void>()>& passed) {
   Impl& impl = *impl_;
   if (reader.entry().kind != component::EntryKind::directory) return copy(reader);
   LOCKSTEP_CHECK(impl.put_entry(reader.entry()));
   const std::string path = reader.entry().path;
   LOCKSTEP_TRY(const ManifestReader::Inside inside,
                reader.pass_directory(
-                   [&impl](std::span<const std::byte> bytes) -> Result<void> {
+                   [&impl, &passed](std::span<const std::byte> bytes) -> Result<void> {
+                     if (passed) LOCKSTEP_CHECK(passed());
                      impl.buffer.insert(impl.buffer.end(), bytes.begin(), bytes.end());
                      return impl.flush_if_full();
                    },

@@ -46,7 +46,7 @@ class Planner {
       // With a base most entries have not changed, and are not read.
       ReadAhead ahead(*job_.source, list,
                       base_ ? ReadAhead::Content::of_none : ReadAhead::Content::of_small_files,
-                      job_.stop);
+                      job_.stop, job_.moved);
       LOCKSTEP_CHECK(plan_all(ahead));
     }
     if (manifest_.entries() == 0)
@@ -104,9 +104,8 @@ class Planner {
     return make_error(ErrorCode::source_read, "the component lists entries out of order", path);
   }
 
-  Result<void> take(ReadAhead::Item& item) {
-    Entry& entry = *item.change.now;
-    normalise(entry);
+  Result<void> take(const ReadAhead::Item& item) {
+    const Entry& entry = *item.change.now;
     LOCKSTEP_CHECK(leave_until(entry.path));
     LOCKSTEP_CHECK(plan_entry(entry, item.content));
     if (job_.walked) job_.walked(manifest_.entries());
@@ -121,13 +120,21 @@ class Planner {
       const Entry entry = base_->entry();
       LOCKSTEP_CHECK(plan_other(entry, true));
     } else if (whole && manifest_.copies_trees_of(*base_)) {
-      LOCKSTEP_CHECK(
-          manifest_.copy_tree(*base_, [this](const Entry& entry) { return link_again(entry); }));
+      LOCKSTEP_CHECK(manifest_.copy_tree(
+          *base_, [this](const Entry& entry) { return link_again(entry); },
+          [this] { return passed(); }));
     } else {
       LOCKSTEP_CHECK(manifest_.copy(*base_));
     }
     if (job_.walked) job_.walked(manifest_.entries());
     return advance_base();
+  }
+
+  // Some of a directory was copied that may be all there is.
+  Result<void> passed() {
+    LOCKSTEP_CHECK(check_stop());
+    if (job_.walked) job_.walked(manifest_.entries());
+    return {};
   }
 
   bool base_at_entry() const { return base_ && base_->at() == At::entry; }

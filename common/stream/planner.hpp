@@ -3,7 +3,7 @@
 //
 // Given the same version and the same base it makes the same records in the same order.
 //
-// Thread rule: one thread.
+// Thread rule: one thread, whose call it is; it has others list and read ahead (read_ahead.hpp).
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,8 @@ struct PlanJob {
   std::stop_token stop;
   // Per entry, and within large files now and then; cheap.
   std::function<void(std::uint64_t entries)> walked;
+  // The same for what is read ahead, from any thread.
+  std::function<void()> moved;
 };
 
 // Errors: source-read and the like, point-damaged (the base's manifest), no-space, io, cancelled,

@@ -34,6 +34,7 @@ void Production::walk(PlanJob job, os::Disk& disk, const std::stop_token& stop) 
     walked_.store(entries, std::memory_order_relaxed);
     steps_.fetch_add(1, std::memory_order_relaxed);
   };
+  job.moved = [this] { steps_.fetch_add(1, std::memory_order_relaxed); };
   PackBuilder builder(options_.transfer, options_.epoch,
                       [this, &stop](RawPack pack) { return put(std::move(pack), stop); });
   auto planned = plan(disk, job, builder);

@@ -1,5 +1,5 @@
-// Production: the sender's packs, made ahead of what the wire takes: one thread walks, reads and
-// hashes, a pool compresses, and packs come out in their order.
+// Production: the sender's packs, made ahead of what the wire takes: one thread plans and hashes
+// what others list and read (planner.hpp), a pool compresses, and packs come out in their order.
 //
 // Thread rule: one thread uses it; its own threads end with it.
 #pragma once

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/stream/digest.hpp"
+#include "common/stream/entry_codec.hpp"
 
 namespace lockstep::stream {
 namespace {
@@ -11,8 +12,17 @@ namespace {
 // A batch is full with so many entries, or when another small file might not fit in so many bytes.
 constexpr std::size_t kEntries = 64;
 constexpr std::size_t kBytes = 512 * 1024;
-constexpr std::size_t kAhead = 8;  // batches listed and not taken
+constexpr std::size_t kWeight = 256 * 1024;  // of what is not content: see weight_of
+constexpr std::size_t kAhead = 8;            // batches listed and not taken
 constexpr int kReaders = 4;
+
+// The memory that an entry takes beside its content, where it can be much.
+std::size_t weight_of(const Entry& entry) {
+  std::size_t weight = entry.link_target.size() + entry.holes.size() * sizeof(component::Extent);
+  for (const component::Xattr& xattr : entry.xattrs)
+    weight += xattr.name.size() + xattr.value.size();
+  return weight;
+}
 
 bool is_small_file(const component::Change& change) {
   return change.now && change.now->kind == component::EntryKind::regular && change.now->size > 0 &&
@@ -21,8 +31,13 @@ bool is_small_file(const component::Change& change) {
 
 }  // namespace
 
-ReadAhead::ReadAhead(component::Source& source, List list, Content content, std::stop_token stop)
-    : source_(source), list_(std::move(list)), content_(content), stop_(std::move(stop)) {
+ReadAhead::ReadAhead(component::Source& source, List list, Content content, std::stop_token stop,
+                     std::function<void()> moved)
+    : source_(source),
+      list_(std::move(list)),
+      content_(content),
+      stop_(std::move(stop)),
+      moved_(std::move(moved)) {
   threads_.emplace_back([this](const std::stop_token& token) { walk(token); });
   if (content_ == Content::of_none) return;
   for (int i = 0; i < kReaders; ++i)
@@ -34,7 +49,7 @@ ReadAhead::~ReadAhead() {
   threads_.clear();
 }
 
-std::unique_ptr<ReadAhead::Batch> ReadAhead::list_some() {
+std::unique_ptr<ReadAhead::Batch> ReadAhead::list_some(const std::stop_token& stop) {
   std::unique_ptr<Batch> batch;
   {
     const std::lock_guard lock(mutex_);
@@ -46,7 +61,9 @@ std::unique_ptr<ReadAhead::Batch> ReadAhead::list_some() {
   if (!batch) batch = std::make_unique<Batch>();
   batch->listed.clear();
   batch->bytes = 0;
-  while (batch->listed.size() < kEntries && batch->bytes + kLeaf <= kBytes) {
+  std::size_t weight = 0;
+  while (batch->listed.size() < kEntries && batch->bytes + kLeaf <= kBytes && weight < kWeight &&
+         !stop.stop_requested()) {
     auto next = list_();
     if (!next || !*next) {
       batch->last = true;
@@ -55,6 +72,11 @@ std::unique_ptr<ReadAhead::Batch> ReadAhead::list_some() {
     }
     Listed listed;
     listed.change = std::move(**next);
+    if (listed.change.now) {
+      normalise(*listed.change.now);
+      weight += weight_of(*listed.change.now);
+    }
+    if (moved_) moved_();
     if (content_ == Content::of_small_files && is_small_file(listed.change)) {
       listed.small = true;
       listed.at = batch->bytes;
@@ -73,7 +95,7 @@ void ReadAhead::walk(const std::stop_token& stop) {
       std::unique_lock lock(mutex_);
       if (!changed_.wait(lock, stop, [this] { return batches_.size() < kAhead; })) return;
     }
-    auto batch = list_some();
+    auto batch = list_some(stop);
     last = batch->last;
     {
       const std::lock_guard lock(mutex_);
@@ -117,7 +139,9 @@ void ReadAhead::read(const std::stop_token& stop) {
     // Nobody takes it before it is ready.
     if (batch->content.size() < batch->bytes) batch->content.resize(batch->bytes);
     for (Listed& listed : batch->listed) {
-      if (listed.small && !stop.stop_requested()) read_small(*batch, listed);
+      if (!listed.small || stop.stop_requested()) continue;
+      read_small(*batch, listed);
+      if (moved_) moved_();
     }
     {
       const std::lock_guard lock(mutex_);

@@ -37,8 +37,10 @@ class ReadAhead {
   };
 
   // `list` gives the next of the listing, nothing at its end; a thread of this object's calls it.
-  // It and `source` must outlive the object.
-  ReadAhead(component::Source& source, List list, Content content, std::stop_token stop);
+  // `moved` is called from any of them for each entry listed and each file read. They and `source`
+  // must outlive the object.
+  ReadAhead(component::Source& source, List list, Content content, std::stop_token stop,
+            std::function<void()> moved = {});
   ReadAhead(const ReadAhead&) = delete;
   ReadAhead& operator=(const ReadAhead&) = delete;
   ~ReadAhead();
@@ -66,7 +68,7 @@ class ReadAhead {
   };
 
   void walk(const std::stop_token& stop);
-  std::unique_ptr<Batch> list_some();
+  std::unique_ptr<Batch> list_some(const std::stop_token& stop);
   void read(const std::stop_token& stop);
   void read_small(Batch& batch, Listed& listed);
 
@@ -74,6 +76,7 @@ class ReadAhead {
   const List list_;
   const Content content_;
   const std::stop_token stop_;
+  const std::function<void()> moved_;
 
   std::mutex mutex_;
   std::condition_variable_any changed_;

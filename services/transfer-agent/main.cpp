@@ -11,7 +11,7 @@ namespace {
 // and cleared: a fifth of the processor time of a transfer of large files (mallopt(3)).
 void keep_freed_memory() {
   constexpr int kMapped = 8 << 20;    // only what is larger is mapped for itself
-  constexpr int kTrimmed = 64 << 20;  // that much may stay free before any goes back
+  constexpr int kTrimmed = 64 << 20;  // that much may stay free in an arena before any goes back
   ::mallopt(M_MMAP_THRESHOLD, kMapped);
   ::mallopt(M_TRIM_THRESHOLD, kTrimmed);
 }

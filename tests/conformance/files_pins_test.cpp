@@ -236,6 +236,37 @@ TEST_CASE("Subvolumes beside the set, in a directory of a like name or in the st
   CHECK(differences(bench.location, tree_of(second->version)) == "");
 }
 
+TEST_CASE("What a subvolume left that was nested where the set was copied from is refused at arm",
+          "[files][pins]") {
+  Bench bench("btrfs");
+  if (!bench.mount.mounted()) return;
+  const std::string from = bench.mount.path() + "/from";
+  shell("btrfs -q subvolume create '" + from + "' && mkdir '" + from +
+        "/d' && btrfs -q subvolume create '" + from +
+        "/d/nested' && btrfs -q subvolume snapshot '" + from + "' '" + bench.location + "'");
+  auto refused = bench.pin(bench.set(), kRun);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::nested_mount);
+  CHECK(refused.error().where.find("d/nested") != std::string::npos);
+}
+
+TEST_CASE(
+    "A set whose place is another directory of its subvolume, mounted there, is pinned as it is",
+    "[files][pins]") {
+  Bench bench("btrfs");
+  if (!bench.mount.mounted()) return;
+  const std::string real = bench.mount.path() + "/elsewhere/data";
+  fs::create_directories(real);
+  fill(real);
+  fs::create_directories(bench.location);
+  shell("mount --bind '" + real + "' '" + bench.location + "'");
+  auto pinned = bench.pin(bench.set(), kRun);
+  const std::string seen = pinned ? differences(real, tree_of(pinned->version)) : "";
+  shell("umount '" + bench.location + "'");
+  if (!pinned) FAIL(pinned.error().text());
+  CHECK(seen == "");
+}
+
 TEST_CASE("btrfs: a pin under a running writer is of one instant", "[files][pins]") {
   Bench bench("btrfs");
   if (!bench.mount.mounted()) return;

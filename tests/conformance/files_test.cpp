@@ -212,6 +212,47 @@ TEST_CASE("files: what the policy leaves out is not listed, and a mount inside i
   CHECK(refused.error().where == bench.tree + "/keep/mounted");
 }
 
+TEST_CASE("files: of a small file that is written over, what does not come is a hole", "[files]") {
+  const std::string kind = GENERATE("btrfs", "ext4");
+  Bench bench(kind);
+  if (!bench.usable) return;
+  std::ofstream(bench.tree + "/f") << "what was there before";
+  auto subject = bench.subject();
+  component::Context context;
+  context.run = "01930000-0000-7000-8000-00000000000a";
+  auto armed = subject.component.snapshots()->arm(context, subject.set, bench.clock->utc());
+  REQUIRE(armed);
+  REQUIRE((*armed)->pin());
+  auto pin = (*armed)->settle(context);
+  REQUIRE(pin);
+  const auto first = test::Carrier({*subject.component.sources(), *subject.component.target(),
+                                    subject.target, *pin, context.run})
+                         .run();
+  REQUIRE(first);
+  context.run = "01930000-0000-7000-8000-00000000000b";
+  auto staging =
+      subject.component.target()->stage(context, {subject.target, first->version, false});
+  REQUIRE(staging);
+  component::Entry file;
+  file.path = "f";
+  file.kind = component::EntryKind::regular;
+  file.mode = 0644;
+  file.size = 12;
+  component::Entry root;
+  root.kind = component::EntryKind::directory;
+  root.mode = 0755;
+  REQUIRE((*staging)->begin(file, component::Action::create));
+  const std::string some = "abc";
+  REQUIRE((*staging)->write(0, std::as_bytes(std::span(some))));
+  REQUIRE((*staging)->finish());
+  REQUIRE((*staging)->leave_directory(root));
+  auto version = (*staging)->seal();
+  REQUIRE(version);
+  std::ifstream in(subject.component.target()->path_of(*version) + "/f", std::ios::binary);
+  const std::string content((std::istreambuf_iterator<char>(in)), {});
+  CHECK(content == std::string("abc") + std::string(9, '\0'));
+}
+
 TEST_CASE("files: a restore fills an empty file system that was mounted at its place", "[files]") {
   const std::string kind = GENERATE("btrfs", "xfs", "tmpfs");
   INFO(kind);

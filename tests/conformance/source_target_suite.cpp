@@ -76,7 +76,7 @@ void fill(const SourceTargetSubject& subject) {
     setfattr -n user.gone -v soon a/invoice-20; setfacl -m u:12345:r a/invoice-20
     setfattr -n user.dir -v d b; setfattr -n user.root -v r .
     setfacl -m u:12345:r a/invoice-1; setfacl -d -m g:54321:rwx a/deep; : > a/deep/inherits
-    chmod 4755 a/invoice-2; chmod 0400 a/invoice-4; chmod 0500 'with blank'; chmod 1777 -- -d
+    chmod 4755 a/invoice-2 a/invoice-22; chmod 0400 a/invoice-4; chmod 0500 'with blank'; chmod 1777 -- -d
     touch -d '1969-07-20T20:17:40.123456789Z' a/invoice-5; touch -d 2001-02-03T04:05:06.7 empty
     touch -h -d 2002-02-03T04:05:06.7 dangling
   )sh");
@@ -108,7 +108,7 @@ void change(const SourceTargetSubject& subject) {
     mv a/deep moved; mv a/invoice-17 a/invoice-17-moved; setfattr -x user.root .
     cp a/invoice-18 copy; mv copy a/invoice-18; : > a/invoice-19
     echo x > a/invoice-20; setfattr -x user.gone a/invoice-20; setfacl -b a/invoice-20
-    echo more >> a/invoice-2; chmod 4755 a/invoice-2; echo more >> a/first
+    : > a/invoice-22; chmod 4755 a/invoice-22; echo more >> a/invoice-2; chmod 4755 a/invoice-2; echo more >> a/first
     chmod u+w a/invoice-4; echo more >> a/invoice-4; chmod 0400 a/invoice-4
   )sh");
   if (!subject.privileged) return;

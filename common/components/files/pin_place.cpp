@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
 #include <span>
 #include <sstream>
 
@@ -37,7 +38,7 @@ Result<os::Fd> open_place(os::Disk& disk, const std::string& location) {
 
 // The subvolume that holds the set: the nearest directory above with a subvolume root's inode
 // number on the same device. A bind mount may hide it; then there is none to be had.
-void find_subvolume(os::Disk& disk, PinPlace& place) {
+void find_subvolume(os::Disk& disk, const std::set<std::string>& mount_points, PinPlace& place) {
   auto own = disk.stat(place.root.get());
   if (!own) return;
   std::string path = place.canonical;
@@ -45,7 +46,8 @@ void find_subvolume(os::Disk& disk, PinPlace& place) {
     auto seen = disk.stat_at(os::kCwd, path);
     if (!seen || seen->st_dev != own->st_dev) return;
     if (seen->st_ino == os::kSubvolumeRootInode) break;
-    if (path == "/") return;
+    // Another directory of the subvolume, mounted here: its own way in the subvolume is not known.
+    if (path == "/" || mount_points.contains(path)) return;
     path = os::directory_of(path);
   }
   auto opened = disk.open(os::kCwd, path, O_RDONLY | O_DIRECTORY);
@@ -88,14 +90,22 @@ std::string mount_point_of(const std::string& line) {
   return point;
 }
 
-Result<void> refuse_nested_mounts(os::Disk& disk, const std::string& canonical,
-                                  const Exclude& exclude) {
+namespace {
+
+Result<std::set<std::string>> all_mount_points(os::Disk& disk) {
   LOCKSTEP_TRY(const std::string table,
                os::read_whole(disk, "/proc/self/mountinfo", ErrorCode::io));
   std::istringstream lines(table);
+  std::set<std::string> points;
+  for (std::string line; std::getline(lines, line);) points.insert(mount_point_of(line));
+  return points;
+}
+
+// The mount points below `canonical` that are not left out. Error: nested-mount, naming the first.
+Result<void> refuse_nested_mounts(const std::set<std::string>& points, const std::string& canonical,
+                                  const Exclude& exclude) {
   const std::string prefix = canonical == "/" ? canonical : canonical + "/";
-  for (std::string line; std::getline(lines, line);) {
-    const std::string point = mount_point_of(line);
+  for (const std::string& point : points) {
     if (!point.starts_with(prefix) || point.size() == prefix.size()) continue;
     if (left_out_whole(exclude, point.substr(prefix.size()))) continue;
     return make_error(ErrorCode::nested_mount, "another mount lies inside the data set", point);
@@ -103,7 +113,15 @@ Result<void> refuse_nested_mounts(os::Disk& disk, const std::string& canonical,
   return {};
 }
 
-bool known_without_subvolumes(const PinPlace& place, const Exclude& exclude) {
+}  // namespace
+
+bool known_without_subvolumes(os::Disk& disk, const PinPlace& place, const Exclude& exclude) {
+  // An ordinary user may be shut out of a directory: better told by a walk now than in mid-run.
+  if (::geteuid() != 0) return false;
+  // Where this is a snapshot of another subvolume, what was nested there left directories that
+  // only a walk tells from others.
+  const auto own = disk.subvolume_info(place.subvolume.get());
+  if (!own || own->parent_uuid.find_first_not_of('0') != std::string::npos) return false;
   const auto directories = os::directories_of_nested(place.subvolume.get());
   if (!directories) return false;
   return std::all_of(directories->begin(), directories->end(), [&](const std::string& directory) {
@@ -136,8 +154,9 @@ Result<PinPlace> look_at_place(os::Disk& disk, const component::DataSet& set,
     return failed(Side::set, system.error(), "look at the file system of", set.place.location);
   }
   place.file_system = system->name;
-  LOCKSTEP_CHECK(refuse_nested_mounts(disk, place.canonical, exclude));
-  if (place.file_system == "btrfs") find_subvolume(disk, place);
+  LOCKSTEP_TRY(const std::set<std::string> points, all_mount_points(disk));
+  LOCKSTEP_CHECK(refuse_nested_mounts(points, place.canonical, exclude));
+  if (place.file_system == "btrfs") find_subvolume(disk, points, place);
   return place;
 }
 

@@ -29,12 +29,8 @@ Result<PinPlace> look_at_place(os::Disk& disk, const component::DataSet& set,
 Result<void> still_in_place(os::Disk& disk, const PinPlace& place);
 
 // Whether btrfs itself knows of no subvolume inside the set but in what is left out. False also
-// where it cannot be asked, or where it can only tell the directory: then a walk has to look.
-bool known_without_subvolumes(const PinPlace& place, const Exclude& exclude);
-
-// The mount points below `canonical` that are not left out. Error: nested-mount, naming the first.
-Result<void> refuse_nested_mounts(os::Disk& disk, const std::string& canonical,
-                                  const Exclude& exclude);
+// where that is not enough to know, or cannot be asked: then a walk has to look.
+bool known_without_subvolumes(os::Disk& disk, const PinPlace& place, const Exclude& exclude);
 
 // The mount point of one line of /proc/self/mountinfo, its escapes undone; empty: not understood.
 std::string mount_point_of(const std::string& line);

@@ -123,7 +123,7 @@ Result<std::unique_ptr<component::Armed>> arm_subvolume(PinRequest request) {
                             .walked = [&, seen = std::uint64_t{0}]() mutable {
                               if (request.context.progress) request.context.progress(++seen, 0);
                             }};
-  if (!known_without_subvolumes(request.place, request.exclude)) {
+  if (!known_without_subvolumes(disk, request.place, request.exclude)) {
     LOCKSTEP_CHECK(walk(disk, request.place.root.get(), request.exclude, options, nothing));
   }
   // What is dirty now need not be written by the snapshot's own commit, at the moment.

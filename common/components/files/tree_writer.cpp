@@ -145,7 +145,11 @@ Result<void> TreeWriter::begin_new_file(Directory& parent, const std::string& na
     auto made = disk_.open(parent.fd.get(), name, O_RDWR | O_CREAT | O_EXCL, kNewFile);
     if (!made) {
       if (made.error().number != EEXIST || attempt > 0) return error(made.error(), "make");
-      if (is_written_over(parent, name)) return begin_old_file(parent, name, Action::patch);
+      if (is_written_over(parent, name)) {
+        LOCKSTEP_CHECK(begin_old_file(parent, name, Action::patch));
+        open_->over = true;
+        return {};
+      }
       LOCKSTEP_CHECK(clear(parent, name, entry_.path));
       continue;
     }
@@ -168,7 +172,7 @@ Result<void> TreeWriter::begin_new_file(Directory& parent, const std::string& na
 }
 
 // Whether what has the name can take the new content where it lies, which is cheaper than another
-// inode: a small file of this tree alone, all of whose content follows.
+// inode: a small file of this tree alone, without holes.
 bool TreeWriter::is_written_over(const Directory& parent, const std::string& name) const {
   if (entry_.size > kWrittenOver || !entry_.holes.empty()) return false;
   auto info = disk_.stat_at(parent.fd.get(), name);
@@ -307,6 +311,12 @@ os::Sys<void> TreeWriter::link_from(int directory, const std::string& name,
   return disk_.link(directory, name, (*parent)->fd.get(), std::string(last_name(path)));
 }
 
+Result<void> TreeWriter::cut(const Open& open, std::uint64_t size) {
+  auto done = disk_.truncate(open.fd.get(), size);
+  if (!done) return error(done.error(), "set the size of");
+  return {};
+}
+
 Result<void> TreeWriter::finish() {
   const auto where = [this] { return full_path(options_.where, entry_.path); };
   if (!open_) {
@@ -318,19 +328,16 @@ Result<void> TreeWriter::finish() {
   }
   Open open = std::move(*open_);
   open_.reset();
-  std::uint64_t size = open.written_to;
-  if (!open.fresh) {
+  // Of what is written over, nothing stays that did not come: it is a hole, as in a new file.
+  if (open.fresh || (open.over && open.written_to < entry_.size)) {
+    if (!open.fresh) LOCKSTEP_CHECK(cut(open, open.written_to));
+    if (open.written_to != entry_.size) LOCKSTEP_CHECK(cut(open, entry_.size));
+  } else {
     auto info = disk_.stat(open.fd.get());
     if (!info) return error(info.error(), "look at");
-    size = static_cast<std::uint64_t>(info->st_size);
-    // Not those of the beginning: writing takes set-user-ID bits away (write(2)).
-    open.before.uid = info->st_uid;
-    open.before.gid = info->st_gid;
-    open.before.mode = info->st_mode & 07777;
-  }
-  if (size != entry_.size) {
-    auto cut = disk_.truncate(open.fd.get(), entry_.size);
-    if (!cut) return error(cut.error(), "set the size of");
+    if (static_cast<std::uint64_t>(info->st_size) != entry_.size) {
+      LOCKSTEP_CHECK(cut(open, entry_.size));
+    }
   }
   if (!open.fresh) {
     for (const component::Extent& hole : entry_.holes) {
@@ -342,6 +349,12 @@ Result<void> TreeWriter::finish() {
       if (punched.error().number != EOPNOTSUPP) return error(punched.error(), "make a hole in");
       return make_error(ErrorCode::wrong_filesystem, "the file system cannot make holes", where());
     }
+    // Not as it was in the beginning: writing and cutting take set-user-ID bits away (write(2)).
+    auto info = disk_.stat(open.fd.get());
+    if (!info) return error(info.error(), "look at");
+    open.before.uid = info->st_uid;
+    open.before.gid = info->st_gid;
+    open.before.mode = info->st_mode & 07777;
   }
   return set_metadata(disk_, open.fd.get(), entry_, open.before, where());
 }

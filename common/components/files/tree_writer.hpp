@@ -62,7 +62,8 @@ class TreeWriter {
     os::Fd fd;
     Before before;
     bool fresh = false;            // made now, empty
-    std::uint64_t written_to = 0;  // fresh: how far it reaches
+    bool over = false;             // small, and all of it is written anew
+    std::uint64_t written_to = 0;  // how far what was written reaches
   };
 
   Result<void> check(const component::Entry& entry) const;
@@ -77,6 +78,7 @@ class TreeWriter {
   Result<void> make_link(Directory& parent, const std::string& name);
   Result<void> make_other(Directory& parent, const std::string& name);
   Result<void> clear(Directory& parent, const std::string& name, std::string_view path);
+  Result<void> cut(const Open& open, std::uint64_t size);
   Error error(os::Errno number, std::string_view act) const;
 
   os::Disk& disk_;

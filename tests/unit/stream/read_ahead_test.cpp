@@ -181,6 +181,28 @@ TEST_CASE("who waits for a listing that gets nowhere is freed by a stop") {
   }
 }
 
+TEST_CASE("each entry listed and each file read is told as a movement") {
+  Numbered source;
+  std::atomic<int> moved = 0;
+  ReadAhead ahead(source, first(kFiles), ReadAhead::Content::of_small_files, {},
+                  [&moved] { ++moved; });
+  while (ahead.next()->has_value()) continue;
+  CHECK(moved == kFiles + source.opened);
+}
+
+TEST_CASE("entries with much metadata are not listed far ahead") {
+  Numbered source;
+  std::atomic<int> listed = 0;
+  const auto list = [&listed]() -> Result<std::optional<Change>> {
+    Change change = numbered(++listed);
+    change.now->xattrs = {{"user.large", std::string(60'000, 'x')}};
+    return std::optional(std::move(change));
+  };
+  ReadAhead ahead(source, list, ReadAhead::Content::of_none, {});
+  for (int i = 0; i < 100; ++i) REQUIRE(ahead.next()->has_value());
+  CHECK(listed < 100 + 80);
+}
+
 TEST_CASE("one that is not taken to its end lets go of its threads") {
   Numbered source;
   ReadAhead ahead(source, first(1'000'000), ReadAhead::Content::of_small_files, {});
