@@ -45,7 +45,7 @@ TEST_CASE("the sample of three hosts may use one root twice") {
   CHECK(site->keys == "/etc/lockstep/keys");
   CHECK(site->users == std::vector<std::string>{"user", "anna", "on-call"});
   CHECK(site->subscribers == std::vector<std::string>{"monitoring"});
-  CHECK(site->here == std::vector<std::string>{"policy", "scheduler", "gateway"});
+  CHECK(site->here == std::vector<std::string>{"policy", "scheduler", "health-monitor", "gateway"});
   REQUIRE(site->gateway);
   CHECK(site->gateway->feed == "tcp://192.0.2.1:7443");
   CHECK(site->gateway->http == "127.0.0.1:9480");
