@@ -108,7 +108,7 @@ class Planner {
     const Entry& entry = *item.change.now;
     LOCKSTEP_CHECK(leave_until(entry.path));
     LOCKSTEP_CHECK(plan_entry(entry, item.content));
-    if (job_.walked) job_.walked(manifest_.entries());
+    walked();
     return {};
   }
 
@@ -126,14 +126,18 @@ class Planner {
     } else {
       LOCKSTEP_CHECK(manifest_.copy(*base_));
     }
-    if (job_.walked) job_.walked(manifest_.entries());
+    walked();
     return advance_base();
+  }
+
+  void walked() const {
+    if (job_.walked) job_.walked(manifest_.entries());
   }
 
   // Some of a directory was copied that may be all there is.
   Result<void> passed() {
     LOCKSTEP_CHECK(check_stop());
-    if (job_.walked) job_.walked(manifest_.entries());
+    walked();
     return {};
   }
 

@@ -69,29 +69,6 @@ bool left_out_whole(const Exclude& exclude, const std::string& path) {
   }
 }
 
-}  // namespace
-
-std::string mount_point_of(const std::string& line) {
-  std::istringstream words(line);
-  std::string word;
-  for (int field = 0; field < 5; ++field) {
-    if (!(words >> word)) return {};
-  }
-  std::string point;  // proc(5): blanks and backslashes are written as \ooo
-  for (std::size_t i = 0; i < word.size(); ++i) {
-    if (word[i] == '\\' && i + 3 < word.size()) {
-      point.push_back(static_cast<char>((word[i + 1] - '0') * 64 + (word[i + 2] - '0') * 8 +
-                                        (word[i + 3] - '0')));
-      i += 3;
-    } else {
-      point.push_back(word[i]);
-    }
-  }
-  return point;
-}
-
-namespace {
-
 Result<std::set<std::string>> all_mount_points(os::Disk& disk) {
   LOCKSTEP_TRY(const std::string table,
                os::read_whole(disk, "/proc/self/mountinfo", ErrorCode::io));
@@ -114,6 +91,25 @@ Result<void> refuse_nested_mounts(const std::set<std::string>& points, const std
 }
 
 }  // namespace
+
+std::string mount_point_of(const std::string& line) {
+  std::istringstream words(line);
+  std::string word;
+  for (int field = 0; field < 5; ++field) {
+    if (!(words >> word)) return {};
+  }
+  std::string point;  // proc(5): blanks and backslashes are written as \ooo
+  for (std::size_t i = 0; i < word.size(); ++i) {
+    if (word[i] == '\\' && i + 3 < word.size()) {
+      point.push_back(static_cast<char>((word[i + 1] - '0') * 64 + (word[i + 2] - '0') * 8 +
+                                        (word[i + 3] - '0')));
+      i += 3;
+    } else {
+      point.push_back(word[i]);
+    }
+  }
+  return point;
+}
 
 bool known_without_subvolumes(os::Disk& disk, const PinPlace& place, const Exclude& exclude) {
   // An ordinary user may be shut out of a directory: better told by a walk now than in mid-run.

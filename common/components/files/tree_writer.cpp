@@ -119,7 +119,7 @@ Result<void> TreeWriter::begin(const Entry& entry, Action action) {
       return begin_directory(*parent_, name);
     case EntryKind::regular:
       return action == Action::create ? begin_new_file(*parent_, name)
-                                      : begin_old_file(*parent_, name, action);
+                                      : begin_base_file(*parent_, name, action);
     case EntryKind::hard_link:
       return make_link(*parent_, name);
     default:
@@ -145,8 +145,9 @@ Result<void> TreeWriter::begin_new_file(Directory& parent, const std::string& na
     auto made = disk_.open(parent.fd.get(), name, O_RDWR | O_CREAT | O_EXCL, kNewFile);
     if (!made) {
       if (made.error().number != EEXIST || attempt > 0) return error(made.error(), "make");
-      if (is_written_over(parent, name)) {
-        LOCKSTEP_CHECK(begin_old_file(parent, name, Action::patch));
+      auto there = disk_.stat_at(parent.fd.get(), name);
+      if (there && is_written_over(*there)) {
+        LOCKSTEP_CHECK(begin_old_file(parent, name, *there, Action::patch));
         open_->over = true;
         return {};
       }
@@ -173,13 +174,13 @@ Result<void> TreeWriter::begin_new_file(Directory& parent, const std::string& na
 
 // Whether what has the name can take the new content where it lies, which is cheaper than another
 // inode: a small file of this tree alone, without holes.
-bool TreeWriter::is_written_over(const Directory& parent, const std::string& name) const {
-  if (entry_.size > kWrittenOver || !entry_.holes.empty()) return false;
-  auto info = disk_.stat_at(parent.fd.get(), name);
-  return info && S_ISREG(info->st_mode) && info->st_nlink == 1;
+bool TreeWriter::is_written_over(const struct ::stat& there) const {
+  return entry_.size <= kWrittenOver && entry_.holes.empty() && S_ISREG(there.st_mode) &&
+         there.st_nlink == 1;
 }
 
-Result<void> TreeWriter::begin_old_file(Directory& parent, const std::string& name, Action action) {
+Result<void> TreeWriter::begin_base_file(Directory& parent, const std::string& name,
+                                         Action action) {
   auto info = disk_.stat_at(parent.fd.get(), name);
   if (!info) return error(info.error(), "find in the base");
   if (!S_ISREG(info->st_mode)) {
@@ -187,9 +188,14 @@ Result<void> TreeWriter::begin_old_file(Directory& parent, const std::string& na
                       full_path(options_.where, entry_.path),
                       "the two sides' bases differ: transfer without a base");
   }
+  return begin_old_file(parent, name, *info, action);
+}
+
+Result<void> TreeWriter::begin_old_file(Directory& parent, const std::string& name,
+                                        const struct ::stat& there, Action action) {
   Open open;
-  open.before = {info->st_uid, info->st_gid, info->st_mode & 07777, false};
-  const bool shared = options_.shares_inodes && info->st_nlink > 1;
+  open.before = {there.st_uid, there.st_gid, there.st_mode & 07777, false};
+  const bool shared = options_.shares_inodes && there.st_nlink > 1;
   std::shared_ptr<Directory> base;
   if (!shared && action == Action::metadata && options_.base != nullptr) {
     // A copy that an earlier process made, and whose content a loss of power may have taken.
@@ -328,17 +334,16 @@ Result<void> TreeWriter::finish() {
   }
   Open open = std::move(*open_);
   open_.reset();
-  // Of what is written over, nothing stays that did not come: it is a hole, as in a new file.
-  if (open.fresh || (open.over && open.written_to < entry_.size)) {
-    if (!open.fresh) LOCKSTEP_CHECK(cut(open, open.written_to));
-    if (open.written_to != entry_.size) LOCKSTEP_CHECK(cut(open, entry_.size));
-  } else {
+  std::uint64_t size = open.written_to;
+  if (open.over && size < entry_.size) {
+    // Nothing stays of what was there: what did not come is a hole, as in a new file.
+    LOCKSTEP_CHECK(cut(open, size));
+  } else if (!open.fresh) {
     auto info = disk_.stat(open.fd.get());
     if (!info) return error(info.error(), "look at");
-    if (static_cast<std::uint64_t>(info->st_size) != entry_.size) {
-      LOCKSTEP_CHECK(cut(open, entry_.size));
-    }
+    size = static_cast<std::uint64_t>(info->st_size);
   }
+  if (size != entry_.size) LOCKSTEP_CHECK(cut(open, entry_.size));
   if (!open.fresh) {
     for (const component::Extent& hole : entry_.holes) {
       if (hole.offset > entry_.size || hole.length > entry_.size - hole.offset) {

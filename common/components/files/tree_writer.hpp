@@ -9,6 +9,8 @@
 // Thread rule: one thread.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -71,8 +73,11 @@ class TreeWriter {
   Result<void> open_up(Directory& directory, std::string_view path);
   Result<void> begin_directory(Directory& parent, const std::string& name);
   Result<void> begin_new_file(Directory& parent, const std::string& name);
-  bool is_written_over(const Directory& parent, const std::string& name) const;
-  Result<void> begin_old_file(Directory& parent, const std::string& name, component::Action action);
+  bool is_written_over(const struct ::stat& there) const;
+  Result<void> begin_base_file(Directory& parent, const std::string& name,
+                               component::Action action);
+  Result<void> begin_old_file(Directory& parent, const std::string& name,
+                              const struct ::stat& there, component::Action action);
   Result<os::Fd> copy_apart(Directory& parent, const std::string& name, int from_directory,
                             component::Action action);
   Result<void> make_link(Directory& parent, const std::string& name);
