@@ -29,7 +29,7 @@ class Clusters:
         os.environ["LOCKSTEP_HADOOP_PORTS"] = subprocess.run([program, "ports"], check=True, capture_output=True, text=True).stdout.strip()
         import hadoop  # pylint: disable=import-outside-toplevel; reads the environment
         import hdfs_tree  # pylint: disable=import-outside-toplevel
-        self.tree = hdfs_tree
+        self.tree, self.name_clusters = hdfs_tree, hadoop.name_clusters
         self.north, self.south = hadoop.Cluster("north"), hadoop.Cluster("south")
         atexit.register(self.close)
         for cluster in (self.north, self.south):
@@ -51,13 +51,7 @@ class Clusters:
     def site_of(self, world):
         if self.site is None:
             self.site = BenchSite(world, world.disk("north", "ext4", size=1 << 28), world.disk("south", "ext4", size=1 << 28))
-            with open(self.site.config, encoding="utf-8") as handle:
-                text = handle.read()
-            for cluster in (self.north, self.south):
-                root = f"    root: {cluster.name}\n"
-                text = text.replace(root, root + f'    hdfs: {{namenodes: ["{cluster.url}"], user: hdfs}}\n')
-            with open(self.site.config, "w", encoding="utf-8") as handle:
-                handle.write(text)
+            self.name_clusters(self.site.config, (self.north, self.south))
             self.site.up()
         return self.site
 

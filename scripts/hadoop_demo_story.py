@@ -41,6 +41,7 @@ class Clusters:
         from hdfs_tree import Hdfs  # pylint: disable=import-outside-toplevel
         from tables import Tables  # pylint: disable=import-outside-toplevel
         self.kept, self.ledger, self.hdfs, self.tables = kept, ledger, Hdfs, Tables
+        self.name_clusters = hadoop.name_clusters
         self.north, self.south = hadoop.Cluster("north"), hadoop.Cluster("south")
 
     @staticmethod
@@ -64,14 +65,7 @@ class Clusters:
             cluster.stop()
 
     def configure(self, path):
-        with open(path, encoding="utf-8") as handle:
-            text = handle.read()
-        for cluster in (self.north, self.south):
-            root = f"    root: {cluster.name}\n"
-            text = text.replace(root, root + f'    hdfs: {{namenodes: ["{cluster.url}"], user: hdfs}}\n'
-                                             f'    hbase: {{classpath: "{cluster.hbase_classpath()}"}}\n')
-        with open(path, "w", encoding="utf-8") as handle:
-            handle.write(text)
+        self.name_clusters(path, (self.north, self.south), with_hbase=True)
 
 
 def told(found):

@@ -308,6 +308,22 @@ class Cluster:
                               env=self.environment(), check=False, **options)
 
 
+def name_clusters(config, clusters, with_hbase=False):
+    """Writes into a site's lockstep.yaml how its clusters reach these of the same names."""
+    with open(config, encoding="utf-8") as handle:
+        text = handle.read()
+    for cluster in clusters:
+        root = f"    root: {cluster.name}\n"
+        if text.count(root) != 1:
+            raise Failed(f"{config} has no line `root: {cluster.name}` to write HDFS behind")
+        added = f'    hdfs: {{namenodes: ["{cluster.url}"], user: hdfs}}\n'
+        if with_hbase:
+            added += f'    hbase: {{classpath: "{cluster.hbase_classpath()}"}}\n'
+        text = text.replace(root, root + added)
+    with open(config, "w", encoding="utf-8") as handle:
+        handle.write(text)
+
+
 def free_offset(clusters):
     for offset in range(0, 1000, 10):
         taken = False

@@ -5,20 +5,15 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 import unittest
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
-sys.path[:0] = [HERE] + [os.path.join(ROOT, folder) for folder in ("tests/process", "tests/compare", "bench")]
-import hadoop  # noqa: E402
-import world  # noqa: E402
-from harness import FULL, LOCKSTEP, SiteTest, point_check  # noqa: E402
-from hdfs_tree import Hdfs, shown  # noqa: E402
-import ledger  # noqa: E402
-from tables import Tables  # noqa: E402
+from service import HadoopService  # it finds the modules below
+import world
+from harness import FULL, point_check
+from hdfs_tree import Hdfs
+import ledger
+from tables import Tables
 
 ROWS = 20000 if FULL else 2000
 POLICY = """service: orders
@@ -47,14 +42,12 @@ data_sets:
 """
 
 
-class HBaseService(SiteTest):
+class HBaseService(HadoopService):
+    with_hbase = True
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.clusters = {name: hadoop.Cluster(name) for name in ("north", "south")}
-        for cluster in cls.clusters.values():
-            if not cluster.serves_hbase():
-                raise AssertionError(f"{cluster.name}: HBase is not up; start it with tests/integration/hadoop/hadoop.py hbase")
         cls.tables = {name: Tables(cluster) for name, cluster in cls.clusters.items()}
 
     @classmethod
@@ -70,21 +63,6 @@ class HBaseService(SiteTest):
         self.path = f"/hbase-service-{self.space}/trail"
         self.restored = []
         self.addCleanup(self.clear)
-        with open(self.site.config, encoding="utf-8") as handle:
-            text = handle.read()
-        for name, cluster in self.clusters.items():
-            before = f"    root: {name}\n"
-            self.assertIn(before, text)
-            text = text.replace(before, before + f'    hdfs: {{namenodes: ["{cluster.url}"], user: hdfs}}\n'
-                                                 f'    hbase: {{classpath: "{cluster.hbase_classpath()}"}}\n')
-        with open(self.site.config, "w", encoding="utf-8") as handle:
-            handle.write(text)
-        home = os.path.join(self.site.north, "orders")
-        os.makedirs(home + "/invoices")
-        with open(home + "/invoices/one", "w", encoding="utf-8") as handle:
-            handle.write("invoice")
-        subprocess.run(["sqlite3", home + "/ledger.db", "PRAGMA journal_mode=WAL; CREATE TABLE t(x); INSERT INTO t VALUES (1)"],
-                       check=True, capture_output=True)
 
     def clear(self):
         for name, tables in self.tables.items():
@@ -134,11 +112,6 @@ class HBaseService(SiteTest):
         self.assertEqual(problems, [])
         self.site.cli("verify", point)
 
-    def certificate_of(self, point, name="lines"):
-        with open(self.site.record(point), encoding="utf-8") as handle:
-            sets = json.load(handle)["certificate"]["sets"]
-        return next(one for one in sets if one["name"] == name)
-
     def wait_for_pins(self):
         """Pins of earlier points are let go a moment after the run."""
         deadline = time.monotonic() + 60
@@ -180,7 +153,7 @@ class HBaseService(SiteTest):
             point = self.site.run("orders")["point"]
             seen[point] = expected
             with self.subTest(point=point, generation=generation):
-                certified = self.certificate_of(point)
+                certified = self.certificate_of(point, "lines")
                 self.assertEqual(certified["method"], "hbase-snapshot")
                 self.assertFalse(certified["one_instant"])
                 self.assertIn(f"{self.space}:heads, {self.space}:lines", " ".join(certified["caveats"]))
@@ -235,7 +208,7 @@ class HBaseService(SiteTest):
             self.site.json("restore", point, "--to", "/" + space, "--set", "lines")
             rows = int(self.south.ask("whole", f"{space}:lines.{self.space}.lines", before))
             self.assertGreaterEqual(rows, before)
-            self.assertIn("each region shows some instant", " ".join(self.certificate_of(point)["caveats"]))
+            self.assertIn("each region shows some instant", " ".join(self.certificate_of(point, "lines")["caveats"]))
 
     def test_helpers_and_the_receiving_agent_killed_leave_nothing_and_the_next_point_is_whole(self):
         self.fill()
@@ -247,16 +220,8 @@ class HBaseService(SiteTest):
             os.kill(pid, signal.SIGKILL)
         self.north.ask("put", self.space + ":lines", 2 * ROWS, ROWS * 4, 1000)
         expected = self.seen(self.north, self.space)
-        run = subprocess.Popen([LOCKSTEP, "run", "orders", "--wait", "--json", "-c", self.site.config], stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True)
-        deadline = time.monotonic() + 200
-        while not self.staged():
-            self.assertIsNone(run.poll(), "the run ended before it could be disturbed")
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.01)
-        os.kill(world.processes_of(self.site.config)["south-transfer"], signal.SIGKILL)  # `lockstep up` starts it again
-        out, error = run.communicate(timeout=400)
-        self.assertEqual(run.returncode, 0, out + error + self.site.logs(12))
+        self.run_disturbed(self.staged,  # `lockstep up` starts it again
+                           lambda: os.kill(world.processes_of(self.site.config)["south-transfer"], signal.SIGKILL))
         second = next(point["id"] for point in self.site.json("points", "orders") if point["id"] != first)
         self.assert_point(second, expected)
         self.assert_point(first, was)

@@ -1,21 +1,16 @@
 #!/usr/bin/python3
 """A service whose data sets lie in HDFS, in files and in a database, between two real HDFS clusters.
 The clusters run already: `hadoop.py start`, or `scripts/test hadoop`, which does all."""
-import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import unittest
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
-sys.path[:0] = [HERE] + [os.path.join(ROOT, folder) for folder in ("tests/process", "tests/compare", "bench")]
-import hadoop  # noqa: E402
-import world  # noqa: E402
-from harness import FULL, LOCKSTEP, SiteTest, point_check  # noqa: E402
-from hdfs_tree import Hdfs, HdfsTree, Refused, shown  # noqa: E402
+from service import HERE, HadoopService  # it finds the modules below
+import world
+from harness import FULL, point_check
+from hdfs_tree import Hdfs, Refused, shown
 
 FILES = 3000 if FULL else 250
 POLICY = """service: orders
@@ -31,35 +26,13 @@ data_sets:
 NAMES = ["a%b", "a+b", "a b", "a;b", "é", "aé", "日本", "a'b\"c", "x?y", "#h", "a&b=c", "100%25", "*", "line\nbreak", "\U0001f600"]
 
 
-class HdfsService(SiteTest):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.clusters = {name: hadoop.Cluster(name) for name in ("north", "south")}
-        for cluster in cls.clusters.values():
-            if not cluster.serves():
-                raise AssertionError(f"{cluster.name}: HDFS is not up; start it with tests/integration/hadoop/hadoop.py start")
-
+class HdfsService(HadoopService):
     def setUp(self):
         super().setUp()
         self.north, self.south = (Hdfs(self.clusters[name].url) for name in ("north", "south"))
         own = f"/service-{os.getpid()}-{self.id().rsplit('.', maxsplit=1)[-1]}"
         self.path, self.to = own + "/trail", own + "/kept"
         self.addCleanup(self.clear, own)
-        with open(self.site.config, encoding="utf-8") as handle:
-            text = handle.read()
-        for name, cluster in self.clusters.items():
-            before = f"    root: {name}\n"
-            self.assertIn(before, text)
-            text = text.replace(before, before + f'    hdfs: {{namenodes: ["{cluster.url}"], user: hdfs}}\n')
-        with open(self.site.config, "w", encoding="utf-8") as handle:
-            handle.write(text)
-        home = os.path.join(self.site.north, "orders")
-        os.makedirs(home + "/invoices")
-        with open(home + "/invoices/one", "w", encoding="utf-8") as handle:
-            handle.write("invoice")
-        subprocess.run(["sqlite3", home + "/ledger.db", "PRAGMA journal_mode=WAL; CREATE TABLE t(x); INSERT INTO t VALUES (1)"],
-                       check=True, capture_output=True)
 
     def clear(self, own):
         for hdfs in (self.north, self.south):
@@ -146,11 +119,6 @@ class HdfsService(SiteTest):
                 self.assertEqual(found - held, set(), "pins without a hold")
                 return
 
-    def certificate_of(self, point):
-        with open(self.site.record(point), encoding="utf-8") as handle:
-            sets = json.load(handle)["certificate"]["sets"]
-        return next(one for one in sets if one["name"] == "trail")
-
     def generations(self, mode):
         self.fill()
         self.site.up()
@@ -164,7 +132,7 @@ class HdfsService(SiteTest):
             seen[point] = expected
             self.assert_point(point, expected)
             with self.subTest(point=point, generation=generation):
-                certified = self.certificate_of(point)
+                certified = self.certificate_of(point, "trail")
                 self.assertEqual(certified["method"], "hdfs-snapshot")
                 self.assertTrue(certified["one_instant"])
                 self.assertEqual(bool(certified["base"]), generation > 0)
@@ -259,16 +227,7 @@ class HdfsService(SiteTest):
         for i in range(4):
             self.north.put(f"{self.path}/bulk-{i}", os.urandom(30_000_000))
         expected = shown(self.north, self.path)
-        run = subprocess.Popen([*self.lockstep("run", "orders", "--wait", "--json")], stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True)
-        deadline = time.monotonic() + 120
-        while not self.is_there(self.to + "/bulk-0"):
-            self.assertIsNone(run.poll(), "the run ended before it could be disturbed")
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.01)
-        self.kill("south-transfer")
-        out, error = run.communicate(timeout=280)
-        self.assertEqual(run.returncode, 0, out + error + self.site.logs(12))
+        self.run_disturbed(lambda: self.is_there(self.to + "/bulk-0"), lambda: self.kill("south-transfer"))
         points = self.site.json("points", "orders")
         self.assertEqual(len(points), 2)
         second = next(point["id"] for point in points if point["id"] != first)
@@ -285,23 +244,16 @@ class HdfsService(SiteTest):
         expected = shown(self.north, self.path)
         self.site.up()
         self.site.apply(self.policy(mode) + "bandwidth: 20MB\n")
-        run = subprocess.Popen(self.lockstep("run", "orders", "--wait", "--json"), stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True)
-        deadline = time.monotonic() + 120
-        while not self.is_there(self.to + "/large"):
-            self.assertIsNone(run.poll(), "the run ended before it could be disturbed")
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.01)
-        time.sleep(2)  # of nearly 5 that it takes
-        self.assertLess(self.south.status(self.to + "/large")["length"], 96_000_000)
-        disturb()
-        out, error = run.communicate(timeout=280)
-        self.assertEqual(run.returncode, 0, out + error + self.site.logs(12))
-        self.assertEqual(json.loads(out)["attempts"], 1)
-        point = json.loads(out)["point"]
-        self.assert_point(point, expected)
-        self.site.cli("verify", point)
-        return self.certificate_of(point)
+
+        def in_the_middle():
+            time.sleep(2)  # of nearly 5 that it takes
+            self.assertLess(self.south.status(self.to + "/large")["length"], 96_000_000)
+            disturb()
+        done = self.run_disturbed(lambda: self.is_there(self.to + "/large"), in_the_middle)
+        self.assertEqual(done["attempts"], 1)
+        self.assert_point(done["point"], expected)
+        self.site.cli("verify", done["point"])
+        return self.certificate_of(done["point"], "trail")
 
     @unittest.skipUnless(FULL, "the receiver's death, the harder case, is in the short tier")
     def test_a_sender_killed_in_the_middle_of_a_large_new_file_sends_nothing_twice(self):
@@ -336,9 +288,6 @@ class HdfsService(SiteTest):
             self.assertEqual(answer.returncode, 1 if "engine" in said else 2, said + answer.stdout + answer.stderr)
 
     # --- tools
-    def lockstep(self, *words):
-        return [LOCKSTEP, *words, "-c", self.site.config]
-
     def is_there(self, path):
         try:
             return bool(self.south.status(path))

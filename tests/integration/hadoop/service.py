@@ -1,0 +1,58 @@
+"""What tests of a service on two real Hadoop clusters share: a site whose lockstep.yaml names them, the service's
+files and database, and a run that is disturbed while it goes on."""
+import json
+import os
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
+sys.path[:0] = [HERE] + [os.path.join(ROOT, folder) for folder in ("tests/process", "tests/compare", "bench")]
+import hadoop  # noqa: E402
+from harness import LOCKSTEP, SiteTest  # noqa: E402
+
+
+class HadoopService(SiteTest):
+    with_hbase = False
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.clusters = {name: hadoop.Cluster(name) for name in hadoop.BASE}
+        for cluster in cls.clusters.values():
+            command = "hbase" if cls.with_hbase else "start"
+            if not (cluster.serves_hbase() if cls.with_hbase else cluster.serves()):
+                raise AssertionError(f"{cluster.name} is not up; start it with tests/integration/hadoop/hadoop.py {command}")
+
+    def setUp(self):
+        super().setUp()
+        hadoop.name_clusters(self.site.config, self.clusters.values(), self.with_hbase)
+        home = os.path.join(self.site.north, "orders")
+        os.makedirs(home + "/invoices")
+        with open(home + "/invoices/one", "w", encoding="utf-8") as handle:
+            handle.write("invoice")
+        subprocess.run(["sqlite3", home + "/ledger.db", "PRAGMA journal_mode=WAL; CREATE TABLE t(x); INSERT INTO t VALUES (1)"],
+                       check=True, capture_output=True)
+
+    def lockstep(self, *words):
+        return [LOCKSTEP, *words, "-c", self.site.config]
+
+    def run_disturbed(self, begun, disturb):
+        """A run of `orders`, disturbed once begun() is true of it; it succeeds all the same. Returns what it printed."""
+        with subprocess.Popen(self.lockstep("run", "orders", "--wait", "--json"), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as run:
+            deadline = time.monotonic() + 200
+            while not begun():
+                self.assertIsNone(run.poll(), "the run ended before it could be disturbed")
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.01)
+            disturb()
+            out, error = run.communicate(timeout=400)
+        self.assertEqual(run.returncode, 0, out + error + self.site.logs(12))
+        return json.loads(out)
+
+    def certificate_of(self, point, name):
+        with open(self.site.record(point), encoding="utf-8") as handle:
+            sets = json.load(handle)["certificate"]["sets"]
+        return next(one for one in sets if one["name"] == name)
