@@ -18,12 +18,6 @@ from world import harness, processes_of
 WINDOW = 16 << 20  # what may be under way (docs/stream.md)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class RsyncDaemon(Peer):
     """rsync to a daemon of its own over the loopback."""
 
@@ -37,7 +31,7 @@ class RsyncDaemon(Peer):
 
     def prepare(self, number):
         super().prepare(number)
-        self.port = free_port()
+        self.port = harness.free_port()
         self.config = tempfile.NamedTemporaryFile("w", suffix=".conf", encoding="utf-8")
         self.config.write(f"use chroot = no\nuid = root\ngid = root\n[disk]\npath = {self.disk.path}\nread only = no\n")
         self.config.flush()

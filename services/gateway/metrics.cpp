@@ -181,8 +181,11 @@ void add_clusters(Families& families, const Shown& shown) {
                shown.client.value("two_primaries", false) ? 1 : 0);
 }
 
-void add_journals(Families& families, const std::map<std::string, Body>& pings) {
+void add_pings(Families& families, const std::map<std::string, Body>& pings) {
   for (const auto& [name, ping] : pings) {
+    families.add("lockstep_service_up", "1 for a service that answered the gateway's last ping.",
+                 ping.is_object() ? 1 : 0, {{"source", name}});
+    if (!ping.is_object()) continue;
     const auto journal = ping.find("journal");
     if (journal == ping.end()) continue;  // of the version before
     std::vector<double> bounds;
@@ -373,7 +376,7 @@ std::string Metrics::text(const Shown& shown, UtcNanos now, const Feed& feed,
     add_users(families, shown.status);
     add_damaged(families, shown);
   }
-  add_journals(families, shown.pings);
+  add_pings(families, shown.pings);
   add_clusters(families, shown);
   add_feed(families, feed, replays);
   std::ostringstream out;

@@ -97,6 +97,12 @@ const Body* users_failed(const Body& status) {
   return users != status.end() && users->contains("error") ? &*users : nullptr;
 }
 
+// A service of the control device that did not answer the last time it was asked.
+bool is_silent(const Shown& shown, const char* service) {
+  const auto ping = shown.pings.find(service);
+  return ping != shown.pings.end() && !ping->second.is_object();
+}
+
 std::string verdict(const Shown& shown, UtcNanos now) {
   const auto say = [](const char* kind, const std::string& text) {
     return fmt::format("<p class=\"verdict {}\">{}</p>", kind, text);
@@ -111,6 +117,13 @@ std::string verdict(const Shown& shown, UtcNanos now) {
   if (fault != nullptr) {
     return say("bad", "The primary " + text_at(*fault, "cluster") + " is " +
                           text_at(*fault, "health") + ": " + text_at(*fault, "reason"));
+  }
+  // A scheduler that was started meanwhile knows no policy, and what it does not know it does not
+  // miss.
+  if (services.empty() && is_silent(shown, "policy")) {
+    return say("bad",
+               "The policy service does not answer, and the scheduler knows no policy: "
+               "nothing is backed up.");
   }
   std::size_t missed = 0;
   std::size_t failing = 0;
@@ -127,6 +140,16 @@ std::string verdict(const Shown& shown, UtcNanos now) {
   const std::string of = fmt::format("{} of {} services", missed, services.size());
   if (missed > 0) return say("bad", of + " without a recovery point as new as their policy asks.");
   if (away > 0) return say("warn", fmt::format("{} agents cannot be reached.", away));
+  if (is_silent(shown, "health-monitor")) {
+    return say("warn",
+               "The health-monitor does not answer: nobody watches the clusters, and no "
+               "promotion is possible.");
+  }
+  if (is_silent(shown, "policy")) {
+    return say("warn",
+               "The policy service does not answer: no policy can be changed, and a "
+               "scheduler that is started now knows none.");
+  }
   if (failing > 0) return say("warn", fmt::format("The last run of {} services failed.", failing));
   if (const auto unfit = unfit_clocks(shown.status); !unfit.empty()) {
     return say("warn",

@@ -154,7 +154,7 @@ void Picture::ask_pings() {
     envelope.type = "ping";
     here_.client.request(name, std::move(envelope), kPatience, {},
                          [this, asked, who = name](const Result<Body>& answer) {
-                           if (answer) asked->pings[who] = *answer;
+                           asked->pings[who] = answer ? *answer : Body{};
                            if (--asked->left > 0) return;
                            asking_pings_ = false;
                            show([&](Shown& shown) { shown.pings = std::move(asked->pings); });

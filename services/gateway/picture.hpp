@@ -24,7 +24,9 @@ struct Shown {
   bool client_known = false;                      // the last question was answered
   message::Body runs = message::Body::array();    // under way, with their steps; the first few
   message::Body points = message::Body::array();  // of point.catalog, newest first
-  std::map<std::string, message::Body> pings;     // ping.done of each service that answers
+  // Of every service of the site: ping.done, null where it did not answer the last time. Empty
+  // until all were asked once.
+  std::map<std::string, message::Body> pings;
 };
 
 class Picture {

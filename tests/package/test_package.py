@@ -2,6 +2,7 @@
 """The Debian package: what is in it; installed, upgraded and removed in a root of Debian 12 of its own. Needs root."""
 import contextlib
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -38,6 +39,7 @@ class Package(unittest.TestCase):
                      "/lib/systemd/system/lockstep-control.target", "/usr/share/bash-completion/completions/lockstep",
                      "/usr/share/zsh/vendor-completions/_lockstep", "/usr/share/man/man1/lockstep.1.gz",
                      "/usr/share/doc/lockstep/operations.md", "/usr/share/doc/lockstep/copyright",
+                     "/usr/share/doc/lockstep/components/files.md", "/usr/share/doc/lockstep/examples/haproxy.cfg",
                      "/usr/share/lockstep/rules/lockstep.yml"):
             self.assertIn(name, rows)
             self.assertEqual(rows[name][0], "-rw-r--r--", name)
@@ -45,6 +47,24 @@ class Package(unittest.TestCase):
         needs = sh("dpkg-deb", "--field", self.package, "Depends").stdout
         for library in ("libzmq5", "libsqlite3-0", "libssl3", "libc6"):
             self.assertIn(library, needs)
+
+    def test_what_a_document_leads_to_is_in_the_package_too(self):
+        with tempfile.TemporaryDirectory() as place:
+            sh("dpkg-deb", "-x", self.package, place)
+            documents, links = os.path.join(place, "usr/share/doc/lockstep"), 0
+            for folder, _, names in os.walk(documents):
+                for name in names:
+                    if not name.endswith(".md"):
+                        continue
+                    with open(os.path.join(folder, name), encoding="utf-8") as handle:
+                        text = handle.read()
+                    # Links, and documents named in passing, which stand as seen from the top.
+                    wanted = [os.path.join(folder, one) for one in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)]
+                    wanted += [os.path.join(documents, one) for one in re.findall(r"\bdocs/[a-z/-]+\.(?:md|yaml)", text)]
+                    for path in wanted:
+                        self.assertTrue(os.path.exists(path), f"{name}: {path[len(documents):]}")
+                        links += 1
+            self.assertGreater(links, 50)
 
     def test_the_units_are_sound(self):
         with tempfile.TemporaryDirectory() as place:

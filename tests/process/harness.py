@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,20 @@ sys.path[:0] = [os.path.join(ROOT, "tests/compare"), os.path.join(ROOT, "tests/l
 import check as ledger_check  # noqa: E402
 import compare as tree_compare  # noqa: E402
 import point as point_check  # noqa: E402
+
+
+def free_ports(count):
+    """TCP ports of this host that nobody holds now; no two of them are the same."""
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def free_port():
+    return free_ports(1)[0]
+
 
 MKFS = {"btrfs": ["mkfs.btrfs", "-q"], "xfs": ["mkfs.xfs", "-q"], "ext4": ["mkfs.ext4", "-q", "-F"]}
 

@@ -3,18 +3,11 @@ before it alarms."""
 import json
 import os
 import re
-import socket
 import subprocess
 
 from harness import ROOT
 
 RULES = os.path.join(ROOT, "deploy/rules/lockstep.yml")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Prometheus:

@@ -68,12 +68,6 @@ while time.monotonic() < end:
 """
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Feed(unittest.TestCase):
     tcp = True
 
@@ -93,7 +87,7 @@ class Feed(unittest.TestCase):
         with open(self.site.config, encoding="utf-8") as handle:
             text = handle.read()
         if self.tcp:
-            feed = f"tcp://127.0.0.1:{free_port()}"
+            feed = f"tcp://127.0.0.1:{harness.free_port()}"
             text = text.replace('feed: "ipc://run/feed"', f'feed: "{feed}"')
             self.assertIn(feed, text)
         with open(self.site.config, "w", encoding="utf-8") as handle:

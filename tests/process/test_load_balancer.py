@@ -11,16 +11,8 @@ import unittest
 import urllib.error
 import urllib.request
 
-from harness import ROOT, SiteTest
+from harness import ROOT, SiteTest, free_ports
 from two_halves import POLICY, Service, TwoHalves
-
-
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 class LoadBalancer(SiteTest):

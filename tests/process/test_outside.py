@@ -15,7 +15,7 @@ import urllib.request
 
 import harness
 import client
-from prometheus import Prometheus, free_port
+from prometheus import Prometheus
 
 RULES = os.path.join(harness.ROOT, "deploy/rules")
 POLICY = """service: orders
@@ -41,7 +41,7 @@ class Rules(unittest.TestCase):
 class Outside(harness.SiteTest):
     def setUp(self):
         super().setUp()
-        self.port = free_port()
+        self.port = harness.free_port()
         with open(self.site.config, encoding="utf-8") as handle:
             lines = [f'    http: "127.0.0.1:{self.port}"' if line.startswith("    http:") else line
                      for line in handle.read().splitlines()]
@@ -134,6 +134,32 @@ class Outside(harness.SiteTest):
             self.assertEqual(total > 0, count > 0, name)
         done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
         self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
+
+    def test_a_policy_service_that_is_away_is_told_even_where_the_scheduler_forgot_what_to_miss(self):
+        self.start()
+        point = self.site.run("orders")["point"]
+        self.assert_point_is_as_it_says(point)
+        up = 'lockstep_service_up{source="policy"} '
+        self.wait_for(lambda: up + "1\n" in self.metrics() and 'lockstep_rpo_seconds{service="orders"}' in self.metrics())
+        self.assertEqual(self.metrics().count("lockstep_service_up{"), 8)    # everybody's
+        watcher = Prometheus(os.path.join(self.disks.base, "prometheus"), f"127.0.0.1:{self.port}", harness.free_port())
+        self.addCleanup(watcher.close)
+        self.wait_for(lambda: watcher.query("lockstep_service_up"))
+        self.assertNotIn("LockstepPolicyAway", {name for name, _ in watcher.firing()})
+        with client.Client(self.site.config, "user") as link:
+            away = link.request("policy", "ping", {})["body"]["pid"]
+            os.kill(away, signal.SIGSTOP)
+            try:
+                self.wait_for(lambda: up + "0\n" in self.metrics())
+                self.assertIn("The policy service does not answer", self.get()[1])
+                os.kill(link.request("scheduler", "ping", {})["body"]["pid"], signal.SIGKILL)
+                self.wait_for(lambda: "nothing is backed up" in self.get()[1])
+                self.assertNotIn("lockstep_rpo_seconds", self.metrics())
+                self.wait_for(lambda: "LockstepPolicyAway" in {name for name, _ in watcher.firing()})
+            finally:
+                os.kill(away, signal.SIGCONT)
+        self.wait_for(lambda: up + "1\n" in self.metrics() and "verdict good" in self.get()[1])
+        self.wait_for(lambda: "LockstepPolicyAway" not in {name for name, _ in watcher.firing()})
 
     def test_pins_that_wait_for_the_secondary_and_a_damaged_point_are_told(self):
         self.site.up()
@@ -315,7 +341,7 @@ class Outside(harness.SiteTest):
 
     def test_a_real_prometheus_alarms_when_backups_stop_and_is_quiet_again_after_the_next(self):
         self.start("45s")
-        watcher = Prometheus(os.path.join(self.disks.base, "prometheus"), f"127.0.0.1:{self.port}", free_port())
+        watcher = Prometheus(os.path.join(self.disks.base, "prometheus"), f"127.0.0.1:{self.port}", harness.free_port())
         self.addCleanup(watcher.close)
         self.site.run("orders")
         self.wait_for(lambda: watcher.query("lockstep_point_age_seconds"))

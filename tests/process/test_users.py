@@ -9,9 +9,9 @@ import subprocess
 import time
 import unittest
 
-from harness import BIN, SiteTest
+from harness import BIN, SiteTest, free_port
 from wiretap import serve_tapped
-from prometheus import Prometheus, free_port
+from prometheus import Prometheus
 import client as wire  # tests/protocol
 
 HASH = "{SSHA512}bm9ib2R5LW1heS1zZWUtdGhpcy1hbnl3aGVyZQ"

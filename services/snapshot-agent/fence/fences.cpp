@@ -8,6 +8,7 @@
 #include "common/os/failpoint.hpp"
 #include "services/snapshot-agent/book.hpp"
 #include "services/snapshot-agent/fence/hook.hpp"
+#include "services/snapshot-agent/fence/hook_program.hpp"
 #include "services/snapshot-agent/parallel.hpp"
 
 namespace lockstep::snapshot {

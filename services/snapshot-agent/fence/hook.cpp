@@ -14,17 +14,6 @@ std::string joined(const std::vector<std::string>& words) {
 
 }  // namespace
 
-Result<std::string> hook_program(const std::string& directory, const std::string& name) {
-  if (name.starts_with('/')) return name;
-  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos) {
-    return make_error(ErrorCode::fence_failed,
-                      "a hook is named by the name of a file in the directory of hooks, or by an "
-                      "absolute path",
-                      name);
-  }
-  return directory + "/" + name;
-}
-
 std::map<std::string, std::string> hook_environment(const HookOccasion& occasion,
                                                     const std::string& action) {
   constexpr std::int64_t kMilli = 1'000'000;

@@ -21,10 +21,6 @@ struct HookOccasion {
   Nanos timeout;  // of the fence
 };
 
-// The program that the policy's name stands for: itself where it is an absolute path, else the file
-// of that name in `directory`. Error: fence-failed for a name that leads out of the directory.
-Result<std::string> hook_program(const std::string& directory, const std::string& name);
-
 // LOCKSTEP_SERVICE, LOCKSTEP_SET, LOCKSTEP_RUN, LOCKSTEP_ACTION, LOCKSTEP_MOMENT,
 // LOCKSTEP_TIMEOUT_MS.
 std::map<std::string, std::string> hook_environment(const HookOccasion& occasion,

@@ -57,6 +57,20 @@ TEST_CASE("the page says that all is well only where it is known to be") {
   CHECK(has(page(late, kNow).text, "1 of 1 services without a recovery point"));
   late.status["services"][0]["paused"] = true;
   CHECK_FALSE(has(page(late, kNow).text, "verdict bad"));
+  for (const char* away : {"policy", "health-monitor"}) {
+    Shown half = shown();
+    half.pings = {{away, Body{}}, {"scheduler", Body::object()}};
+    CHECK(has(page(half, kNow).text, "verdict warn"));
+    CHECK(has(page(half, kNow).text, away));
+    half.pings[away] = Body::object();
+    CHECK(has(page(half, kNow).text, "verdict good"));
+  }
+  // It says no "apply a policy" to whoever has applied all of them.
+  Shown forgetful = shown();
+  forgetful.status["services"] = Body::array();
+  forgetful.pings = {{"policy", Body{}}};
+  CHECK(has(page(forgetful, kNow).text, "nothing is backed up"));
+  CHECK(has(page(forgetful, kNow).text, "verdict bad"));
   Shown silent = shown();
   silent.reachable = false;
   CHECK(has(page(silent, kNow).text, "does not answer"));

@@ -5,15 +5,19 @@
 #include "common/clock/clock.hpp"
 #include "common/os/fifo.hpp"
 #include "services/snapshot-agent/fence/cgroup.hpp"
+#include "services/snapshot-agent/fence/hook_program.hpp"
 #include "tests/support/scratch.hpp"
 
 using namespace lockstep;
 using namespace lockstep::snapshot;
 
-TEST_CASE("A hook is a file of the directory of hooks, or an absolute path", "[hook]") {
-  CHECK(hook_program("/site/hooks", "pause").value() == "/site/hooks/pause");
-  CHECK(hook_program("/site/hooks", "/usr/local/bin/pause").value() == "/usr/local/bin/pause");
-  for (const char* name : {"", ".", "..", "../evil", "a/b"}) CHECK_FALSE(hook_program("/h", name));
+TEST_CASE("An instruction can name a hook as a policy can: a file of the directory of hooks",
+          "[hook]") {
+  CHECK(hook_program("/site/hooks", "orders-pause").value() == "/site/hooks/orders-pause");
+  for (const char* name : {"", ".", "..", "../evil", "a/b", "/bin/rm", "Pause", "-x", ".hidden"}) {
+    INFO(name);
+    CHECK_FALSE(hook_program("/h", name));
+  }
 }
 
 TEST_CASE("A hook is told what it is for, and its failure is told with its output", "[hook]") {
