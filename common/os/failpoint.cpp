@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 #include "common/os/fd.hpp"
 
@@ -18,6 +19,7 @@ namespace {
 struct Death {
   std::string name;  // empty: none
   long at = 1;
+  bool stops = false;  // goes on by SIGCONT
   long passed = 0;
 
   bool comes(const std::string& now) { return !name.empty() && name == now && ++passed == at; }
@@ -35,6 +37,11 @@ struct Plan {
 Death death_of(std::string text) {
   Death death;
   while (text.ends_with('\n')) text.pop_back();
+  constexpr std::string_view kStop = "stop ";
+  if (text.starts_with(kStop)) {
+    death.stops = true;
+    text.erase(0, kStop.size());
+  }
   if (const auto colon = text.rfind(':'); colon != std::string::npos) {
     death.at = std::strtol(text.c_str() + colon + 1, nullptr, 10);
     text.resize(colon);
@@ -93,7 +100,8 @@ void failpoint(const char* name) {
   }
   if (plan->told.comes(name)) {
     ::unlink(plan->file.c_str());
-    die();
+    if (!plan->told.stops) die();
+    ::kill(::getpid(), SIGSTOP);
   }
 }
 

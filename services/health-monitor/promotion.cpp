@@ -125,7 +125,10 @@ Result<Job> Promotion::job_for(const Request& request, const identity::Decision&
                 body.at("force_alone").get<bool>()};
   job.old = newest.primary;
   if (newest.primary == job.wanted.primary) {
-    if (newest.number == 1 || watch_.application() == newest.primary) {
+    // What a complete one has to say of the way back must not be written over because the clients
+    // look elsewhere for a moment.
+    LOCKSTEP_TRY(const bool complete, is_complete(here_.journal, newest.promotion));
+    if (newest.number == 1 || complete || watch_.application() == newest.primary) {
       return make_error(ErrorCode::guard, "the cluster is the primary already", newest.primary,
                         "nothing was changed");
     }

@@ -134,6 +134,19 @@ Result<bool> may_have_diverged(journal::Journal& journal, const std::string& clu
   return diverged || !knows_newest;
 }
 
+Result<bool> is_complete(journal::Journal& journal, const std::string& promotion) {
+  bool complete = false;
+  LOCKSTEP_CHECK(journal.read([&](SQLite::Database& database) -> Result<void> {
+    SQLite::Statement query(database, "SELECT job FROM promotion WHERE promotion = ?");
+    query.bind(1, promotion);
+    if (query.executeStep()) {
+      complete = job_from(Body::parse(query.getColumn(0).getString())).stage == Stage::complete;
+    }
+    return {};
+  }));
+  return complete;
+}
+
 Result<std::optional<Job>> open_job(journal::Journal& journal) {
   std::optional<Job> job;
   LOCKSTEP_CHECK(journal.read([&](SQLite::Database& database) -> Result<void> {

@@ -68,6 +68,8 @@ Result<std::optional<Job>> open_job(journal::Journal& journal);
 // a promotion, or nobody knows how.
 Result<bool> may_have_diverged(journal::Journal& journal, const std::string& cluster,
                                const identity::Decision& newest);
+// Whether that promotion was carried out to its end here.
+Result<bool> is_complete(journal::Journal& journal, const std::string& promotion);
 // `given_up`: it ended before its epoch was decided.
 Result<void> keep_job(journal::Journal& journal, const Job& job, bool given_up);
 

@@ -166,9 +166,9 @@ identity::Sight Watch::sight_of(const std::string& cluster) const {
   const auto newest = site_.current();
   if (newest && client.told) {
     const bool of_now = client.epoch.number >= newest->number;
+    // One that was decided to be the primary is it once its data sets are live: until it says so,
+    // and even while it has not heard of the decision, nobody is to use it.
     sight.identity = client.claims && of_now ? Identity::primary : Identity::secondary;
-    // It will be, once its data sets are live: until then it is not to be used.
-    if (!of_now && newest->primary == cluster) sight.identity = Identity::unknown;
   }
   return sight;
 }

@@ -119,8 +119,11 @@ class Site:
         self.environment = dict(os.environ)
         self.cli("init", self.base, "--local", config=False)
 
+    def command_of(self, *words, config=True):
+        return [LOCKSTEP, *map(str, words)] + (["-c", self.config] if config else [])
+
     def cli(self, *words, config=True, ok=(0,), timeout=300):
-        command = [LOCKSTEP, *map(str, words)] + (["-c", self.config] if config else [])
+        command = self.command_of(*words, config=config)
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False,
                               env=self.environment)
         if ok is not None and done.returncode not in ok:

@@ -17,11 +17,11 @@ PARTIES = {  # party: (program, host, port)
 
 class ManyHosts(ByHand):
     """A site over the hosts; every service is started in its host's namespace. With `gateway` there is one on the
-    control device's host, its page at 127.0.0.1:9480 there."""
+    control device's host, its page at 127.0.0.1:9480 there. `parties`: others than PARTIES."""
 
-    def __init__(self, hosts, north, south, gateway=False):  # pylint: disable=super-init-not-called
+    def __init__(self, hosts, north, south, gateway=False, parties=None):  # pylint: disable=super-init-not-called
         self.hosts, self.north, self.south = hosts, north, south
-        self.parties = {**PARTIES, **({"gateway": ("gateway", "control", 7441)} if gateway else {})}
+        self.parties = {**(parties or PARTIES), **({"gateway": ("gateway", "control", 7441)} if gateway else {})}
         self.base = tempfile.mkdtemp(prefix="lockstep-hosts-")
         self.config = os.path.join(self.base, "lockstep.yaml")
         self.environment, self.services = dict(os.environ), {}
@@ -30,7 +30,7 @@ class ManyHosts(ByHand):
 
         def agents(cluster):
             out = ""
-            for name, (program, host, port) in PARTIES.items():
+            for name, (program, host, port) in self.parties.items():
                 if name.startswith(cluster):
                     at = f"tcp://{hosts.address(host)}:"
                     bulk = f', bulk: "{at}{port + 1}"' if program == "transfer-agent" else ""
@@ -64,12 +64,8 @@ control:
         program, host, _ = self.parties[name]
         return self.hosts.inside(host, [os.path.join(BIN, "lockstep-" + program), "--config", self.config, "--name", name])
 
-    def cli(self, *words, config=True, ok=(0,), timeout=300):
-        command = self.hosts.inside("control", [LOCKSTEP, *map(str, words), *(["-c", self.config] if config else [])])
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
-        if ok is not None and done.returncode not in ok:
-            raise AssertionError(f"{command} ended with {done.returncode}\n{done.stdout}{done.stderr}\n{self.logs(12)}")
-        return done
+    def command_of(self, *words, config=True):
+        return self.hosts.inside("control", super().command_of(*words, config=config))
 
     def close(self):
         self.down()

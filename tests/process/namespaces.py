@@ -52,6 +52,17 @@ class Hosts:
     def heal(self, name):
         ip("-n", self.switch, "link", "set", f"p{self.names.index(name)}", "up")
 
+    def cut_pair(self, one, other):
+        """Nothing gets from either to the other, without a word: each knows a wrong hardware address of it."""
+        for here, there in ((one, other), (other, one)):
+            ip("-n", f"{self.prefix}-{here}", "neigh", "replace", self.address(there), "lladdr", "02:00:00:00:00:01",
+               "nud", "permanent", "dev", "eth0")
+
+    def heal_pair(self, one, other):
+        for here, there in ((one, other), (other, one)):
+            subprocess.run(["ip", "-n", f"{self.prefix}-{here}", "neigh", "del", self.address(there), "dev", "eth0"],
+                           check=False, capture_output=True)
+
     def bytes_through(self, name):
         path = f"/sys/class/net/p{self.names.index(name)}/statistics/"
         out = subprocess.run(["ip", "netns", "exec", self.switch, "cat", path + "rx_bytes", path + "tx_bytes"],

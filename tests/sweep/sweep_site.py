@@ -13,6 +13,7 @@ import time
 
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "process")]
 from by_hand import ByHand  # noqa: E402
+from failpoints import Failpoints  # noqa: E402
 from harness import Disks, point_check, tree_compare  # noqa: E402
 from remains import remains  # noqa: E402
 import client as protocol  # noqa: E402
@@ -44,12 +45,11 @@ data_sets:
 """
 
 
-class SweepSite(ByHand):
+class SweepSite(Failpoints, ByHand):
     def __init__(self, disks, mode, seed, file_system="btrfs"):
         super().__init__(disks.make("north", file_system, 2 << 30), disks.make("south", file_system, 2 << 30))
         self.disks, self.mode, self.random, self.rpo = disks, mode, random.Random(seed), 1
-        self.fp = os.path.join(self.base, "fp")
-        os.makedirs(self.fp)
+        self.prepare_failpoints()
         self.paused = os.path.join(self.base, "paused")
         self.hook("pause", f"if [ \"$1\" = pause ]; then : > '{self.paused}'; else rm -f '{self.paused}'; fi\n")
         self.client = protocol.Client(self.config, "user")
@@ -81,35 +81,7 @@ class SweepSite(ByHand):
             db.executemany("UPDATE t SET b = randomblob(700) WHERE a = ?",
                            [(self.random.randrange(400),) for _ in range(20)])
 
-    # -- services --------------------------------------------------------------------------------------
-    def environment_of(self, name):
-        return {**os.environ, "LOCKSTEP_FAILPOINT_FILE": os.path.join(self.fp, name),
-                "LOCKSTEP_FAILPOINT_LIST": os.path.join(self.fp, name + ".list")}
-
-    def passed(self):
-        """{(service, failpoint): how often}, since the last time this was asked."""
-        out = {}
-        for path in glob.glob(os.path.join(self.fp, "*.list")):
-            with open(path, encoding="ascii") as handle:
-                for line in handle:
-                    key = (os.path.basename(path)[:-5], line.strip())
-                    out[key] = out.get(key, 0) + 1
-            os.unlink(path)
-        return out
-
-    def arm_death(self, service, failpoint, passing):
-        path = os.path.join(self.fp, service)
-        with open(path + ".part", "w", encoding="ascii") as handle:
-            handle.write(f"{failpoint}:{passing}")
-        os.rename(path + ".part", path)
-
-    def death_was_met(self, service):
-        return not os.path.exists(os.path.join(self.fp, service))
-
-    def disarm(self, service):
-        if os.path.exists(os.path.join(self.fp, service)):
-            os.unlink(os.path.join(self.fp, service))
-
+    # -- policies --------------------------------------------------------------------------------------
     def policy(self, service):
         return (ORDERS if service == "orders" else SLOW).format(mode=self.mode, north=self.north, rpo=self.rpo)
 

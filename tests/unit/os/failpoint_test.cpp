@@ -1,4 +1,6 @@
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -51,6 +53,30 @@ TEST_CASE(
   CHECK(::access(file, F_OK) != 0);
   finished = run_child({{"LOCKSTEP_FAILPOINT_FILE", file}});
   CHECK(finished.exit_status == 0);
+}
+
+TEST_CASE("a failpoint told to stop its process lets it go on from there") {
+  char file[] = "/tmp/lockstep-failpoint-XXXXXX";
+  const int fd = ::mkstemp(file);
+  REQUIRE(fd >= 0);
+  REQUIRE(::write(fd, "stop second:1\n", 14) == 14);
+  ::close(fd);
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    ::setenv("LOCKSTEP_FAILPOINT_FILE", file, 1);
+    ::execl(FAILPOINT_CHILD, FAILPOINT_CHILD, nullptr);
+    ::_exit(127);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, WUNTRACED) == child);
+  REQUIRE(WIFSTOPPED(status));
+  CHECK(WSTOPSIG(status) == SIGSTOP);
+  CHECK(::access(file, F_OK) != 0);
+  REQUIRE(::kill(child, SIGCONT) == 0);
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
 }
 
 TEST_CASE("the list names each passing of a failpoint") {
