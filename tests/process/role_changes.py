@@ -38,6 +38,7 @@ class Roles:
         self.now, self.other = "north", "south"
         self.diverged = None    # what the superseded primary wrote and nobody carried over
         self.count = 0
+        self.changed = lambda: None     # called when the roles have changed, before anything else is done
         self.copy = os.path.join(disks.base, "expected")
         self.paused = os.path.join(site.base, "paused")
         site.hook("pause", f"if [ \"$1\" = pause ]; then : > '{self.paused}'; else rm -f '{self.paused}'; fi\n")
@@ -172,6 +173,7 @@ class Roles:
             self.until("the change of roles, repeated", there)
         except AssertionError as problem:
             raise AssertionError(f"{problem}\n" + "\n".join(said[-6:])) from problem
+        self.changed()
         self.now, self.other = self.other, self.now
         different = self.differences(os.path.join(self.home(self.now), "invoices"), os.path.join(self.home(self.now), "ledger.db"))
         assert not different, f"what became live differs: {different}"

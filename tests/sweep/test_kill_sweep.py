@@ -11,13 +11,13 @@ import multiprocessing
 import os
 import random
 import sys
-import threading
 import time
 import traceback
 import unittest
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 from outbox import Watch  # noqa: E402
+from reviver import Reviver  # noqa: E402
 from sweep_site import new_site, protocol  # noqa: E402
 
 FULL = os.environ.get("LOCKSTEP_TEST_FULL") == "1"
@@ -95,23 +95,6 @@ class Acts:
         if "transfer" in self.site.steps(run["run"]) and code != "pin-lost":
             return [f"a run that was committed failed: {run.get('error')}"]
         return []
-
-
-class Reviver(threading.Thread):
-    """Starts again what has died, as `lockstep up` does, and says who did."""
-
-    def __init__(self, site):
-        super().__init__(daemon=True)
-        self.site, self.stop_flag, self.died = site, threading.Event(), []
-
-    def run(self):
-        while not self.stop_flag.is_set():
-            self.died += self.site.start_the_dead()
-            time.sleep(0.05)
-
-    def stop(self):
-        self.stop_flag.set()
-        self.join()
 
 
 class Sweep:
