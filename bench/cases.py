@@ -2,6 +2,7 @@
 import os
 
 import data
+import promotion
 import scale
 from contest import XCP, Lockstep, Peer, contest
 from figures import ratio, result, where
@@ -99,5 +100,5 @@ def changed_ext4(plan):
 
 
 CASES = {function.__name__.replace("_", "-"): function for function in (
-    first_btrfs, first_ext4, unchanged_btrfs, unchanged_ext4, changed_btrfs, changed_ext4)} | scale.CASES
+    first_btrfs, first_ext4, unchanged_btrfs, unchanged_ext4, changed_btrfs, changed_ext4)} | scale.CASES | promotion.CASES
 QUICK = ["first-btrfs", "first-ext4", "unchanged-btrfs", "unchanged-ext4", "changed-btrfs", "changed-ext4"]

@@ -14,11 +14,13 @@
 #include <optional>
 #include <vector>
 
+#include "common/component/gives_at_once.hpp"
 #include "common/components/files/native.hpp"
 #include "common/os/disk.hpp"
 #include "common/os/processes.hpp"
 #include "tests/conformance/carry.hpp"
 #include "tests/conformance/source_target_suite.hpp"
+#include "tests/support/differences.hpp"
 #include "tests/support/scratch.hpp"
 
 namespace {
@@ -166,6 +168,53 @@ TEST_CASE("files: each file system's own form", "[files]") {
   CHECK_FALSE(fs::exists(target.path_of(first) + "/two"));
   CHECK(fs::equivalent(target.path_of(first) + "/one", target.path_of(second) + "/one") ==
         (std::string(row.form) == "link-farm"));
+}
+
+TEST_CASE("files: a version is given at once where it is a subvolume, and stays as it is",
+          "[files]") {
+  const std::string kind = GENERATE("btrfs", "btrfs as user", "xfs", "ext4");
+  INFO(kind);
+  Bench bench(kind);
+  if (!bench.usable) return;
+  fs::create_directories(bench.tree + "/d/empty");
+  std::ofstream(bench.tree + "/d/f") << "content";
+  component::Context context;
+  context.run = "01930000-0000-7000-8000-00000000000a";
+  auto armed =
+      bench.component->snapshots()->arm(context, bench.set_at(bench.tree), bench.clock->utc());
+  REQUIRE(armed);
+  auto pinned = (*armed)->pin();
+  if (!pinned) FAIL(pinned.error().text());
+  auto pin = (*armed)->settle(context);
+  REQUIRE(pin);
+  component::Target& target = *bench.component->target();
+  const auto made = test::Carrier({*bench.component->sources(), target, bench.set_at(bench.place),
+                                   *pin, context.run})
+                        .run();
+  REQUIRE(made);
+  auto* at_once = dynamic_cast<component::GivesAtOnce*>(&target);
+  REQUIRE(at_once != nullptr);
+
+  const std::string live = bench.room + "/new/live";
+  auto given = at_once->give_at_once(context, made->version, {live, {}});
+  if (!given) FAIL(given.error().text());
+  REQUIRE(*given == kind.starts_with("btrfs"));
+  if (!*given) {
+    CHECK_FALSE(fs::exists(live));
+    return;
+  }
+  CHECK(test::differences(target.path_of(made->version), live).empty());
+  INFO("it is its owner's to write, and the version is not touched by that");
+  std::ofstream(live + "/d/f") << "other";
+  CHECK(fs::remove(live + "/d/empty"));
+  CHECK(target.check_version(made->version));
+  CHECK(test::differences(target.path_of(made->version), bench.tree).empty());
+  INFO("nothing is put where something is, nor into a store");
+  CHECK_FALSE(*at_once->give_at_once(context, made->version, {live, {}}));
+  CHECK_FALSE(at_once->give_at_once(context, made->version, {bench.room + "/.lockstep/x", {}}));
+  INFO("another file system gets a copy by restore()");
+  const test::Scratch elsewhere;
+  CHECK_FALSE(*at_once->give_at_once(context, made->version, {elsewhere.path() + "/live", {}}));
 }
 
 TEST_CASE("files: what the policy leaves out is not listed, and a mount inside is named",

@@ -57,6 +57,34 @@ class Restore {
     return outcome;
   }
 
+  Result<bool> run_at_once() {
+    const OpenTree& tree = source_.tree();
+    auto top = disk_.stat(tree.root.get());
+    if (tree.native.form != kSubvolume || !tree.native.exclude.empty() || !top ||
+        top->st_ino != os::kSubvolumeRootInode) {
+      return false;
+    }
+    LOCKSTEP_CHECK(check_request());
+    LOCKSTEP_CHECK(open_parent());
+    if (disk_.stat_at(parent_.get(), name_)) return false;
+    auto made = disk_.snapshot_subvolume(parent_.get(), name_, tree.root.get(), false);
+    if (!made) {
+      switch (made.error().number) {
+        case EXDEV:       // another file system
+        case EPERM:       // somebody else's subvolume
+        case EINVAL:      // no btrfs there
+        case ENOTTY:      // nor there
+        case EOPNOTSUPP:  // nor there
+        case EEXIST:
+          return false;
+        default:
+          return error(made.error(), "snapshot the version to");
+      }
+    }
+    // The snapshot's commit made it durable, with its name.
+    return true;
+  }
+
  private:
   std::string destination() const { return full_path(request_.location, request_.path); }
   Error error(os::Errno number, std::string_view act) const {
@@ -309,6 +337,11 @@ Result<component::Target::RestoreResult> restore_tree(os::Disk& disk, FileSource
   RestoreRequest wanted = request;
   while (wanted.location.size() > 1 && wanted.location.back() == '/') wanted.location.pop_back();
   return Restore(disk, source, context, std::move(wanted)).run();
+}
+
+Result<bool> snapshot_tree(os::Disk& disk, FileSource& source, const Context& context,
+                           const std::string& location) {
+  return Restore(disk, source, context, {location, "", false}).run_at_once();
 }
 
 bool lies_in_store(std::string_view path) {

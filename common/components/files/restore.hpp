@@ -22,6 +22,13 @@ Result<component::Target::RestoreResult> restore_tree(os::Disk& disk, FileSource
                                                       const component::Context& context,
                                                       const RestoreRequest& request);
 
+// The whole version as a writable snapshot of its subvolume, durable when it has its name at
+// `location`. False where that is not to be had: the version is no subvolume, `location` lies on
+// another file system, somebody else owns the subvolume, or something is there. Errors:
+// target-overlaps, target-*.
+Result<bool> snapshot_tree(os::Disk& disk, FileSource& source, const component::Context& context,
+                           const std::string& location);
+
 // True for a path one of whose components is a store's name.
 bool lies_in_store(std::string_view path);
 

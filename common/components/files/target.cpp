@@ -184,6 +184,12 @@ Result<component::Target::RestoreResult> FileTarget::restore(const Context& cont
   return restore_tree(disk_, *source, context, {place.location, path, replace});
 }
 
+Result<bool> FileTarget::give_at_once(const Context& context, const Version& version,
+                                      const component::Place& place) {
+  LOCKSTEP_TRY(const auto source, FileSource::open(disk_, scratch_, version));
+  return snapshot_tree(disk_, *source, context, place.location);
+}
+
 Result<void> FileTarget::drop(const Context&, const Version& version) {
   LOCKSTEP_TRY(const Native native, native_from_text(version.native));
   // <store>/<area>/<service>/<set>/<name>

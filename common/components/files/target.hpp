@@ -12,12 +12,13 @@
 #include <string>
 
 #include "common/component/component.hpp"
+#include "common/component/gives_at_once.hpp"
 #include "common/component/target.hpp"
 #include "common/components/files/kept.hpp"
 
 namespace lockstep::files {
 
-class FileTarget final : public component::Target {
+class FileTarget final : public component::Target, public component::GivesAtOnce {
  public:
   explicit FileTarget(const component::Surroundings& surroundings);
 
@@ -32,6 +33,8 @@ class FileTarget final : public component::Target {
   Result<RestoreResult> restore(const component::Context& context,
                                 const component::Version& version, const component::Place& place,
                                 const std::string& path, bool replace) override;
+  Result<bool> give_at_once(const component::Context& context, const component::Version& version,
+                            const component::Place& place) override;
   Result<void> drop(const component::Context& context, const component::Version& version) override;
 
  private:
