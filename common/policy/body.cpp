@@ -161,6 +161,7 @@ Body to_body(const Policy& policy) {
   if (policy.before) out["before"] = hook_body(*policy.before);
   if (policy.after) out["after"] = hook_body(*policy.after);
   if (policy.drill) out["drill"] = drill_body(*policy.drill);
+  if (policy.user_data) out["user_data"] = true;
   return out;
 }
 
@@ -185,6 +186,7 @@ Result<Policy> from_body(const Body& body) {
     policy.max_pending = body.at("max_pending").get<int>();
     policy.bandwidth = body.at("bandwidth").get<std::uint64_t>();
     policy.compress = body.at("compress").get<bool>();
+    policy.user_data = body.value("user_data", false);
     if (const auto hook = body.find("before"); hook != body.end()) policy.before = hook_of(*hook);
     if (const auto hook = body.find("after"); hook != body.end()) policy.after = hook_of(*hook);
     LOCKSTEP_TRY(policy.schedule, schedule_of(body.at("schedule")));

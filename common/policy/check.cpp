@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "common/component/user_capture.hpp"
 #include "common/policy/kinds.hpp"
 #include "common/policy/paths.hpp"
 #include "common/policy/policy.hpp"
@@ -47,6 +48,9 @@ class Checker {
       const auto& name = policy_.data_sets[i].name;
       if (!seen.insert(name).second) {
         error(set_at(i, "name"), "the name `" + name + "` stands twice");
+      }
+      if (policy_.user_data && name == component::kUserDataSet) {
+        error(set_at(i, "name"), "the name `" + name + "` is that of the user data", "rename it");
       }
     }
   }

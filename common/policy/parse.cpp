@@ -277,6 +277,9 @@ void read_limits(Map& root, Policy& policy) {
   if (const auto compress = root.find("compress")) {
     policy.compress = compress->boolean().value_or(true);
   }
+  if (const auto user_data = root.find("user_data")) {
+    policy.user_data = user_data->boolean().value_or(false);
+  }
 }
 
 Policy read_policy(Map& root) {

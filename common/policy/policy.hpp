@@ -82,6 +82,7 @@ struct Policy {
   int max_pending = 3;
   std::uint64_t bandwidth = 0;  // bytes a second; 0: no limit
   bool compress = true;         // where a sample shows that it pays
+  bool user_data = false;       // the cluster's directory is pinned with each run (docs/users.md)
   std::optional<Hook> before, after;
   Schedule schedule;
   std::vector<DataSet> data_sets;

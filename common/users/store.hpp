@@ -6,11 +6,21 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <stop_token>
+#include <string>
 
+#include "common/clock/clock.hpp"
 #include "common/users/diff.hpp"
 #include "common/users/state.hpp"
 
 namespace lockstep::users {
+
+// What a directory held, and when: all of it at an instant in `during`.
+struct Reading {
+  State state;
+  std::string store;  // Store::kind()
+  Interval during;
+};
 
 class Store {
  public:
@@ -19,6 +29,11 @@ class Store {
 
   // What it holds, all of one moment. Errors: source-read, permission, unreachable.
   virtual Result<State> read() = 0;
+  // The same, for a recovery point; `stop` is looked at between one reading and the next. Errors as
+  // of read(), cancelled.
+  virtual Result<Reading> capture(const Clock& clock, const std::stop_token& stop) = 0;
+  // Opens, or asks whether it answers: what read() would come upon first. Errors as of read().
+  virtual Result<void> probe() = 0;
 
   // Told how many changes are done; false: no more are wanted (cancelled).
   using OnDone = std::function<bool(std::size_t)>;

@@ -20,6 +20,7 @@ using users::Kind;
 struct Wish {
   std::string cluster;
   std::string how;
+  std::string point;
   bool dry_run = false;
   std::int64_t removals = -1;
   // edit
@@ -164,9 +165,17 @@ Result<int> diff(const Options& options) {
 }
 
 Result<int> apply(const Options& options, const Wish& wish) {
+  if (!wish.point.empty()) {
+    LOCKSTEP_CHECK(check_id(wish.point));
+    if (!wish.how.empty()) {
+      return make_error(ErrorCode::usage, "what a point holds is neither pushed nor reconciled",
+                        wish.point, "leave --how out");
+    }
+  }
   LOCKSTEP_TRY(const Session session, Session::open(options));
   Body body{{"dry_run", wish.dry_run}};
   if (!wish.how.empty()) body["how"] = wish.how;
+  if (!wish.point.empty()) body["point"] = wish.point;
   if (wish.removals >= 0) body["removals"] = wish.removals;
   LOCKSTEP_TRY(const Body done,
                session.call("scheduler", "users.sync", std::move(body), Patience::long_));
@@ -246,6 +255,8 @@ void add_users(Registry& registry) {
                              "lockstep users apply --how push", group);
   command->add_option("--how", wish->how, "push or reconcile; default: as lockstep.yaml has it")
       ->check(CLI::IsMember({"push", "reconcile"}));
+  command->add_option("--point", wish->point,
+                      "What this point holds, into the directory of the cluster that keeps it");
   command->add_flag("--dry-run", wish->dry_run, "Say what would be done");
   command->add_option("--removals", wish->removals, "Allow so many removals this once")
       ->check(CLI::NonNegativeNumber);

@@ -80,6 +80,20 @@ void check_agents(const policy::Policy& policy, const config::Site& site,
   }
 }
 
+// User data is pinned by the agent that reaches the directory, and sent by the transfer-agent.
+void check_user_data(const policy::Policy& policy, const config::Site& site,
+                     std::vector<Finding>& findings) {
+  if (!policy.user_data) return;
+  for (const auto& [name, cluster] : site.clusters) {
+    if (cluster.directory) {
+      check_hosts(cluster, cluster.directory->agent, "user_data", findings);
+    } else {
+      findings.push_back({false, "user_data", "the cluster `" + name + "` has no `directory`",
+                          "name one in lockstep.yaml (docs/users.md), or leave `user_data` out"});
+    }
+  }
+}
+
 }  // namespace
 
 policy::Layout layout_of(const config::Site& site) {
@@ -101,6 +115,7 @@ Verdict judge(const policy::Policy& wanted, const std::vector<policy::Policy>& o
   Verdict out;
   out.findings = policy::check(wanted);
   check_agents(wanted, site, out.findings);
+  check_user_data(wanted, site, out.findings);
   out.own = out.findings.size();
 
   const policy::Layout layout = layout_of(site);

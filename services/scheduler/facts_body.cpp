@@ -92,8 +92,15 @@ run::Facts lowered(const Body& body) {
 run::Facts committed(const Body& body) {
   run::Committed facts;
   facts.committed = body.at("state").get<std::string>() == "committed";
-  for (const Body& set : body.at("sets"))
+  for (const Body& set : body.at("sets")) {
     facts.sets.push_back({set.at("name").get<std::string>(), version_from(set.at("version"))});
+    const auto users = set.find("users");
+    if (users == set.end()) continue;
+    facts.sets.back().users = run::UserCapture{
+        users->at("store").get<std::string>(), users->at("digest").get<std::string>(),
+        users->at("records").get<std::map<std::string, std::uint64_t>>(),
+        interval(users->at("captured"))};
+  }
   return facts;
 }
 
@@ -174,8 +181,10 @@ struct ToBody {
   }
   Body operator()(const run::Committed& facts) const {
     Body sets = Body::array();
-    for (const auto& set : facts.sets)
+    for (const auto& set : facts.sets) {
       sets.push_back({{"name", set.name}, {"version", version_body(set.version)}});
+      if (set.users) sets.back()["users"] = users_body(*set.users);
+    }
     return {{"state", facts.committed ? "committed" : "expired"}, {"sets", std::move(sets)}};
   }
   Body operator()(const run::Transferred& facts) const {
@@ -263,6 +272,13 @@ Body version_body(const run::Version& version) {
   return {{"component", version.component},
           {"name", version.name},
           {"native", text_or_bytes(version.native)}};
+}
+
+Body users_body(const run::UserCapture& users) {
+  return {{"store", users.store},
+          {"digest", users.digest},
+          {"records", users.records},
+          {"captured", interval_body(users.captured)}};
 }
 
 }  // namespace lockstep::scheduler

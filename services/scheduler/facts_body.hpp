@@ -20,5 +20,6 @@ Error error_from_failure(const run::Failure& failure);
 run::HostClock clock_from_body(const message::Body& body);
 message::Body interval_body(const run::Interval& interval);
 message::Body version_body(const run::Version& version);
+message::Body users_body(const run::UserCapture& users);
 
 }  // namespace lockstep::scheduler

@@ -199,6 +199,7 @@ Body certificate_body(const Origin& origin, const run::State& state, const Giver
                     {"proof", "received"},
                     {"caveats", std::move(caveats)}});
     if (!set.one_instant) sets.back()["quiet"] = set.quiet;
+    if (set.users) sets.back()["users"] = users_body(*set.users);
   }
   return {{"service", plan.service},
           {"run", plan.run},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/component/user_capture.hpp"
 #include "common/message/bytes.hpp"
 
 namespace lockstep::scheduler {
@@ -86,6 +87,22 @@ Body set_body(const policy::DataSet& set, const std::string& agent, Body from, B
           {"allow_writer_stall", set.allow_writer_stall}};
 }
 
+// User data goes with the service's sets, from one cluster's own store to the other's.
+Result<Body> user_data_body(const config::Cluster& primary, const config::Cluster& secondary) {
+  for (const config::Cluster* cluster : {&primary, &secondary}) {
+    if (cluster->directory) continue;
+    return make_error(ErrorCode::policy_invalid,
+                      "the policy asks for user data, and the cluster has no `directory`",
+                      cluster->name, "docs/users.md says how it is named in lockstep.yaml");
+  }
+  const auto store = [](const config::Cluster& cluster) {
+    return side(cluster.name, component::kUserData, cluster.root + "/.lockstep", {});
+  };
+  policy::DataSet set;
+  set.name = component::kUserDataSet;
+  return set_body(set, primary.directory->agent, store(primary), store(secondary));
+}
+
 }  // namespace
 
 Result<Origin> resolve(const policy::Policy& policy, std::uint64_t version,
@@ -120,6 +137,11 @@ Result<Origin> resolve(const policy::Policy& policy, std::uint64_t version,
                  agent_for(set, turned ? std::string{} : set.agent, turned ? *other : *home));
     if (turned) std::swap(at_home, at_other);
     origin.sets.push_back(set_body(set, agent, std::move(at_home), std::move(at_other)));
+  }
+  if (policy.user_data) {
+    LOCKSTEP_TRY(Body set, user_data_body(site.clusters.at(origin.primary),
+                                          site.clusters.at(origin.secondary)));
+    origin.sets.push_back(std::move(set));
   }
   return origin;
 }
@@ -156,6 +178,13 @@ Result<run::Plan> plan_for(const Origin& origin, const config::Site& site) {
     // A hook is a program that has to start and to speak to the application.
     if (set.fence.kind == policy::Fence::Kind::hook)
       plan.raise_lead = std::max(plan.raise_lead, 150 * run::kMillisecond);
+  }
+  for (std::size_t i = policy.data_sets.size(); i < origin.sets.size(); ++i) {
+    run::Member user_data;
+    user_data.name = origin.sets.at(i).at("name").get<std::string>();
+    user_data.agent = origin.sets.at(i).at("agent").get<std::string>();
+    user_data.beside = true;
+    plan.members.push_back(std::move(user_data));
   }
   plan.sender = sender->name;
   plan.receiver = receiver->name;

@@ -139,6 +139,7 @@ Body plan_to_body(const run::Plan& plan) {
                        {"fenced", member.fenced},
                        {"fence_timeout", member.fence_timeout},
                        {"refers_to", member.refers_to}});
+    if (member.beside) members.back()["beside"] = true;
   }
   return {{"run", plan.run},
           {"service", plan.service},
@@ -172,10 +173,10 @@ Result<run::Plan> plan_from_body(const Body& body) {
   try {
     run::Plan plan;
     for (const Body& one : body.at("members")) {
-      plan.members.push_back({one.at("name").get<std::string>(), one.at("agent").get<std::string>(),
-                              one.at("fenced").get<bool>(),
-                              one.at("fence_timeout").get<run::Span>(),
-                              one.at("refers_to").get<std::vector<std::string>>()});
+      plan.members.push_back(
+          {one.at("name").get<std::string>(), one.at("agent").get<std::string>(),
+           one.at("fenced").get<bool>(), one.at("fence_timeout").get<run::Span>(),
+           one.at("refers_to").get<std::vector<std::string>>(), one.value("beside", false)});
     }
     body.at("run").get_to(plan.run);
     body.at("service").get_to(plan.service);

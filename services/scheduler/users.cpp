@@ -38,7 +38,9 @@ struct UserData::Job {
   const config::Cluster* primary = nullptr;
   const config::Cluster* secondary = nullptr;
   bool push = true;
+  std::string point = {};  // not empty: whose user data, neither pushed nor reconciled
   bool dry_run = false;
+  const char* how() const { return !point.empty() ? "point" : push ? "push" : "reconcile"; }
   bool only_compare = false;
   std::string from = {};  // documents, where they are read here
   std::string to = {};
@@ -60,6 +62,7 @@ Result<UserData::JobPtr> UserData::plan(const Body& wish) const {
   job->transfer = message::make_uuid7(here_.clock.utc());
   job->push = here_.site.user_data.push;
   if (wish.contains("how")) job->push = wish.at("how") == "push";
+  job->point = wish.value("point", "");
   job->dry_run = wish.value("dry_run", false);
   return job;
 }
@@ -87,6 +90,7 @@ void UserData::sync(const Request& request) {
 
 void UserData::begin(const JobPtr& job) {
   under_way_ = true;
+  if (!job->point.empty()) return take_from_point(job, 0);
   job->push ? push(job) : reconcile(job);
 }
 
@@ -114,7 +118,7 @@ std::optional<Body> UserData::outcome() const {
 // agent has none either: who watches needs both.
 void UserData::note(const JobPtr& job, const Result<Body>& result) {
   const std::string now = to_rfc3339(here_.clock.utc());
-  Body outcome{{"ended_at", now}, {"how", job->push ? "push" : "reconcile"}};
+  Body outcome{{"ended_at", now}, {"how", job->how()}};
   if (result) {
     outcome["good_at"] = now;
   } else {
@@ -162,6 +166,39 @@ void UserData::push(const JobPtr& job) {
   ask(job, job->primary->directory->agent, "instruction.users",
       {{"transfer", job->transfer}, {"peer", job->secondary->directory->agent}},
       [this, job](const Body& sent) { apply(job, sent.at("digest")); });
+}
+
+// The secondary's points first; after a promotion those that the new primary keeps.
+void UserData::take_from_point(const JobPtr& job, std::size_t keeper) {
+  const config::Cluster& cluster = keeper == 0 ? *job->secondary : *job->primary;
+  const config::Agent* registrar = here_.site.registrar(cluster.name);
+  send(job, registrar->name, "point.users", {{"id", job->point}, {"offset", job->from.size()}},
+       [this, job, keeper, &cluster](const Result<Body>& part) {
+         if (part) return point_part(job, cluster, *part);
+         if (part.error().code == ErrorCode::point_missing && keeper == 0) {
+           return take_from_point(job, 1);
+         }
+         end(job, part.error());
+       });
+}
+
+void UserData::point_part(const JobPtr& job, const config::Cluster& keeper, const Body& part) {
+  const std::string bytes = message::bytes_of(part.at("bytes"));
+  job->from += bytes;
+  const auto total = part.at("total").get<std::size_t>();
+  if (job->from.size() < total && !bytes.empty()) {
+    return take_from_point(job, &keeper == job->secondary ? 0 : 1);
+  }
+  if (users::digest_of(job->from) != part.at("digest").get<std::string>()) {
+    return end(job, make_error(ErrorCode::point_damaged,
+                               "what lies there is not the user data that was pinned", job->point,
+                               "`lockstep verify` shows what else is damaged"));
+  }
+  // From the cluster that was read to the one that keeps the point.
+  const std::string from = part.at("from").get<std::string>();
+  job->secondary = &keeper;
+  job->primary = &here_.site.clusters.at(here_.site.clusters.contains(from) ? from : keeper.name);
+  put(job, 0);
 }
 
 void UserData::reconcile(const JobPtr& job) {
@@ -239,8 +276,9 @@ void UserData::apply(const JobPtr& job, const std::string& digest) {
   Body body{{"transfer", job->transfer},
             {"digest", digest},
             {"from", job->primary->name},
-            {"how", job->push ? "push" : "reconcile"},
+            {"how", job->how()},
             {"dry_run", job->dry_run}};
+  if (!job->point.empty()) body["point"] = job->point;
   if (!job->base.empty()) body["base"] = job->base;
   if (job->request && job->request->body().contains("removals")) {
     body["removals"] = job->request->body().at("removals");
@@ -251,13 +289,14 @@ void UserData::apply(const JobPtr& job, const std::string& digest) {
 
 void UserData::end(const JobPtr& job, const Result<Body>& result) {
   if (!job->only_compare) under_way_ = false;
-  if (!job->only_compare && !job->dry_run) note(job, result);
+  // What `status` and alerts tell is how well the secondary follows the primary.
+  if (!job->only_compare && !job->dry_run && job->point.empty()) note(job, result);
   if (job->request && !result) job->request->failed(result.error());
   if (job->request && result) {
     Body body = *result;
     body["primary"] = job->primary->name;
     body["secondary"] = job->secondary->name;
-    body["how"] = job->push ? "push" : "reconcile";
+    body["how"] = job->how();
     job->request->done(body);
   }
   if (!job->request && !result) {
@@ -276,6 +315,15 @@ void UserData::end(const JobPtr& job, const Result<Body>& result) {
 
 void UserData::ask(const JobPtr& job, const std::string& to, const std::string& type, Body body,
                    Then then) {
+  send(job, to, type, std::move(body),
+       [this, job, then = std::move(then)](const Result<Body>& end_of) {
+         if (!end_of) return end(job, end_of.error());
+         then(*end_of);
+       });
+}
+
+void UserData::send(const JobPtr& job, const std::string& to, const std::string& type, Body body,
+                    std::function<void(const Result<Body>&)> end) {
   message::Envelope envelope;
   envelope.type = type;
   envelope.epoch = job->epoch;
@@ -287,10 +335,7 @@ void UserData::ask(const JobPtr& job, const std::string& to, const std::string& 
         job->request->progress(reply.body.contains("of") ? reply.body
                                                          : Body{{"done", 0}, {"of", 0}});
       },
-      [this, job, then = std::move(then)](const Result<Body>& end_of) {
-        if (!end_of) return end(job, end_of.error());
-        then(*end_of);
-      });
+      std::move(end));
 }
 
 }  // namespace lockstep::scheduler

@@ -1,6 +1,7 @@
 // UserData: user data from the primary's directory to the secondary's, both ways (docs/users.md).
 // push: the primary's agent reads and sends, the secondary's finds out what changes. reconcile:
-// both are read through their agents, and what is to change is found out here.
+// both are read through their agents, and what is to change is found out here. point: what a point
+// holds is read from the registrar that keeps it, and goes into that cluster's directory.
 //
 // Thread rule: the reactor's thread.
 #pragma once
@@ -48,6 +49,8 @@ class UserData {
   using JobPtr = std::shared_ptr<Job>;
   using Then = std::function<void(const message::Body&)>;
 
+  void take_from_point(const JobPtr& job, std::size_t keeper);
+  void point_part(const JobPtr& job, const config::Cluster& keeper, const message::Body& part);
   bool have_directories() const;
   Result<JobPtr> plan(const message::Body& wish) const;
   void begin(const JobPtr& job);
@@ -65,6 +68,8 @@ class UserData {
   void note(const JobPtr& job, const Result<message::Body>& result);
   void ask(const JobPtr& job, const std::string& to, const std::string& type, message::Body body,
            Then then);
+  void send(const JobPtr& job, const std::string& to, const std::string& type, message::Body body,
+            std::function<void(const Result<message::Body>&)> end);
 
   service::Surroundings& here_;
   const service::IdentityFollower& identity_;

@@ -5,6 +5,7 @@
 #include "common/components/hbase/hbase.hpp"
 #include "common/components/hdfs/hdfs.hpp"
 #include "common/components/sqlite/sqlite.hpp"
+#include "common/components/users/users.hpp"
 #include "common/service/identity_body.hpp"
 #include "common/service/identity_follower.hpp"
 #include "common/service/identity_site.hpp"
@@ -72,6 +73,11 @@ Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
   whole->components.add(files::make_files(surroundings));
   whole->components.add(sqlite::make_sqlite(surroundings));
   const config::Cluster& cluster = here.site.clusters.at(here.directory.me().cluster);
+  user_data::OpenStore open;
+  if (cluster.directory && cluster.directory->agent == here.name) {
+    open = [directory = *cluster.directory] { return make_store(directory); };
+  }
+  whole->components.add(user_data::make_users(surroundings, std::move(open)));
   if (const auto& hdfs = cluster.hdfs) {
     const hdfs::Settings settings{hdfs->namenode, hdfs->user, hdfs->connections, hdfs->patience};
     whole->components.add(hdfs::make_hdfs(surroundings, settings));

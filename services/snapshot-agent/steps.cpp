@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "common/component/user_capture.hpp"
 #include "common/message/bytes.hpp"
 #include "common/service/clock_body.hpp"
 #include "services/snapshot-agent/places.hpp"
@@ -44,6 +45,22 @@ std::vector<OwnSet> sets_of(const std::vector<MemberRow>& members) {
   std::vector<OwnSet> sets;
   for (const MemberRow& member : members) sets.push_back(read_set(member.service, member.set));
   return sets;
+}
+
+// A set of a committed run, as it is told; of user data with what was read of it.
+Result<message::Body> committed_set(const Tools& tools, const std::string& name,
+                                    const component::Version& version) {
+  message::Body out = {{"name", name}, {"version", to_body(version)}};
+  auto* component = tools.components.find(version.component);
+  auto* snapshots = component == nullptr ? nullptr : component->snapshots();
+  if (const auto* captures = dynamic_cast<const component::CapturesUsers*>(snapshots)) {
+    LOCKSTEP_TRY(const component::UserCapture users, captures->capture_of(version));
+    out["users"] = {{"store", users.store},
+                    {"digest", users.digest},
+                    {"records", users.records},
+                    {"captured", to_body(users.captured)}};
+  }
+  return out;
 }
 
 }  // namespace
@@ -175,7 +192,8 @@ Result<Outcome> do_commit(const Tools& tools, Pins& pins, const Occasion& occasi
   LOCKSTEP_TRY(std::vector<MemberRow> members, Book(tools.journal).members_of(occasion.run));
   message::Body told = message::Body::array();
   for (const SettledSet& set : settled) {
-    told.push_back({{"name", set.name}, {"version", to_body(set.version)}});
+    LOCKSTEP_TRY(message::Body one, committed_set(tools, set.name, set.version));
+    told.push_back(std::move(one));
   }
   message::Body body = {{"state", "committed"}, {"sets", std::move(told)}};
   LOCKSTEP_CHECK(
@@ -199,9 +217,9 @@ Result<message::Body> commit_body(const Tools& tools, const std::string& run) {
   LOCKSTEP_TRY(const std::vector<MemberRow> members, Book(tools.journal).members_of(run));
   message::Body told = message::Body::array();
   for (const MemberRow& member : members) {
-    if (member.version) {
-      told.push_back({{"name", member.name}, {"version", to_body(*member.version)}});
-    }
+    if (!member.version) continue;
+    LOCKSTEP_TRY(message::Body one, committed_set(tools, member.name, *member.version));
+    told.push_back(std::move(one));
   }
   return message::Body{{"state", "committed"}, {"sets", std::move(told)}};
 }

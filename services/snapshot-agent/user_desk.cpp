@@ -250,7 +250,13 @@ void UserDesk::take(const Request& request) {
   request.done({{"have", *have}});
 }
 
-Result<void> UserDesk::tell(const char* event, Body data) {
+// What became of `request`, as an event and a row of the journal: {cluster, from, how, point?} and
+// what stands in `data`.
+Result<void> UserDesk::tell(const char* event, const Request& request, Body data) {
+  data["cluster"] = cluster_;
+  for (const char* key : {"from", "how", "point"}) {
+    if (request.body().contains(key)) data[key] = request.body().at(key);
+  }
   return here_.journal.transact(event, [&](journal::Transaction& transaction) -> Result<void> {
     transaction.emit(event, cluster_, std::move(data));
     return {};
@@ -260,7 +266,8 @@ Result<void> UserDesk::tell(const char* event, Body data) {
 void UserDesk::apply(const Request& request) {
   const Body& body = request.body();
   const bool dry_run = body.at("dry_run");
-  if (agent_.primary().second == cluster_) {
+  // Of a point, by a person's word: also after a promotion, of points that this cluster keeps.
+  if (agent_.primary().second == cluster_ && body.at("how") != "point") {
     return request.failed(make_error(
         ErrorCode::guard, "this cluster is the primary: its user data is not changed by another's",
         cluster_));
@@ -311,21 +318,15 @@ void UserDesk::apply(const Request& request) {
       },
       [this, request, dry_run](const Answer& end) {
         Result<void> told;
-        const std::string from = request.body().at("from");
-        const std::string how = request.body().at("how");
         if (!end) {
           service::log_error(end.error());
-          told = tell("users.refused", {{"cluster", cluster_},
-                                        {"from", from},
-                                        {"how", how},
-                                        {"error", message::error_body(end.error())}});
+          told = tell("users.refused", request, {{"error", message::error_body(end.error())}});
         } else if (!dry_run && !end->at("changes").empty()) {
-          spdlog::info("user data of {} applied by {}: {}", from, how, end->at("counts").dump());
-          told = tell("users.applied", {{"cluster", cluster_},
-                                        {"from", from},
-                                        {"how", how},
-                                        {"records", end->at("records")},
-                                        {"counts", end->at("counts")}});
+          spdlog::info("user data of {} applied by {}: {}",
+                       request.body().at("from").get<std::string>(),
+                       request.body().at("how").get<std::string>(), end->at("counts").dump());
+          told = tell("users.applied", request,
+                      {{"records", end->at("records")}, {"counts", end->at("counts")}});
         }
         if (!told) here_.fail(told.error());
         here_.events.flush();

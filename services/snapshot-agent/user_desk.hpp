@@ -69,7 +69,7 @@ class UserDesk {
 
   void begin(const transport::Request& request, Work work, Then then);
   message::Body chunk(const std::string& document, std::size_t offset) const;
-  Result<void> tell(const char* event, message::Body data);
+  Result<void> tell(const char* event, const transport::Request& request, message::Body data);
   void tell_progress();
 
   service::Surroundings& here_;

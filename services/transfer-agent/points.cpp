@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "common/component/source.hpp"
+#include "common/component/user_capture.hpp"
 #include "common/message/bytes.hpp"
 #include "common/stream/manifest.hpp"
 #include "services/transfer-agent/record.hpp"
@@ -55,6 +57,39 @@ Result<Body> list_points(Book& book, const RecordStore& records, const Body& req
 Result<Body> read_point(const RecordStore& records, const Body& request) {
   LOCKSTEP_TRY(Body record, records.find(request.at("id").get<std::string>()));
   return Body{{"record", std::move(record)}};
+}
+
+Result<Body> read_user_data(const Agent& agent, const RecordStore& records, const Body& request) {
+  constexpr std::size_t kChunk = 512 * 1024;
+  LOCKSTEP_TRY(const Body record, records.find(request.at("id").get<std::string>()));
+  const std::string id = record.at("id").get<std::string>();
+  if (const auto problems = record_problems(record); !problems.empty()) {
+    return make_error(ErrorCode::point_damaged, problems.front(), id);
+  }
+  const Body* set = nullptr;
+  for (const auto& one : record.at("sets")) {
+    if (one.at("component") == component::kUserData) set = &one;
+  }
+  if (set == nullptr) {
+    return make_error(ErrorCode::not_found, "the point holds no user data", id,
+                      "points of policies with `user_data: true` do");
+  }
+  const Body& certificate = record.at("certificate");
+  const Body* certified = find_set(certificate.at("sets"), set->at("name").get<std::string>());
+  const auto version = version_in(record, *set);
+  auto* component = agent.components.find(version.component);
+  LOCKSTEP_TRY(const auto source, component->sources()->open(version));
+  LOCKSTEP_TRY(const auto cursor, source->entries());
+  LOCKSTEP_TRY(const auto entry, cursor->next());
+  LOCKSTEP_TRY(const auto reader, source->open(*entry));
+  std::vector<std::uint8_t> part(kChunk);
+  LOCKSTEP_TRY(const std::size_t got, reader->read(request.at("offset").get<std::uint64_t>(),
+                                                   std::as_writable_bytes(std::span(part))));
+  part.resize(got);
+  return Body{{"total", entry->size},
+              {"digest", certified->at("users").at("digest")},
+              {"from", certificate.at("primary")},
+              {"bytes", Body::binary(std::move(part))}};
 }
 
 Result<Body> list_entries(const Agent& agent, const RecordStore& records, const Body& request) {

@@ -19,6 +19,12 @@ Result<message::Body> read_point(const RecordStore& records, const message::Body
 Result<message::Body> list_entries(const Agent& agent, const RecordStore& records,
                                    const message::Body& request);
 
+// A part of the user data that the point holds, from `offset` on: password hashes stand in it, so
+// the reply is for the scheduler alone and is stored nowhere. Errors: point-missing, point-damaged
+// (the record), not-found (the point holds none), source-read.
+Result<message::Body> read_user_data(const Agent& agent, const RecordStore& records,
+                                     const message::Body& request);
+
 // Re-reads every set (or a sample of its files) and holds it against manifest, root, record and
 // signature; what is wrong stands in `problems`, a check that could not be made included. The
 // outcome is kept and told as an event.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/component/user_capture.hpp"
 #include "common/message/bytes.hpp"
 #include "common/os/durable.hpp"
 #include "services/transfer-agent/sets.hpp"
@@ -12,11 +13,16 @@ using message::Body;
 
 namespace {
 
+bool is_user_data(const Body& set) { return set.value("component", "") == component::kUserData; }
+
+// User data is never live in a file: of the sets that nobody named it is left out in place.
 std::vector<std::string> wanted_sets(const Body& record, const Body& request) {
   std::vector<std::string> names;
   for (const auto& name : request.at("sets")) names.push_back(name.get<std::string>());
-  if (names.empty()) {
-    for (const auto& set : record.at("sets")) names.push_back(set.at("name").get<std::string>());
+  if (!names.empty()) return names;
+  for (const auto& set : record.at("sets")) {
+    if (request.at("in_place").get<bool>() && is_user_data(set)) continue;
+    names.push_back(set.at("name").get<std::string>());
   }
   return names;
 }
@@ -59,6 +65,10 @@ Result<std::vector<RestorePlace>> restore_places(const Body& record, const Body&
       return make_error(ErrorCode::not_found, "the point has no such data set", name);
     }
     component::Place place{to + "/" + name, {}};
+    if (in_place && is_user_data(*find_set(record.at("sets"), name))) {
+      return make_error(ErrorCode::not_supported, "user data is not put in place as a file", name,
+                        "`lockstep users apply --point` takes it into the directory");
+    }
     if (in_place) {
       LOCKSTEP_TRY(place, own_place(record, name, cluster));
     }

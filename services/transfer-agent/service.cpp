@@ -6,6 +6,7 @@
 #include "common/components/hbase/hbase.hpp"
 #include "common/components/hdfs/hdfs.hpp"
 #include "common/components/sqlite/sqlite.hpp"
+#include "common/components/users/users.hpp"
 #include "common/os/durable.hpp"
 #include "common/service/identity_body.hpp"
 #include "common/service/identity_follower.hpp"
@@ -68,6 +69,7 @@ class TransferAgent {
         surroundings_{here.disk, here.processes, here.clock, state} {
     components_.add(files::make_files(surroundings_));
     components_.add(sqlite::make_sqlite(surroundings_));
+    components_.add(user_data::make_users(surroundings_));
     if (const auto& hdfs = cluster.hdfs) {
       const hdfs::Settings settings{hdfs->namenode, hdfs->user, hdfs->connections, hdfs->patience};
       components_.add(hdfs::make_hdfs(surroundings_, settings));
@@ -211,6 +213,11 @@ void TransferAgent::serve() {
   steps_.serve("point.read", readers, kShort,
                [this](const Envelope& envelope, std::stop_token, ProgressBoard&) {
                  return read_point(records_, envelope.body);
+               });
+  // Its reply is never stored: password hashes stand in it.
+  steps_.serve("point.users", scheduler, {false, true, true},
+               [this](const Envelope& envelope, std::stop_token, ProgressBoard&) {
+                 return read_user_data(agent_, records_, envelope.body);
                });
   steps_.serve("point.entries", readers, kShort,
                [this](const Envelope& envelope, std::stop_token, ProgressBoard&) {

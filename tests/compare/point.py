@@ -64,8 +64,8 @@ def carried_xattrs(path):
 class Tree:
     """Entry digests of a tree, in the manifest's order so that the first name of a file owns it."""
 
-    def __init__(self, root, database=False):
-        self.root, self.database = os.fsencode(root), database
+    def __init__(self, root, database=False, owned=True):
+        self.root, self.database, self.owned = os.fsencode(root), database, owned
         self.first, self.entries, self.bytes = {}, 0, 0
 
     def digest(self, relative=b""):
@@ -87,7 +87,8 @@ class Tree:
             tail = content_digest(path) if kind == 2 else b""
         if kind == 2:
             self.bytes += info.st_size
-        return self.encode(kind, 0 if kind == 3 else info.st_mode & 0o7777, info.st_uid, info.st_gid,
+        owner = (info.st_uid, info.st_gid) if self.owned else (0, 0)
+        return self.encode(kind, 0 if kind == 3 else info.st_mode & 0o7777, *owner,
                            0 if self.database else info.st_mtime_ns,
                            info.st_size if kind == 2 else 0, info.st_rdev if kind in (7, 8) else 0,
                            link, [] if self.database else carried_xattrs(path), tail)
@@ -121,6 +122,11 @@ def check_certificate(certificate, problems):
     moment, members = nanos(certificate["moment"]), []
     for one in certificate["sets"]:
         requested, acknowledged = interval(one["pinned"])
+        if "users" in one:  # beside the moment: its own interval stands by itself
+            captured = interval(one["users"]["captured"])
+            if captured[0] < moment - one["clock"]["error_ns"] or captured[0] < requested:
+                problems.append("users: the directory was read before the moment")
+            continue
         unchanged = not one["one_instant"] and (one.get("quiet", False) or one["fence"])
         counts_to = requested if unchanged else acknowledged
         members.append({"name": one["name"], "e": one["clock"]["error_ns"], "requested": requested,
@@ -175,6 +181,25 @@ def check_ordered(members, problems):
                 problems.append(f"order: {m['name']} refers to {name}, but was not pinned before it")
 
 
+def check_users(path, certified, problems):
+    """The document against what the certificate says was read."""
+    with open(path, "rb") as handle:
+        document = handle.read()
+    if hashlib.sha256(document).hexdigest() != certified["digest"]:
+        problems.append("users: the document is not the one that was read")
+        return
+    head, *records = map(json.loads, document.splitlines())
+    if head != {"lockstep_users": 1, "store": certified["store"]}:
+        problems.append(f"users: the document's head is {head}")
+    counts = {}
+    for one in records:
+        counts[one["kind"]] = counts.get(one["kind"], 0) + 1
+    if counts != certified["records"]:
+        problems.append(f"users: there are {counts}, the certificate says {certified['records']}")
+    if os.stat(path).st_mode & 0o777 != 0o600:
+        problems.append("users: others may read the document")
+
+
 # ---- the record --------------------------------------------------------------------------------
 def canonical(value):
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
@@ -183,7 +208,7 @@ def canonical(value):
 def tree_of(one, namenode):
     """The data of a set, as it lies there."""
     if one["component"] != "hdfs":
-        return Tree(one["path"], database=one["component"] == "sqlite")
+        return Tree(one["path"], database=one["component"] in ("sqlite", "users"), owned=one["component"] != "users")
     if not namenode:
         raise ValueError("the data lie in HDFS: name its NameNode with --hdfs")
     native = json.loads(one["version"]["native"])
@@ -227,6 +252,10 @@ def check_record(path, with_data, namenode=None):
             if (tree.entries, tree.bytes) != (one["entries"], one["bytes"]):
                 problems.append(f"{one['name']}: {tree.entries} entries, {tree.bytes} bytes; "
                                 f"the record says {one['entries']}, {one['bytes']}")
+        if (one["component"] == "users") != ("users" in certified.get(one["name"], {})):
+            problems.append(f"{one['name']}: only what holds user data stands beside the moment")
+        elif with_data and one["component"] == "users":
+            check_users(one["path"], certified[one["name"]]["users"], problems)
     if point.hexdigest() != record["digest"]:
         problems.append(f"digest: the roots give {point.hexdigest()}, the record says {record['digest']}")
     return record, problems

@@ -85,6 +85,43 @@ class Checker(unittest.TestCase):
         os.utime(os.path.join(self.base, "files/d/f"), ns=(at.st_atime_ns, at.st_mtime_ns))
         self.one("files: the data", self.problems())
 
+    def add_users(self):
+        path = os.path.join(self.base, "user-data.jsonl")
+        document = (b'{"lockstep_users": 1, "store": "ldap"}\n{"kind": "user", "id": "1", "name": "a"}\n'
+                    b'{"kind": "group", "id": "2", "name": "b"}\n')
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as handle:
+            handle.write(document)
+        found = point.Tree(path, True, owned=False)
+        own = {"name": "user-data", "root": found.digest().hex(), "entries": found.entries, "bytes": found.bytes}
+        self.record["sets"].append({**own, "component": "users", "path": path})
+        users = {"store": "ldap", "digest": hashlib.sha256(document).hexdigest(), "records": {"user": 1, "group": 1},
+                 "captured": between(5000, 9000)}
+        self.record["certificate"]["sets"].append(
+            {**own, "pinned": between(4000, 4001), "one_instant": False, "refers_to": [], "fence": None, "users": users,
+             "clock": {"boot_id": "elsewhere", "error_ns": 0}})
+        return path, users
+
+    def test_user_data_is_judged_by_itself(self):
+        path, users = self.add_users()
+        self.assertEqual(self.problems(), [])
+        users["captured"] = between(-5, 9000)
+        self.one("users: the directory was read before", self.problems())
+        users["captured"], users["records"] = between(5000, 9000), {"user": 2}
+        self.one("users: there are", self.problems())
+        users["records"] = {"user": 1, "group": 1}
+        os.chmod(path, 0o640)
+        self.one("users: others may read", self.problems())
+        os.chmod(path, 0o600)
+        with open(path, "r+b") as handle:
+            handle.seek(-3, os.SEEK_END)
+            handle.write(b" ")
+        self.one("users: the document is not", self.problems())
+
+    def test_no_data_set_hides_from_the_moment_as_user_data(self):
+        _, users = self.add_users()
+        self.record["certificate"]["sets"][0]["users"] = users
+        self.one("files: only what holds user data", self.problems())
+
     def test_a_hard_link_made_a_copy(self):
         link, parent = os.path.join(self.base, "files/g"), os.path.join(self.base, "files")
         at = os.stat(parent)

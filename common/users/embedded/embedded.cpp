@@ -60,6 +60,18 @@ class Embedded final : public Store {
 
   const char* kind() const override { return "embedded"; }
 
+  Result<void> probe() override { return open(); }
+
+  // One read transaction: what it shows is that of the instant at which it began to read.
+  Result<Reading> capture(const Clock& clock, const std::stop_token& /*stop*/) override {
+    Reading out;
+    out.store = kind();
+    out.during.requested = clock.utc();
+    LOCKSTEP_TRY(out.state, read());
+    out.during.acknowledged = clock.utc();
+    return out;
+  }
+
   Result<State> read() override {
     LOCKSTEP_CHECK(open());
     try {

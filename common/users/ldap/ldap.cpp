@@ -1,5 +1,6 @@
 #include "common/users/ldap/ldap.hpp"
 
+#include <functional>
 #include <utility>
 
 #include "common/users/ldap/connection.hpp"
@@ -60,25 +61,23 @@ class Ldap final : public Store {
 
   const char* kind() const override { return "ldap"; }
 
-  // Of one moment: nothing was written from before to after. A server that keeps no contextCSN
-  // (without the overlay syncprov) is read until it says the same twice.
+  Result<void> probe() override {
+    auto answered = context_csn();
+    if (!answered && answered.error().code == ErrorCode::unreachable) answered = context_csn();
+    if (!answered) return answered.error();
+    return {};
+  }
+
   Result<State> read() override {
-    auto before = context_csn();
-    if (!before && before.error().code == ErrorCode::unreachable) before = context_csn();
-    if (!before) return before.error();
-    Result<State> last = read_once();
-    for (int i = 0; last && i < kReadings; ++i) {
-      LOCKSTEP_TRY(const std::string after, context_csn());
-      if (!after.empty() && after == *before) return last;
-      *before = after;
-      auto next = read_once();
-      if (next && after.empty() && *next == *last) return next;
-      last = std::move(next);
-    }
-    if (!last) return last;
-    return make_error(ErrorCode::source_read,
-                      "the directory changed while it was read, again and again", settings_.url,
-                      "do it when fewer changes are made");
+    return read_unchanged([] {}, {});
+  }
+
+  Result<Reading> capture(const Clock& clock, const std::stop_token& stop) override {
+    Reading out;
+    out.store = kind();
+    LOCKSTEP_TRY(out.state, read_unchanged([&] { out.during.requested = clock.utc(); }, stop));
+    out.during.acknowledged = clock.utc();
+    return out;
   }
 
   Result<void> apply(const State& present, const Changes& changes, const OnDone& on_done) override {
@@ -105,6 +104,35 @@ class Ldap final : public Store {
   }
 
  private:
+  // Of one moment: nothing was written from before to after. A server that keeps no contextCSN
+  // (without the overlay syncprov) is read until it says the same twice. `begun` is told each time
+  // that what is returned in the end may have been read from now on.
+  Result<State> read_unchanged(const std::function<void()>& begun, const std::stop_token& stop) {
+    begun();
+    auto before = context_csn();
+    if (!before && before.error().code == ErrorCode::unreachable) before = context_csn();
+    if (!before) return before.error();
+    Result<State> last = read_once();
+    for (int i = 0; i < kReadings; ++i) {
+      // What does not fit together may have been changed between two searches: source-read.
+      if (!last && last.error().code != ErrorCode::source_read) return last;
+      if (stop.stop_requested()) {
+        return make_error(ErrorCode::cancelled, "reading the directory was stopped", settings_.url);
+      }
+      LOCKSTEP_TRY(const std::string after, context_csn());
+      if (!after.empty() && after == *before) return last;
+      if (after.empty() && !last) return last;
+      if (!after.empty()) begun();
+      *before = after;
+      auto next = read_once();
+      if (after.empty() && next && *next == *last) return next;
+      last = std::move(next);
+    }
+    return make_error(ErrorCode::source_read,
+                      "the directory changed while it was read, again and again", settings_.url,
+                      "do it when fewer changes are made");
+  }
+
   Result<std::string> context_csn() {
     std::string out;
     if (suffix_.empty()) {
@@ -269,11 +297,18 @@ class Ldap final : public Store {
         }
         return field(dn, {LDAP_MOD_REPLACE, change.attribute, change.values});
       case What::passwords:
-        return field(dn, {LDAP_MOD_REPLACE, "userPassword", change.values});
+        LOCKSTEP_CHECK(field(dn, {LDAP_MOD_REPLACE, "userPassword", change.values}));
+        if (!record.locked) return {};
+        // The overlay ppolicy unlocks an account whose password changes: it is locked again, until
+        // a change says otherwise.
+        LOCKSTEP_CHECK(settle());
+        LOCKSTEP_CHECK(server_.modify(
+            dn, {{LDAP_MOD_REPLACE, settings_.lock_attribute, {settings_.lock_value}}}));
+        return settle();
       case What::lock:
         return field(dn, {LDAP_MOD_REPLACE, settings_.lock_attribute, {settings_.lock_value}});
       case What::unlock:
-        return field(dn, {LDAP_MOD_REPLACE, settings_.lock_attribute, {}});
+        return field(dn, {LDAP_MOD_DELETE, settings_.lock_attribute, {}});
       case What::join:
         return join(change, record, dn);
       case What::leave:

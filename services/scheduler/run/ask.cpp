@@ -18,7 +18,7 @@ Span longest_fence(const Plan& plan) {
 // Across hosts an act must lie so far after another that both clocks' errors cannot turn them
 // round.
 Span largest_error(const State& state) {
-  const auto all = evidence(state);
+  const auto all = of_the_moment(evidence(state));
   Span error = 0;
   for (const Evidence& member : all) error = std::max(error, clock_error(member, all));
   return error;
@@ -35,7 +35,7 @@ Span longest_pin(const State& state) {
 
 // No pin is requested before this.
 Instant pins_from(const State& state, int stage) {
-  const auto all = evidence(state);
+  const auto all = of_the_moment(evidence(state));
   const Span error = largest_error(state);
   const Span gap = error > 0 ? error + kMillisecond : 0;
   Instant from = state.moment;

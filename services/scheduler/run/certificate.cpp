@@ -48,6 +48,17 @@ HostClock clock_of(const Evidence& member) {
   return clock;
 }
 
+std::optional<UserCapture> users_of(const State& state, const std::string& set) {
+  std::optional<UserCapture> users;
+  for (const auto& [key, entry] : state.steps) {
+    const auto* committed = std::get_if<Committed>(&entry.facts);
+    if (committed == nullptr) continue;
+    for (const Committed::Set& one : committed->sets)
+      if (one.name == set && one.users) users = one.users;
+  }
+  return users;
+}
+
 }  // namespace
 
 Certificate certify(const State& state) {
@@ -77,6 +88,7 @@ Certificate certify(const State& state) {
     set.clock = clock_of(member);
     set.refers_to = member.member->refers_to;
     set.caveats = member.pin.caveats;
+    if (member.member->beside) set.users = users_of(state, set.name);
     if (moved != nullptr) {
       for (const Transferred::Set& one : moved->sets) {
         if (one.name != set.name) continue;

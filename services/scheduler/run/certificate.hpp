@@ -33,6 +33,7 @@ struct Certificate {
     std::vector<std::string> refers_to;
     Transferred::Set moved;
     std::vector<std::string> caveats;  // of the pin, then of the transfer
+    std::optional<UserCapture> users;
   };
   Span skew = 0;
   Span lateness = 0;

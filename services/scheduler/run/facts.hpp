@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -86,10 +87,19 @@ struct Lowered {
   std::vector<Set> sets;
 };
 
+// Of user data: what was read from a directory, known once the pin is durable.
+struct UserCapture {
+  std::string store;
+  std::string digest;                            // of the document
+  std::map<std::string, std::uint64_t> records;  // of each kind
+  Interval captured;                             // it shows an instant in this
+};
+
 struct Committed {
   struct Set {
     std::string name;
     Version version;  // durable now; another than the pinned one where that was volatile
+    std::optional<UserCapture> users = {};
   };
   bool committed = false;  // false: expired, for ever
   std::vector<Set> sets;

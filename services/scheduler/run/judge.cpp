@@ -200,7 +200,13 @@ Span clock_error(const Evidence& member, const std::vector<Evidence>& all) {
   return error;
 }
 
-Verdict judge_clocks(const Plan& plan, const std::vector<Evidence>& all) {
+std::vector<Evidence> of_the_moment(std::vector<Evidence> all) {
+  std::erase_if(all, [](const Evidence& member) { return member.member->beside; });
+  return all;
+}
+
+Verdict judge_clocks(const Plan& plan, const std::vector<Evidence>& members) {
+  const std::vector<Evidence> all = of_the_moment(members);
   Verdict good;
   good.good = true;
   if (one_boot(all)) return good;
@@ -240,10 +246,11 @@ Verdict judge_clocks(const Plan& plan, const std::vector<Evidence>& all) {
   return good;
 }
 
-Verdict judge(const Plan& plan, Instant moment, const std::vector<Evidence>& all) {
+Verdict judge(const Plan& plan, Instant moment, const std::vector<Evidence>& members) {
+  const std::vector<Evidence> all = of_the_moment(members);
   if (all.empty()) return refuse("pin-failed", "the run has no data sets", "");
   for (const Verdict& verdict :
-       {complete(all), clocks_stood(all), judge_clocks(plan, all),
+       {complete(members), clocks_stood(all), judge_clocks(plan, all),
         plan.consistency == Consistency::fenced ? fences_enclose(all) : own_fences_enclose(all)})
     if (!verdict.good) return verdict;
   if (plan.consistency == Consistency::ordered) {

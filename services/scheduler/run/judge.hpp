@@ -40,6 +40,9 @@ struct Verdict {
   Span lateness = 0;
 };
 
+// The evidence of those that are to show the moment: of all members but those beside it.
+std::vector<Evidence> of_the_moment(std::vector<Evidence> all);
+
 // The error of a member's clock on the run's one timeline: 0 where all members' hosts have one boot
 // id, else the largest that its host reported.
 Span clock_error(const Evidence& member, const std::vector<Evidence>& all);
@@ -54,6 +57,7 @@ std::string unfit(const HostClock& clock, const std::vector<std::string>& source
 Verdict judge_clocks(const Plan& plan, const std::vector<Evidence>& all);
 
 // Requires: what the run did is complete; a member whose evidence is missing fails the judgement.
+// One that stands beside the moment has to be pinned, and is asked for nothing else.
 Verdict judge(const Plan& plan, Instant moment, const std::vector<Evidence>& all);
 
 }  // namespace lockstep::run

@@ -27,6 +27,9 @@ struct Member {
   bool fenced = false;  // the policy puts a fence around its writers
   Span fence_timeout = 5 * kSecond;
   std::vector<std::string> refers_to;  // names of other members
+  // User data: pinned with the others and whole with them, but outside the rules of fences, skew,
+  // lateness and clocks; from when to when it was read stands in the certificate.
+  bool beside = false;
 };
 
 struct Plan {

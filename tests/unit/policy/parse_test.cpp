@@ -49,6 +49,7 @@ TEST_CASE("the sample with every key says what it says") {
   CHECK(policy.primary == "north");
   CHECK(policy.mode == Mode::pull);
   CHECK(policy.bandwidth == 50'000'000);
+  CHECK(policy.user_data);
   REQUIRE(policy.before);
   CHECK(policy.before->argv == std::vector<std::string>{"/usr/local/bin/warm-up", "--quietly"});
   CHECK(policy.before->timeout == seconds(30));

@@ -319,3 +319,28 @@ TEST_CASE("clocks that lie farther apart than their errors allow are refused") {
   all[1].looks[0].before_pin = false;
   CHECK(judge_clocks(plan, all).good);
 }
+
+TEST_CASE("user data has to be pinned, and neither fences nor skew nor clocks ask for more of it") {
+  Plan plan = plan_of(Consistency::fenced, 2);
+  plan.members.push_back({"user-data", "agent9", false, 5 * kSecond, {}, true});
+  auto all = good_evidence(plan);
+  const Verdict alone = judge(plan, kMoment, {all[0], all[1]});
+  REQUIRE(alone.good);
+  // Read for long after the moment, on a host whose clock is worth nothing.
+  all[2].pin.pinned = {kMoment + 20 * kSecond, kMoment + 90 * kSecond};
+  all[2].pin.one_instant = false;
+  for (auto& look : all[2].looks) look.clock = {"elsewhere", false, 3600 * kSecond, 0};
+  const Verdict verdict = judge(plan, kMoment, all);
+  CHECK(verdict.good);
+  CHECK(verdict.skew == alone.skew);
+  CHECK(verdict.lateness == alone.lateness);
+  CHECK(judge_clocks(plan, all).good);
+  all[2].pinned = false;
+  const Verdict missing = judge(plan, kMoment, all);
+  CHECK_FALSE(missing.good);
+  CHECK(missing.where == "user-data");
+  // A data set of the service is asked for all of it.
+  plan.members[2].beside = false;
+  all[2].pinned = true;
+  CHECK_FALSE(judge(plan, kMoment, all).good);
+}

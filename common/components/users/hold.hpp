@@ -1,0 +1,50 @@
+// A hold: the directory of the store in which one version of a cluster's user data lies.
+//
+//   <store>/pins/<service>/<set>/<run>/               user-data.jsonl
+//   <store>/versions/<service>/<set>/<run>/           user-data.jsonl
+//   <store>/staging/<service>/<set>/<run>.<attempt>/  user-data.jsonl
+// The store is the `.lockstep` of the cluster's root, which is the set's location. Directories have
+// mode 0700 and documents 0600: password hashes stand in them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/component/user_capture.hpp"
+#include "common/components/files/store.hpp"
+#include "common/os/disk.hpp"
+
+namespace lockstep::user_data {
+
+inline constexpr const char* kDocument = "user-data.jsonl";
+
+// Version::native, as compact JSON.
+struct Native {
+  std::string hold;                               // absolute
+  std::optional<component::UserCapture> capture;  // of a settled pin
+  std::string file() const { return hold + "/" + kDocument; }
+};
+std::string to_text(const Native& native);
+// Error: version-missing (not one of ours, or not the place of the version named).
+Result<Native> native_of(const component::Version& version);
+
+// "<location>/<area>/<service>/<set>/<name>"
+std::string hold_path(const component::DataSet& set, files::Area area, const std::string& name);
+component::Version version_in(const std::string& hold, const component::SetId& id,
+                              const std::string& name);
+
+// What there is of that name in an area, complete or not.
+std::optional<component::Version> find_hold(os::Disk& disk, const component::DataSet& set,
+                                            files::Area area, const std::string& name);
+// All of a set. Error: source-read.
+Result<std::vector<component::Version>> holds_of(os::Disk& disk, const component::DataSet& set,
+                                                 files::Area area);
+
+// Removes a hold and the files in it. Gone already: success. Errors: permission, target-write.
+Result<void> remove_hold(os::Disk& disk, const std::string& hold);
+
+// The location must be the store of a root. Error: set-missing.
+Result<void> check_location(const std::string& location);
+
+}  // namespace lockstep::user_data
