@@ -94,6 +94,13 @@ class Target {
   // The sealed version named for context.run, if there is one.
   virtual Result<std::optional<Version>> find(const Context& context, const DataSet& target) = 0;
 
+  // Whether a staging may start from a pin that this store itself had made and sent while its
+  // cluster was the primary: not where it may hold other content by now than what was sent.
+  virtual bool may_start_from(const Version& pin) const {
+    (void)pin;
+    return true;
+  }
+
   // Every version and every staging of the set in the store, for "nothing is left behind".
   virtual Result<std::vector<Version>> list(const DataSet& target) = 0;
 

@@ -269,6 +269,13 @@ class Checker {
   }
 
   void drills(const Drill& drill) {
+    for (std::size_t i = 0; i < policy_.data_sets.size(); ++i) {
+      if (policy_.data_sets[i].to.component == "hbase") {
+        error("drill",
+              "`" + policy_.data_sets[i].name + "` is of hbase, whose points no drill brings up",
+              "restore the point to a namespace of HBase and check it there");
+      }
+    }
     if (drill.max_age.count == 0) {
       warn("drill.max_age", "nobody is told when drills stop succeeding: no max_age is stated",
            "state how old the last good drill may be, more than the schedule's longest gap");

@@ -1,5 +1,6 @@
 #include "services/transfer-agent/divergence.hpp"
 
+#include "common/component/keeps_aside.hpp"
 #include "common/message/bytes.hpp"
 #include "common/os/durable.hpp"
 #include "common/stream/planner.hpp"
@@ -54,14 +55,36 @@ class Differences {
   Body entries_ = Body::array();
 };
 
+// What was written may have been taken out of the transfers' way already.
+Result<std::optional<std::vector<component::KeepsAside::KeptAside>>> kept_aside(
+    component::Component& component, const std::string& service, const Body& set) {
+  auto* keeper = dynamic_cast<component::KeepsAside*>(component.target());
+  const auto base = base_of(set);
+  if (keeper == nullptr || !base) {
+    return std::optional<std::vector<component::KeepsAside::KeptAside>>();
+  }
+  return keeper->kept_aside(data_set_of(service, set, End::from), *base);
+}
+
 Result<Body> list_set(const Agent& agent, Book& book, const std::string& service, const Body& set,
                       std::stop_token stop, ProgressBoard& board) {
   const component::SetId id{service, set.at("name").get<std::string>()};
-  const auto version = version_of(id, set.at("version"));
+  auto version = version_of(id, set.at("version"));
   auto* component = agent.components.find(version.component);
   if (component == nullptr || component->sources() == nullptr) {
     return make_error(ErrorCode::not_supported, "this agent cannot read that component",
                       version.component);
+  }
+  LOCKSTEP_TRY(const auto kept, kept_aside(*component, service, set));
+  if (kept) {
+    if (kept->empty()) {
+      Body row = Differences{}.body();
+      row["name"] = id.set;
+      row["base"] = *base_of(set);
+      return row;
+    }
+    // Later ones came of what went on writing between the transfers.
+    version = kept->front().version;
   }
   LOCKSTEP_TRY(const auto source, component->sources()->open(version));
   LOCKSTEP_CHECK(os::make_directories(agent.disk, agent.manifest_directory(id.service, id.set)));
@@ -95,7 +118,9 @@ Result<Body> list_set(const Agent& agent, Book& book, const std::string& service
   Body row = std::move(differences).body();
   row["name"] = id.set;
   if (base) row["base"] = *base;
-  if (component->target() != nullptr) {
+  if (kept) {
+    row["path"] = message::text_or_bytes(kept->front().where);
+  } else if (component->target() != nullptr) {
     row["path"] = message::text_or_bytes(component->target()->path_of(version));
   }
   return row;

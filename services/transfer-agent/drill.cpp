@@ -7,10 +7,13 @@
 
 #include <optional>
 
+#include "common/component/discards.hpp"
 #include "common/message/bytes.hpp"
 #include "common/os/failpoint.hpp"
 #include "common/os/remove_tree.hpp"
+#include "common/service/log.hpp"
 #include "services/transfer-agent/restore.hpp"
+#include "services/transfer-agent/sets.hpp"
 
 namespace lockstep::transfer {
 
@@ -94,6 +97,28 @@ Result<Body> Drills::drill(const message::Envelope& envelope, std::stop_token st
   return looked;
 }
 
+Result<void> Drills::clean_up(const std::string& id, const std::string& point) {
+  const std::string place = place_of(id);
+  LOCKSTEP_CHECK(os::remove_tree(agent_.disk, os::kCwd, place));
+  auto record = records_.find(point);
+  if (!record) {
+    // Of a point that went after this process's predecessor had died nobody knows the sets' kinds.
+    if (record.error().code == ErrorCode::not_found) return {};
+    return std::move(record).error();
+  }
+  std::set<std::string> done;
+  for (const Body& set : record->at("sets")) {
+    const std::string kind = version_in(*record, set).component;
+    auto* component = agent_.components.find(kind);
+    if (component == nullptr || component->places_are_paths() || !done.insert(kind).second)
+      continue;
+    if (auto* store = dynamic_cast<component::Discards*>(component->target())) {
+      LOCKSTEP_CHECK(store->discard({place, {}}));
+    }
+  }
+  return {};
+}
+
 Result<Body> Drills::look(const message::Envelope& envelope, std::stop_token stop,
                           ProgressBoard& board, Body row) {
   const std::string id = row.at("drill").get<std::string>();
@@ -138,7 +163,7 @@ Result<Body> Drills::look(const message::Envelope& envelope, std::stop_token sto
     }
   }
   os::failpoint("drill.checked");
-  LOCKSTEP_CHECK(os::remove_tree(agent_.disk, os::kCwd, place));
+  LOCKSTEP_CHECK(clean_up(id, row.at("point").get<std::string>()));
   row["ended_at"] = to_rfc3339(agent_.clock.utc());
   LOCKSTEP_CHECK(put(row, true));
   spdlog::info("drill {} of point {}: {}", id, row.at("point").get<std::string>(),
@@ -169,8 +194,12 @@ Result<void> Drills::recover() {
     return {};
   }));
   for (Body& row : open) {
-    LOCKSTEP_CHECK(
-        os::remove_tree(agent_.disk, os::kCwd, place_of(row.at("drill").get<std::string>())));
+    const auto cleaned =
+        clean_up(row.at("drill").get<std::string>(), row.at("point").get<std::string>());
+    if (!cleaned) {  // the next start tries again
+      service::log_error(cleaned.error());
+      continue;
+    }
     row["ended_at"] = to_rfc3339(agent_.clock.utc());
     LOCKSTEP_CHECK(put(row, true));
   }

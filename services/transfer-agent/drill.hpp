@@ -1,7 +1,8 @@
 // Drills: a recovery point brought up beside the live data, the user's check run on it, what came
 // of it recorded, and everything cleaned up, also when the process died in the middle.
 //
-// The copy lies at `<root>/drill-<id>/<set>`; the check runs there, on this host.
+// The copy lies at `<root>/drill-<id>/<set>`; the check runs there, on this host. Of a set that is
+// kept in no file system of the host it lies at that path of its own store.
 #pragma once
 
 #include <mutex>
@@ -39,6 +40,8 @@ class Drills {
  private:
   std::string place_of(const std::string& id) const { return agent_.root + "/drill-" + id; }
   Result<void> put(const message::Body& row, bool ended);
+  // Removes the copy of that point, on this host and in its sets' own stores.
+  Result<void> clean_up(const std::string& id, const std::string& point);
   Result<message::Body> look(const message::Envelope& envelope, std::stop_token stop,
                              ProgressBoard& board, message::Body row);
 

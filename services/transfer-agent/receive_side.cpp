@@ -40,6 +40,9 @@ Result<std::optional<KeptBase>> pinned_base(const Agent& agent, Book& book,
       !component->sources()->open(sent->version)) {
     return std::optional<KeptBase>{};
   }
+  if (component->target() != nullptr && !component->target()->may_start_from(sent->version)) {
+    return std::optional<KeptBase>{};
+  }
   return std::optional<KeptBase>(KeptBase{sent->version, sent->manifest});
 }
 

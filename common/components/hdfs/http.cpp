@@ -116,6 +116,8 @@ struct Http::Line {
     ::curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
     ::curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, method.c_str());
     ::curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
+    // Protection against CSRF may demand the header of whoever says what he is; logs tell it.
+    ::curl_easy_setopt(handle, CURLOPT_USERAGENT, "lockstep");
     ::curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
     ::curl_easy_setopt(handle, CURLOPT_PATH_AS_IS, 1L);
     ::curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http");

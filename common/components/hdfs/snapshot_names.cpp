@@ -10,9 +10,20 @@ using component::Version;
 
 namespace {
 
+const char* word_of(Use use) {
+  switch (use) {
+    case Use::pin:
+      return "lockstep-pin.";
+    case Use::point:
+      return "lockstep-point.";
+    case Use::aside:
+      return "lockstep-before.";
+  }
+  return "";
+}
+
 std::string prefix_of(Use use, const SetId& id) {
-  return std::string(use == Use::pin ? "lockstep-pin." : "lockstep-point.") + id.service + "." +
-         id.set + ".";
+  return std::string(word_of(use)) + id.service + "." + id.set + ".";
 }
 
 // The directory is not there, or not snapshottable, or has no such snapshot.
@@ -42,6 +53,13 @@ std::optional<std::string> run_of(Use use, const SetId& id, const std::string& n
   return name.substr(prefix.size());
 }
 
+Use use_of(const std::string& name) {
+  for (const Use use : {Use::pin, Use::aside}) {
+    if (name.starts_with(word_of(use))) return use;
+  }
+  return Use::point;
+}
+
 Result<std::optional<Version>> find_version(WebHdfs& hdfs, Use use, const DataSet& set,
                                             const std::string& run) {
   const std::string name = snapshot_name(use, set.id, run);
@@ -69,6 +87,20 @@ Result<std::vector<Version>> list_versions(WebHdfs& hdfs, Use use, const DataSet
     if (!page->more || page->statuses.empty()) return versions;
     after = page->statuses.back().name;
   }
+}
+
+Result<std::optional<Newest>> newest_version(WebHdfs& hdfs, const DataSet& set) {
+  std::optional<Newest> newest;
+  std::string newest_run;
+  for (const Use use : {Use::point, Use::pin}) {
+    LOCKSTEP_TRY(const std::vector<Version> versions, list_versions(hdfs, use, set));
+    for (const Version& version : versions) {  // runs are UUIDv7: names sort by time
+      if (version.name <= newest_run) continue;
+      newest_run = version.name;
+      newest = Newest{use, snapshot_name(use, set.id, newest_run)};
+    }
+  }
+  return newest;
 }
 
 Result<Native> open_version(WebHdfs& hdfs, Use use, const Version& version, ErrorCode side) {

@@ -16,10 +16,6 @@ using component::Version;
 namespace {
 // Beyond that, listing all is no more work, and the list would need memory by the gigabyte.
 constexpr std::size_t kMostDifferences = 200'000;
-
-Use use_of(const Native& native) {
-  return native.snapshot.starts_with("lockstep-pin.") ? Use::pin : Use::point;
-}
 }  // namespace
 
 Result<std::unique_ptr<component::EntryCursor>> HdfsSource::entries() {
@@ -36,7 +32,7 @@ Result<std::unique_ptr<component::ChangeCursor>> HdfsSource::changes(const Versi
     return none;
   }
   // A base that is gone, or is another's by now, is no base: everything is compared.
-  if (!open_version(hdfs_, use_of(*before), base, ErrorCode::source_read)) return none;
+  if (!open_version(hdfs_, use_of(before->snapshot), base, ErrorCode::source_read)) return none;
   auto differences = hdfs_.differences(native_.directory, before->snapshot, native_.snapshot);
   if (!differences || differences->size() > kMostDifferences) return none;
   const std::uint64_t mark = std::hash<std::string>{}(name_) | 1U;
@@ -59,7 +55,7 @@ bool HdfsSource::unchanged(const Entry& before, const Entry& now) const {
 Result<std::unique_ptr<component::Source>> HdfsSources::open(const Version& version) {
   LOCKSTEP_TRY(const Native named, native_from_text(version.native));
   LOCKSTEP_TRY(const Native found,
-               open_version(hdfs_, use_of(named), version, ErrorCode::source_read));
+               open_version(hdfs_, use_of(named.snapshot), version, ErrorCode::source_read));
   return std::unique_ptr<component::Source>(
       std::make_unique<HdfsSource>(hdfs_, crew_, found, version.name));
 }

@@ -126,21 +126,10 @@ Result<std::size_t> bring_back(WebHdfs& hdfs, Crew& crew, const std::string& dir
   return touched.size();
 }
 
-Result<std::string> newest_point(WebHdfs& hdfs, const component::DataSet& target) {
-  LOCKSTEP_TRY(const std::vector<Version> points, list_versions(hdfs, Use::point, target));
-  std::string newest;
-  std::string run;
-  for (const Version& version : points) {  // runs are UUIDv7: names sort by time
-    if (version.name <= run) continue;
-    run = version.name;
-    newest = snapshot_name(Use::point, target.id, run);
-  }
-  return newest;
-}
-
 Result<void> undo_attempt(WebHdfs& hdfs, Crew& crew, const component::DataSet& target) {
-  LOCKSTEP_TRY(const std::string newest, newest_point(hdfs, target));
-  LOCKSTEP_CHECK(bring_back(hdfs, crew, target.place.location, newest));
+  LOCKSTEP_TRY(const auto newest, newest_version(hdfs, target));
+  LOCKSTEP_CHECK(
+      bring_back(hdfs, crew, target.place.location, newest ? newest->name : std::string()));
   return clear_mark(hdfs, target.place.location);
 }
 

@@ -30,11 +30,8 @@ Result<void> clear_mark(WebHdfs& hdfs, const std::string& directory);
 Result<std::size_t> bring_back(WebHdfs& hdfs, Crew& crew, const std::string& directory,
                                const std::string& to);
 
-// The name of the newest point's snapshot; empty where there is none.
-Result<std::string> newest_point(WebHdfs& hdfs, const component::DataSet& target);
-
-// The newest of the set's points, or no content where there is none: what is left of an attempt
-// that ended is undone, and the mark goes.
+// The newest of the set's points and pins, or no content where there is none: what is left of an
+// attempt that ended is undone, and the mark goes.
 Result<void> undo_attempt(WebHdfs& hdfs, Crew& crew, const component::DataSet& target);
 
 class HdfsStaging final : public component::Staging {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/components/hdfs/aside.hpp"
 #include "common/components/hdfs/restore.hpp"
 #include "common/components/hdfs/snapshot_names.hpp"
 #include "common/components/hdfs/source.hpp"
@@ -44,8 +45,8 @@ Result<void> HdfsTarget::check_own(const DataSet& target) {
                       directory);
   }
   if (mark) return {};
-  LOCKSTEP_TRY(const auto points, list_versions(hdfs_, Use::point, target));
-  if (!points.empty()) return {};
+  LOCKSTEP_TRY(const auto newest, newest_version(hdfs_, target));
+  if (newest) return {};
   auto page = hdfs_.list(directory, {});
   if (!page) return to_error(page.error(), ErrorCode::target_write, "list", directory);
   if (page->statuses.empty()) return {};
@@ -53,23 +54,6 @@ Result<void> HdfsTarget::check_own(const DataSet& target) {
       ErrorCode::target_overlaps,
       "the directory holds what Lockstep did not put there, such as " + page->statuses.front().name,
       directory, "name an empty directory with `to: {path: ...}`, or empty this one");
-}
-
-// Without a mark no attempt of ours is at work: then the directory is as its newest snapshot has
-// it.
-Result<bool> HdfsTarget::has_drifted(const DataSet& target) {
-  LOCKSTEP_TRY(const auto mark, read_mark(hdfs_, target.place.location));
-  if (mark) return false;
-  LOCKSTEP_TRY(const std::string newest, newest_point(hdfs_, target));
-  if (newest.empty()) return false;
-  auto differences = hdfs_.differences(target.place.location, newest, "");
-  if (!differences) {
-    return to_error(differences.error(), ErrorCode::target_write, "compare with the newest point",
-                    target.place.location);
-  }
-  // Of the directory itself our own mark, which went, is a difference.
-  return std::any_of(differences->begin(), differences->end(),
-                     [](const Difference& one) { return !one.path.empty(); });
 }
 
 Result<void> HdfsTarget::check(const DataSet& target, std::uint64_t bytes_expected) {
@@ -97,8 +81,9 @@ Result<std::unique_ptr<component::Staging>> HdfsTarget::stage(
   std::string base;
   std::string base_root;
   if (request.base) {
-    LOCKSTEP_TRY(const Native native,
-                 open_version(hdfs_, Use::point, *request.base, ErrorCode::target_write));
+    LOCKSTEP_TRY(const Native named, native_from_text(request.base->native));
+    LOCKSTEP_TRY(const Native native, open_version(hdfs_, use_of(named.snapshot), *request.base,
+                                                   ErrorCode::target_write));
     if (native.directory != directory) {
       return make_error(ErrorCode::version_missing, "the base is a snapshot of another directory",
                         native.root());
@@ -107,19 +92,30 @@ Result<std::unique_ptr<component::Staging>> HdfsTarget::stage(
     base_root = native.root();
   }
   LOCKSTEP_CHECK(make_ready(target));
+  LOCKSTEP_TRY(const auto own_pin, find_version(hdfs_, Use::pin, target, context.run));
+  if (own_pin) {
+    return make_error(ErrorCode::target_overlaps,
+                      "the run has pinned that very directory: it would be its own backup",
+                      directory, "name the other cluster's HDFS, or another directory with `to:`");
+  }
   const std::lock_guard lock(mutex_);
   if (const auto other = at_work_.find(directory); other != at_work_.end()) {
     other->second->revoke();
   }
   std::vector<std::string> caveats;
   if (!request.resume) {
-    LOCKSTEP_TRY(const bool drifted, has_drifted(target));
+    LOCKSTEP_TRY(const Found found, look_at_directory(hdfs_, target, base));
+    if (found != Found::as_left) {
+      LOCKSTEP_TRY(const std::string kept, keep_aside(hdfs_, target, context.run));
+      caveats.push_back(found == Found::was_source
+                            ? directory + " was the primary's: what it held beyond its newest pin" +
+                                  " is kept as " + kept + "."
+                            : "Somebody had changed " + directory +
+                                  " since the newest point was made of it; that was undone, and" +
+                                  " is kept as " + kept + ".");
+    }
     LOCKSTEP_CHECK(put_mark(hdfs_, directory, mark_of(target.id, context)));
     LOCKSTEP_CHECK(bring_back(hdfs_, crew_, directory, base));
-    if (drifted) {
-      caveats.push_back("Somebody had changed " + directory +
-                        " since the newest point was made of it; that was undone.");
-    }
   }
   auto self = std::make_shared<HdfsStaging*>(nullptr);
   HdfsStaging::Setup setup{target, context, base_root, std::move(caveats), [this, directory, self] {
@@ -190,6 +186,38 @@ Result<void> HdfsTarget::drop(const Context&, const Version& version) {
   return undo_attempt(hdfs_, crew_, target);
 }
 
+Result<void> HdfsTarget::discard(const component::Place& place) {
+  auto gone = hdfs_.remove(place.location);
+  if (gone) return {};
+  return to_error(gone.error(), ErrorCode::target_write, "remove", place.location);
+}
+
+// A file that was open at such a pin may have grown in it since it was sent.
+bool HdfsTarget::may_start_from(const Version& version) const {
+  const auto native = native_from_text(version.native);
+  return native && (use_of(native->snapshot) != Use::pin || native->captures_open_files);
+}
+
+Result<std::optional<std::vector<HdfsTarget::KeptAside>>> HdfsTarget::kept_aside(
+    const DataSet& place, const std::string& since) {
+  std::vector<KeptAside> out;
+  LOCKSTEP_TRY(std::vector<Version> kept, list_versions(hdfs_, Use::aside, place));
+  std::sort(kept.begin(), kept.end(),
+            [](const Version& a, const Version& b) { return a.name < b.name; });
+  for (Version& version : kept) {
+    if (version.name <= since) continue;
+    std::string where = join(place.place.location,
+                             ".snapshot/" + snapshot_name(Use::aside, place.id, version.name));
+    out.push_back({std::move(version), std::move(where)});
+  }
+  LOCKSTEP_TRY(const std::vector<Version> received, list(place));
+  if (out.empty() && std::none_of(received.begin(), received.end(),
+                                  [&](const Version& one) { return one.name > since; })) {
+    return std::optional<std::vector<KeptAside>>();
+  }
+  return std::optional(std::move(out));
+}
+
 // The directory is the working tree already: it is brought to the point's snapshot, which after a
 // clean end of the last run costs nothing.
 Result<component::Target::RestoreResult> HdfsTarget::make_live(const Context&,
@@ -209,20 +237,13 @@ Result<component::Target::RestoreResult> HdfsTarget::make_live(const Context&,
   }
   RestoreResult done;
   LOCKSTEP_TRY(const auto mark, read_mark(hdfs_, directory));
-  auto differences = hdfs_.differences(directory, native.snapshot, "");
-  if (!differences) {
-    return to_error(differences.error(), ErrorCode::target_write, "compare with the point",
-                    directory);
-  }
-  if (!mark && !differences->empty()) {
+  LOCKSTEP_TRY(const bool holds_more, differs(hdfs_, directory, native.snapshot));
+  if (!mark && holds_more) {
     // No attempt of ours did that, or a later point holds it: it is kept either way.
-    const std::string name =
-        "lockstep-before." + version.id.service + "." + version.id.set + "." + version.name;
-    auto kept = hdfs_.create_snapshot(directory, name, hdfs_.settings().patience);
-    if (!kept && kept.error().trouble != Trouble::exists) {
-      return to_error(kept.error(), ErrorCode::target_write, "keep what is there", directory);
-    }
-    done.moved_aside = join(directory, ".snapshot/" + name);
+    DataSet set;
+    set.id = version.id;
+    set.place = place;
+    LOCKSTEP_TRY(done.moved_aside, keep_aside(hdfs_, set, version.name));
   }
   LOCKSTEP_TRY(const std::size_t changed, bring_back(hdfs_, crew_, directory, native.snapshot));
   LOCKSTEP_CHECK(clear_mark(hdfs_, directory));

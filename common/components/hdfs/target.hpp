@@ -6,6 +6,8 @@
 #include <mutex>
 #include <string>
 
+#include "common/component/discards.hpp"
+#include "common/component/keeps_aside.hpp"
 #include "common/component/makes_live.hpp"
 #include "common/component/target.hpp"
 #include "common/components/hdfs/crew.hpp"
@@ -14,7 +16,10 @@
 
 namespace lockstep::hdfs {
 
-class HdfsTarget final : public component::Target, public component::MakesLive {
+class HdfsTarget final : public component::Target,
+                         public component::MakesLive,
+                         public component::KeepsAside,
+                         public component::Discards {
  public:
   HdfsTarget(WebHdfs& hdfs, Crew& crew, const Clock& clock)
       : hdfs_(hdfs), crew_(crew), clock_(clock) {}
@@ -30,15 +35,19 @@ class HdfsTarget final : public component::Target, public component::MakesLive {
                                 const component::Version& version, const component::Place& place,
                                 const std::string& path, bool replace) override;
   Result<void> drop(const component::Context& context, const component::Version& version) override;
+  bool may_start_from(const component::Version& version) const override;
+  Result<std::optional<std::vector<KeptAside>>> kept_aside(const component::DataSet& place,
+                                                           const std::string& since) override;
+  Result<void> discard(const component::Place& place) override;
   Result<RestoreResult> make_live(const component::Context& context,
                                   const component::Version& version,
                                   const component::Place& place) override;
 
  private:
   Result<void> make_ready(const component::DataSet& target);
-  // The directory is nobody's else: what is in it was put there by Lockstep.
+  // The directory is nobody's else: what is in it was put there by Lockstep, or it is the set's own
+  // place, of which there are pins.
   Result<void> check_own(const component::DataSet& target);
-  Result<bool> has_drifted(const component::DataSet& target);
 
   WebHdfs& hdfs_;
   Crew& crew_;

@@ -82,9 +82,9 @@ def jars(pom="pom.xml"):
 class Cluster:
     PROCESSES = ("namenode", "datanode", "zookeeper", "master", "regionserver")
 
-    def __init__(self, name):
+    def __init__(self, name, base=None, home=None):
         self.name = name
-        base = BASE[name] + OFFSET
+        base = (base or BASE[name]) + OFFSET
         self.rpc, self.http = base + 20, base + 70
         self.datanode = {"dfs.datanode.address": base + 66, "dfs.datanode.http.address": base + 64,
                          "dfs.datanode.ipc.address": base + 67}
@@ -92,9 +92,13 @@ class Cluster:
         self.hbase = {"hbase.zookeeper.property.clientPort": self.zookeeper, "hbase.master.port": base + 60,
                       "hbase.master.info.port": base + 61, "hbase.regionserver.port": base + 62,
                       "hbase.regionserver.info.port": base + 63}
-        self.home = os.path.join(HOME, name)
+        self.home = os.path.join(HOME, home or name)
         self.conf = os.path.join(self.home, "conf")
         self.url = f"http://127.0.0.1:{self.http}"
+        self.urls = [self.url]  # of all its NameNodes
+        # South's web servers want proof against CSRF of every client that says what it is, North's do not.
+        self.more = {} if name == "north" else {"dfs.webhdfs.rest-csrf.enabled": "true",
+                                                "dfs.webhdfs.rest-csrf.browser-useragents-regex": ".*"}
 
     # --- processes: a recorded pid is ours while its start time is the recorded one
     def pid_file(self, name):
@@ -161,6 +165,7 @@ class Cluster:
                 "dfs.datanode.hostname": "127.0.0.1", "dfs.datanode.directoryscan.interval": -1,
                 "dfs.datanode.scan.period.hours": -1, "dfs.permissions.superusergroup": "supergroup"}
         hdfs.update({key: f"127.0.0.1:{port}" for key, port in self.datanode.items()})
+        hdfs.update(self.more)
         hdfs.update(more)
         hbase = {"hbase.rootdir": f"hdfs://127.0.0.1:{self.rpc}/hbase", "hbase.cluster.distributed": "true",
                  "hbase.zookeeper.quorum": "127.0.0.1", "hbase.zookeeper.property.dataDir": f"{self.home}/data/zookeeper",
@@ -238,16 +243,18 @@ class Cluster:
             raise Failed(f"{self.name}: /hbase could not be made: {made.stderr}{owned.stderr}")
         options = {"classpath": self.hbase_classpath(), "environment": {**os.environ, "HADOOP_USER_NAME": "hbase"}}
         self.launch("zookeeper", "-Dzookeeper.admin.enableServer=false", HBASE + "zookeeper.HQuorumPeer", **options)
-        deadline = time.monotonic() + 200
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.zookeeper), timeout=5).close()
-                break
-            except OSError:
-                self.check_alive("zookeeper", deadline)
-                time.sleep(0.1)
+        self.wait_for_port("zookeeper", self.zookeeper, 200)
         self.launch("master", HBASE + "master.HMaster", "start", **options)
         self.launch("regionserver", HBASE + "regionserver.HRegionServer", "start", **options)
+
+    def wait_for_port(self, name, port, seconds):
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            except OSError:
+                self.check_alive(name, deadline)
+                time.sleep(0.1)
 
     def check_alive(self, name, deadline):
         if self.pid(name) is None:
@@ -316,7 +323,7 @@ def name_clusters(config, clusters, with_hbase=False):
         root = f"    root: {cluster.name}\n"
         if text.count(root) != 1:
             raise Failed(f"{config} has no line `root: {cluster.name}` to write HDFS behind")
-        added = f'    hdfs: {{namenodes: ["{cluster.url}"], user: hdfs}}\n'
+        added = f'    hdfs: {{namenodes: {json.dumps(cluster.urls)}, user: hdfs}}\n'
         if with_hbase:
             added += f'    hbase: {{classpath: "{cluster.hbase_classpath()}"}}\n'
         text = text.replace(root, root + added)

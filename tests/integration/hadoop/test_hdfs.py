@@ -1,11 +1,15 @@
 #!/usr/bin/python3
 """A service whose data sets lie in HDFS, in files and in a database, between two real HDFS clusters.
 The clusters run already: `hadoop.py start`, or `scripts/test hadoop`, which does all."""
+import glob
+import json
 import os
 import signal
 import subprocess
 import time
 import unittest
+import urllib.error
+import urllib.request
 
 from service import HERE, HadoopService  # it finds the modules below
 import world
@@ -255,6 +259,70 @@ class HdfsService(HadoopService):
         self.site.cli("verify", done["point"])
         return self.certificate_of(done["point"], "trail")
 
+    def assert_point_in_north(self, point, expected):
+        """Of the time in which the roles are the other way round."""
+        self.assertEqual(shown(self.north, f"{self.path}/.snapshot/lockstep-point.orders.trail.{point}"), expected)
+        records = glob.glob(os.path.join(self.site.north, ".lockstep/points/*", point + ".json"))
+        _, problems = point_check.check_record(records[0], True, self.clusters["north"].url)
+        self.assertEqual(problems, [])
+        self.site.cli("verify", point)
+
+    def aside(self):
+        return [name for name in self.north.snapshots(self.path) if name.startswith("lockstep-before.orders.trail.")]
+
+    def test_the_old_primary_takes_backups_keeps_what_it_had_written_beside_and_becomes_the_primary_again(self):
+        self.fill()
+        self.site.up()
+        self.site.apply(self.policy())
+        first = self.site.run("orders")["point"]
+        was = shown(self.north, self.path)
+        self.change(1)  # nobody carries this over
+        diverged = shown(self.north, self.path)
+        self.site.json("promote", "south", "--yes")
+        self.assertEqual(shown(self.south, self.to), was)
+
+        # The other way round, from the pin that the old primary still holds.
+        def work(generation):
+            self.south.put(f"{self.to}/of-south/{generation}", b"south %d" % generation)
+            self.south.append(self.to + "/appended", b"more" * 10_000)
+            self.south.remove(f"{self.to}/days/{generation}")
+        work(3)
+        expected = shown(self.south, self.to)
+        second = self.site.run("orders")["point"]
+        self.assert_point_in_north(second, expected)
+        certified = json.loads(self.site.cli("point", "show", second, "--json").stdout)["certificate"]["sets"]
+        trail = next(one for one in certified if one["name"] == "trail")
+        self.assertEqual(trail["base"], first)
+        self.assertLess(trail["bytes_sent"], 500_000)
+        self.assertEqual(self.site.logs(2000).count(self.path + " was the primary's"), 1)
+        self.assertEqual(len(self.aside()), 1)
+        self.assertEqual(shown(self.north, f"{self.path}/.snapshot/{self.aside()[0]}"), diverged)
+        work(4)
+        latest = shown(self.south, self.to)
+        third = self.site.run("orders")["point"]
+        self.assert_point_in_north(third, latest)
+        self.assert_point_in_north(second, expected)
+        self.assertEqual(len(self.aside()), 1)
+
+        # Back: what diverged is named, what South wrote is carried, and runs go on from there.
+        work(5)
+        carried = shown(self.south, self.to)
+        done = self.site.json("failback", "--stopped", "--yes")
+        told = next(one for one in done["divergent"][0]["sets"] if one["name"] == "trail")
+        self.assertEqual((told["base"], told["path"]), (first, f"{self.path}/.snapshot/{self.aside()[0]}"))
+        named = {(one["path"], one["what"]) for one in told["entries"]}
+        self.assertLessEqual({("out-1", "written"), ("rewritten", "written"), (f"names/{NAMES[1]}", "removed")}, named)
+        self.assertFalse([path for path, _ in named if "of-south" in path])
+        self.assertEqual(shown(self.north, self.path), carried)
+        self.north.put(self.path + "/again", b"north")
+        expected = shown(self.north, self.path)
+        last = self.site.run("orders")["point"]
+        self.assert_point(last, expected)
+        self.assertTrue(self.certificate_of(last, "trail")["base"])
+        self.assertLess(self.certificate_of(last, "trail")["bytes_sent"], 500_000)
+        self.assert_point(first, was)
+        self.assertEqual(len(self.aside()), 1)
+
     @unittest.skipUnless(FULL, "the receiver's death, the harder case, is in the short tier")
     def test_a_sender_killed_in_the_middle_of_a_large_new_file_sends_nothing_twice(self):
         certified = self.interrupted("pull", lambda: self.kill("north-transfer"))
@@ -286,6 +354,46 @@ class HdfsService(HadoopService):
                           ("allow_snapshot: true", "exclude: [x]"), ("allow_snapshot: true", "engine: distcp")):
             answer = self.site.apply(self.policy().replace(bad, said), ok=None)
             self.assertEqual(answer.returncode, 1 if "engine" in said else 2, said + answer.stdout + answer.stderr)
+
+    def test_a_drill_brings_the_directory_up_in_hdfs_and_leaves_nothing_also_when_the_agent_died(self):
+        self.north.put(self.path + "/note", b"of the drill")
+        self.site.up()
+        self.site.apply(self.policy())
+        self.site.run("orders")
+        read = (f"import urllib.request as u; print(u.urlopen('{self.clusters['south'].url}/webhdfs/v1"
+                "$LOCKSTEP_DRILL/trail/note?op=OPEN&user.name=hdfs').read())")
+        done = self.site.json("drill", "orders", "--check", f"test \"$(cat invoices/one)\" = invoice && /usr/bin/python3 -c \"{read}\"")
+        self.assertEqual(done["outcome"], "good", done)
+        self.assertIn("of the drill", done["said"])
+        self.assertEqual(self.drills(), [])
+        self.site.down()
+        self.site.environment["LOCKSTEP_FAILPOINT"] = "drill.restored"
+        self.site.up()
+        self.site.cli("drill", "orders", "--check", "true", ok=None)
+        self.assertIn("ended with 137", self.site.logs(20))
+        self.site.down()
+        del self.site.environment["LOCKSTEP_FAILPOINT"]
+        self.site.up()
+        self.assertEqual(self.site.json("drill", "orders")[0]["outcome"], "interrupted")
+        self.assertEqual(self.drills(), [])
+
+    def drills(self):
+        """What of them is in South, in HDFS and on the host. The first one made the directory that they lie in."""
+        return glob.glob(os.path.join(self.site.south, "drill-*")) + [
+            one["pathSuffix"] for one in self.south.list(self.site.south) if one["pathSuffix"].startswith("drill-")]
+
+    def test_the_secondarys_web_servers_refuse_who_does_not_prove_against_csrf(self):
+        # Lockstep says what it is, too: that all the others' backups arrive there is the proof that it proves it.
+        for url, header, status in ((self.clusters["south"].url, {}, 400), (self.clusters["south"].url, {"X-XSRF-HEADER": "x"}, 200),
+                                    (self.clusters["north"].url, {}, 200)):
+            request = urllib.request.Request(f"{url}/webhdfs/v1{self.path}?op=MKDIRS&user.name=hdfs", method="PUT",
+                                             headers={"User-Agent": "lockstep", **header})
+            with self.subTest(url=url, header=header):
+                try:
+                    with urllib.request.urlopen(request, timeout=60) as answer:
+                        self.assertEqual(answer.status, status)
+                except urllib.error.HTTPError as refused:
+                    self.assertEqual(refused.code, status)
 
     # --- tools
     def is_there(self, path):

@@ -281,5 +281,18 @@ TEST_CASE("a primary that is no cluster of the site") {
   CHECK(wheres(check_together({one}, kOneHost)) == "orders.primary");
 }
 
+TEST_CASE("check: a drill is refused where no drill can bring a set up") {
+  DataSet lines = files("lines", "/orders/lines");
+  lines.component = lines.to.component = "hbase";
+  lines.fence = {Fence::Kind::hook, "pause", "", seconds(5)};
+  Policy wanted = policy({lines});
+  const std::string without = wheres(check(wanted));
+  CHECK(without.find("drill") == std::string::npos);
+  wanted.drill = Drill{};
+  wanted.drill->max_age = seconds(86400);
+  CHECK(wheres(check(wanted)).find("drill") != std::string::npos);
+  CHECK(wheres(check(wanted)).find("drill?") == std::string::npos);
+}
+
 }  // namespace
 }  // namespace lockstep::policy

@@ -1,0 +1,33 @@
+// Aside: what a directory holds that no version of its set does, kept before it is undone, as a
+// snapshot of that directory that nobody but a person removes:
+//   <directory>/.snapshot/lockstep-before.<service>.<set>.<run>[.<n>]
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "common/component/data_set.hpp"
+#include "common/components/hdfs/webhdfs.hpp"
+
+namespace lockstep::hdfs {
+
+// Whether the directory holds anything else than its snapshot `snapshot` does. Of the directory
+// itself nothing counts: our own mark on it, which went, is a difference.
+Result<bool> differs(WebHdfs& hdfs, const std::string& directory, const std::string& snapshot);
+
+// Keeps what `set`'s directory holds now; done again, with nothing written since, it finds that
+// kept. Returns the snapshot's path.
+Result<std::string> keep_aside(WebHdfs& hdfs, const component::DataSet& set,
+                               const std::string& run);
+
+// How a directory is found that a set is to be received into.
+enum class Found {
+  as_left,     // as its newest version has it, or an attempt of ours was at work
+  changed,     // somebody wrote where nobody may
+  was_source,  // its application worked there: the roles have changed since
+};
+// `base`: the name of the snapshot that the next attempt begins from; empty: none.
+Result<Found> look_at_directory(WebHdfs& hdfs, const component::DataSet& set,
+                                const std::string& base);
+
+}  // namespace lockstep::hdfs
