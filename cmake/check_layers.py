@@ -17,7 +17,8 @@ POLICY = SEAM | MESSAGE | {"common/config"}
 USERS = MESSAGE | {"common/users"}
 SERVICE = CONFIG | {"common/service", "common/identity"}
 STREAM = SEAM | MESSAGE | {"common/os", "common/stream", "common/transport"}
-AGENT = SERVICE | SEAM | STREAM | USERS | {"common/components", "common/policy", "common/signing"}
+AGENT = SERVICE | SEAM | STREAM | USERS | {"common/components", "common/components/users", "common/policy",
+                                             "common/signing"}
 MAY = {
     "common/error": BASE,
     "common/identity": set(),
@@ -25,6 +26,7 @@ MAY = {
     "common/clock": CLOCK | {"common/os"},
     "common/component": SEAM | {"common/os"},
     "common/components": SEAM | {"common/os", "common/components"},
+    "common/components/users": SEAM | USERS | {"common/os", "common/components"},
     "common/message": MESSAGE | {"common/os"},
     "common/users": USERS | {"common/os"},
     "common/journal": JOURNAL,
