@@ -26,8 +26,8 @@ class EntryCursor {
 struct Change {
   std::string path;
   std::optional<Entry> now;  // as the cursor of all entries would give it; nothing: there is none
-  // A directory of which all that lies inside follows, one by one: what the base has inside it and
-  // does not follow is there no more.
+  // All that lies inside now follows, one by one (nothing, where no directory stands there): what
+  // the base has inside it and does not follow is there no more.
   bool below = false;
 };
 

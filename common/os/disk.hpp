@@ -76,9 +76,11 @@ struct MappedExtent {
 
 // linux/btrfs.h: what identifies a subvolume for ever, wherever it is moved.
 struct SubvolumeInfo {
-  std::string uuid;              // hexadecimal
-  std::string parent_uuid;       // of the subvolume that it is a snapshot of; zeros if none
-  std::uint64_t generation = 0;  // at its last change
+  std::string uuid;         // hexadecimal
+  std::string parent_uuid;  // of the subvolume that it is a snapshot of; zeros if none
+  std::uint64_t made =
+      0;  // the transaction of its making (of a snapshot: what it shows is of then)
+  std::uint64_t changed = 0;  // that of its last change
   std::uint64_t id = 0;
   bool read_only = false;
 };

@@ -149,8 +149,12 @@ Sys<SubvolumeInfo> KernelDisk::subvolume_info(int fd) {
   }
   // `flags` are the root item's own (BTRFS_ROOT_SUBVOL_RDONLY), not the ioctl's.
   constexpr std::uint64_t kRootReadOnly = 1;
-  return SubvolumeInfo{hexadecimal(info.uuid), hexadecimal(info.parent_uuid), info.generation,
-                       info.treeid, (info.flags & kRootReadOnly) != 0};
+  return SubvolumeInfo{hexadecimal(info.uuid),
+                       hexadecimal(info.parent_uuid),
+                       info.otransid,
+                       info.ctransid,
+                       info.treeid,
+                       (info.flags & kRootReadOnly) != 0};
 }
 
 std::unique_ptr<Disk> make_kernel_disk() { return std::make_unique<KernelDisk>(); }

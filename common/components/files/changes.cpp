@@ -14,7 +14,8 @@ class Changes final : public component::ChangeCursor {
   Changes(os::Disk& disk, ChangesRequest request)
       : disk_(disk), request_(std::move(request)), exclude_(request_.cursor.exclude) {
     touched_.subvolume = request_.subvolume.get();
-    touched_.base_root = request_.base_root;
+    touched_.base_tree = request_.base_tree;
+    touched_.base_made = request_.base_made;
     touched_.inside = request_.inside;
     touched_.left_out = [this](const std::string& path, bool directory) {
       return exclude_->leaves_out(path, directory);
@@ -48,7 +49,8 @@ class Changes final : public component::ChangeCursor {
 
  private:
   Result<std::optional<Change>> look_at(const Touched& touched) {
-    Change change{touched.path, std::nullopt, false};
+    Change change{touched.path, std::nullopt, touched.below};
+    if (touched.below) top_ = touched.path;
     LOCKSTEP_TRY(const std::optional<bool> directory, kind_of(touched.path));
     if (!directory || left_out(touched.path, *directory)) {
       return std::optional<Change>(std::move(change));
@@ -60,17 +62,14 @@ class Changes final : public component::ChangeCursor {
     options.exclude = exclude_;
     options.settled_before_ns = request_.cursor.settled_before_ns;
     options.start = touched.path;
-    options.alone = !(touched.below && *directory);
+    const bool with_inside = touched.below && *directory;
+    options.alone = !with_inside;
     options.first_name = [this](std::uint64_t inode, const std::string& path) {
       return first_name(inode, path);
     };
     auto cursor = make_cursor(disk_, std::move(options));
     LOCKSTEP_TRY(change.now, cursor->next());
-    if (touched.below && *directory) {
-      change.below = true;
-      top_ = touched.path;
-      inside_ = std::move(cursor);
-    }
+    if (with_inside) inside_ = std::move(cursor);
     return std::optional<Change>(std::move(change));
   }
 

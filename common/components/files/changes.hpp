@@ -17,8 +17,9 @@ struct ChangesRequest {
   CursorOptions cursor;         // of the later version; its start is not used
   Directories* directories;     // of the later version; outlives the cursor
   os::Fd subvolume;             // the later snapshot
-  std::uint64_t base_root = 0;  // the earlier one's root id
-  std::string inside;           // the way from the snapshot's root to the set
+  std::uint64_t base_tree = 0;  // the earlier one's: SubvolumeInfo::id, made
+  std::uint64_t base_made = 0;
+  std::string inside;  // the way from the snapshot's root to the set
 };
 
 // Null where btrfs does not tell (touched.hpp).

@@ -12,7 +12,7 @@
 #include "common/component/entry.hpp"
 #include "common/components/files/side.hpp"
 #include "common/components/files/store.hpp"
-#include "common/os/btrfs_changes.hpp"
+#include "common/os/btrfs_names.hpp"
 #include "common/os/durable.hpp"
 #include "common/os/whole_file.hpp"
 

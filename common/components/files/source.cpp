@@ -50,6 +50,15 @@ class Reader final : public component::EntryReader {
   std::string where_;
 };
 
+// Whether both are snapshots of one subvolume, as it stood when they were made: then what changed
+// between them bears a transaction after the earlier one's.
+bool shows_later(const os::SubvolumeInfo& then, const os::SubvolumeInfo& now) {
+  const bool untouched = then.read_only && then.changed <= then.made;
+  const bool of_one = then.parent_uuid == now.parent_uuid &&
+                      then.parent_uuid.find_first_not_of('0') != std::string::npos;
+  return of_one && untouched && then.made < now.made;
+}
+
 class FileSources final : public component::Sources {
  public:
   explicit FileSources(const component::Surroundings& surroundings)
@@ -159,12 +168,15 @@ Result<std::unique_ptr<component::ChangeCursor>> FileSource::changes(const Versi
   };
   if (!now.tree.starts_with(now.hold) || inside(now) != inside(then)) return Answer{};
   auto subvolume = disk_.open(os::kCwd, now.hold, O_RDONLY | O_DIRECTORY);
-  auto info = disk_.subvolume_info((*old_tree)->root.get());
-  if (!subvolume || !info || !info->read_only) return Answer{};
+  if (!subvolume) return Answer{};
+  auto old_info = disk_.subvolume_info((*old_tree)->root.get());
+  auto new_info = disk_.subvolume_info(tree_->root.get());
+  if (!old_info || !new_info || !shows_later(*old_info, *new_info)) return Answer{};
   return make_changes(disk_, {.cursor = cursor_options(),
                               .directories = tree_->directories.get(),
                               .subvolume = std::move(*subvolume),
-                              .base_root = info->id,
+                              .base_tree = old_info->id,
+                              .base_made = old_info->made,
                               .inside = inside(now)});
 }
 

@@ -1,14 +1,14 @@
 #include "common/components/files/touched.hpp"
 
 #include <algorithm>
-#include <array>
 #include <unordered_set>
 #include <vector>
 
 #include "common/component/entry.hpp"
 #include "common/components/files/directories.hpp"
 #include "common/components/files/tree_walk.hpp"
-#include "common/os/btrfs_changes.hpp"
+#include "common/os/btrfs_names.hpp"
+#include "common/os/btrfs_tree.hpp"
 
 namespace lockstep::files {
 
@@ -16,7 +16,6 @@ namespace {
 
 // Beyond so many a walk costs no more.
 constexpr std::uint64_t kMostPaths = 500'000;
-constexpr std::size_t kReadAtOnce = 256 * 1024;
 // Inodes whose names were listed lately are not asked for again: a file with thousands of names
 // would cost their square.
 constexpr std::size_t kRememberedInodes = 100'000;
@@ -56,50 +55,94 @@ bool left_out(const TouchedRequest& request, const std::string& path, bool direc
   return !path.empty() && request.left_out(path, directory);
 }
 
-// Reads the stream into `list`, in paths of the subvolume. False where btrfs will not tell.
-Result<bool> read_stream(const TouchedRequest& request, TouchedPaths& list) {
-  auto stream = os::send_changes(request.subvolume, request.base_root);
-  if (!stream) return false;
-  std::uint64_t count = 0;
-  bool broken = false;  // by us: the list itself could not be written
-  SendParser parser([&](const Touched& touched) -> Result<void> {
-    if (++count > kMostPaths) return make_error(ErrorCode::source_read, "too much has changed");
-    auto added = list.add(touched);
-    broken = !added;
-    return added;
-  });
-  std::vector<std::byte> buffer(kReadAtOnce);
-  while (true) {
-    auto got = (*stream)->read(buffer);
-    if (!got) return false;
-    if (*got == 0) return parser.ended();
-    auto taken = parser.take(std::span(buffer).first(*got));
-    if (!taken && broken) return std::move(taken).error();
-    if (!taken) return false;
-  }
-}
+// Which paths of the subvolume are touched, written into `list`.
+class Reading {
+ public:
+  Reading(const TouchedRequest& request, TouchedPaths& list) : request_(request), list_(list) {}
 
-// Adds those names in the set of inodes that have several, of what stands at a touched path: which
-// may lie outside the set, or be left out, and share its inode with a name that does not.
+  // False where btrfs does not tell, or too much.
+  Result<bool> all() {
+    os::ChangedInodes changed(request_.subvolume, request_.base_made);
+    while (true) {
+      auto inode = changed.next();
+      if (!inode) return false;
+      if (!*inode) return true;
+      if ((*inode)->links == 0) continue;
+      LOCKSTEP_TRY(const bool told, (*inode)->directory ? directory(**inode) : names(**inode));
+      if (!told) return false;
+    }
+  }
+
+ private:
+  Result<bool> add(Touched touched) {
+    if (++count_ > kMostPaths) return false;
+    LOCKSTEP_CHECK(list_.add(touched));
+    return true;
+  }
+
+  Result<bool> names(const os::TreeInode& inode) {
+    auto paths = os::inode_paths(request_.subvolume, inode.number);
+    if (!paths || !paths->has_value()) return false;
+    for (std::string& path : **paths) {
+      LOCKSTEP_TRY(const bool few, add({std::move(path), false}));
+      if (!few) return false;
+    }
+    return true;
+  }
+
+  Result<bool> directory(const os::TreeInode& inode) {
+    auto path = os::directory_path(request_.subvolume, inode.number);
+    if (!path) return false;
+    LOCKSTEP_TRY(const bool few, add({*path, false}));
+    // Of one that was made since, the directory it is in tells, with `below`.
+    if (!few || inode.made > request_.base_made) return few;
+    return compare(*path, inode.number);
+  }
+
+  // A name that is in one of the two alone, or stands for another inode, has another index.
+  Result<bool> compare(const std::string& path, std::uint64_t inode) {
+    os::DirectoryNames old_names(request_.subvolume, request_.base_tree, inode);
+    os::DirectoryNames new_names(request_.subvolume, 0, inode);
+    auto before = old_names.next();
+    auto now = new_names.next();
+    while (true) {
+      if (!before || !now) return false;
+      if (!*before && !*now) return true;
+      const bool gone = *before && (!*now || (*before)->index < (*now)->index);
+      const bool made = *now && (!*before || (*now)->index < (*before)->index);
+      if (!made && !gone && **before == **now) {
+        before = old_names.next();
+        now = new_names.next();
+        continue;
+      }
+      auto& names = made ? new_names : old_names;
+      auto& at = made ? now : before;
+      const std::string name = path.empty() ? (*at)->name : path + '/' + (*at)->name;
+      LOCKSTEP_TRY(const bool few, add({name, (*at)->directory}));
+      if (!few) return false;
+      at = names.next();
+    }
+  }
+
+  const TouchedRequest& request_;
+  TouchedPaths& list_;
+  std::uint64_t count_ = 0;
+};
+
+// Adds the names in the set of inodes that have several, of what lies inside a directory that has
+// come to its place: which of them is the first in the set may be another now.
 class OtherNames {
  public:
   OtherNames(os::Disk& disk, const TouchedRequest& request, TouchedPaths& list)
       : disk_(disk), request_(request), list_(list), directories_(disk, request.subvolume) {}
 
   // A path of the subvolume. False where btrfs does not tell them all.
-  Result<bool> of(const Touched& touched) {
-    auto parent = directories_.get(directory_of(touched.path));
-    if (!parent) return true;  // not there any more
-    const std::string name(touched.path.empty() ? "." : last_name(touched.path));
-    auto info = disk_.stat_at((*parent)->fd.get(), name);
-    if (!info) return true;
-    if (!S_ISDIR(info->st_mode)) return of_inode(*info);
-    return touched.below ? inside(touched.path) : Result<bool>(true);
-  }
-
- private:
-  // Which of its names is the first in the set may have changed for each file inside.
   Result<bool> inside(const std::string& path) {
+    auto parent = directories_.get(directory_of(path));
+    if (!parent) return true;  // not there any more
+    const std::string name(path.empty() ? "." : last_name(path));
+    auto info = disk_.stat_at((*parent)->fd.get(), name);
+    if (!info || !S_ISDIR(info->st_mode)) return true;
     TreeWalkOptions options;
     options.start = path;
     TreeWalk walk(disk_, request_.subvolume, request_.where, request_.scratch, std::move(options));
@@ -115,6 +158,7 @@ class OtherNames {
     }
   }
 
+ private:
   Result<bool> of_inode(const struct ::stat& info) {
     if (!S_ISREG(info.st_mode) || info.st_nlink < 2) return true;
     if (known_.size() >= kRememberedInodes) known_.clear();
@@ -174,7 +218,7 @@ Result<std::optional<Touched>> TouchedPaths::next() {
 Result<std::unique_ptr<TouchedPaths>> touched_paths(os::Disk& disk, const TouchedRequest& request) {
   TouchedPaths told(disk, request.scratch, request.where);
   auto all = std::make_unique<TouchedPaths>(disk, request.scratch, request.where);
-  LOCKSTEP_TRY(bool known, read_stream(request, told));
+  LOCKSTEP_TRY(bool known, Reading(request, told).all());
   if (!known) return std::unique_ptr<TouchedPaths>();
   LOCKSTEP_CHECK(told.finish());
   LOCKSTEP_CHECK(all->add({"", false}));  // the root is looked at whatever is told
@@ -183,7 +227,8 @@ Result<std::unique_ptr<TouchedPaths>> touched_paths(os::Disk& disk, const Touche
     LOCKSTEP_TRY(const std::optional<Touched> touched, told.next());
     if (!touched) break;
     if (const auto own = as_of_set(request, *touched)) LOCKSTEP_CHECK(all->add(*own));
-    LOCKSTEP_TRY(known, others.of(*touched));
+    if (!touched->below) continue;
+    LOCKSTEP_TRY(known, others.inside(touched->path));
     if (!known) return std::unique_ptr<TouchedPaths>();
   }
   LOCKSTEP_CHECK(all->finish());

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cerrno>
+#include <set>
 
-#include "common/os/btrfs_changes.hpp"
+#include "common/os/btrfs_names.hpp"
+#include "common/os/btrfs_tree.hpp"
 #include "common/os/disk.hpp"
 #include "tests/support/scratch.hpp"
 
@@ -143,4 +145,78 @@ TEST_CASE("btrfs tells the directory of every nested subvolume, however many the
   CHECK(std::count(told->begin(), told->end(), "many/deep") == kMany);
   CHECK(std::count(told->begin(), told->end(), "") == 1);
   CHECK(told->size() == kMany + 1);
+}
+
+TEST_CASE("btrfs tells the inodes that changed since a snapshot, and the names in a directory") {
+  const test::LoopMount mount("btrfs", "320M");
+  if (!mount.mounted()) {
+    WARN("skipped: a btrfs over a loop device cannot be mounted here");
+    return;
+  }
+  const auto disk = os::make_kernel_disk();
+  const auto root = must_open(*disk, os::kCwd, mount.path(), O_RDONLY | O_DIRECTORY);
+  REQUIRE(disk->create_subvolume(root.get(), "work"));
+  const auto work = must_open(*disk, root.get(), "work", O_RDONLY | O_DIRECTORY);
+  REQUIRE(disk->make_directory(work.get(), "d", 0755));
+  const auto d = must_open(*disk, work.get(), "d", O_RDONLY | O_DIRECTORY);
+  constexpr int kMany = 3000;  // several answers of the kernel
+  const std::string long_name(100, 'n');
+  for (int i = 0; i < kMany; ++i) {
+    must_open(*disk, d.get(), long_name + std::to_string(i), O_RDWR | O_CREAT);
+  }
+  // One that is deleted and still open has no name in a snapshot.
+  const auto deleted = must_open(*disk, work.get(), "deleted", O_RDWR | O_CREAT);
+  write_text(*disk, deleted.get(), "still read");
+  REQUIRE(disk->unlink(work.get(), "deleted"));
+  const auto snapshot = [&](const std::string& name) {
+    REQUIRE(disk->snapshot_subvolume(root.get(), name, work.get(), true));
+    return must_open(*disk, root.get(), name, O_RDONLY | O_DIRECTORY);
+  };
+  const auto one = snapshot("one");
+  const auto changed = must_open(*disk, d.get(), long_name + "17", O_RDWR);
+  write_text(*disk, changed.get(), "other content");
+  write_text(*disk, deleted.get(), "and written to");
+  const auto two = snapshot("two");
+  const auto first = disk->subvolume_info(one.get());
+  const auto second = disk->subvolume_info(two.get());
+  REQUIRE(first);
+  REQUIRE(second);
+  CHECK(first->made < second->made);
+  CHECK(first->changed <= first->made);
+
+  std::vector<std::uint64_t> told;
+  os::ChangedInodes inodes(two.get(), first->made);
+  while (true) {
+    auto next = inodes.next();
+    REQUIRE(next);
+    if (!*next) break;
+    CHECK_FALSE((*next)->directory);
+    if ((*next)->links > 0) told.push_back((*next)->number);
+  }
+  CHECK(told == std::vector<std::uint64_t>{disk->stat(changed.get())->st_ino});
+
+  const auto names_of = [&](std::uint64_t tree, std::uint64_t directory) {
+    std::set<std::string> names;
+    std::uint64_t before = 0;
+    os::DirectoryNames in_order(root.get(), tree, directory);
+    while (true) {
+      auto next = in_order.next();
+      REQUIRE(next);
+      if (!*next) return names;
+      CHECK((*next)->index > before);
+      before = (*next)->index;
+      names.insert((*next)->name);
+    }
+  };
+  CHECK(names_of(first->id, disk->stat(d.get())->st_ino).size() == kMany);
+  CHECK(names_of(first->id, os::kSubvolumeRootInode) == std::set<std::string>{"d"});
+  CHECK(names_of(first->id, 1'000'000).empty());
+
+  // What was changed after it was made is told as such.
+  REQUIRE(disk->set_subvolume_read_only(one.get(), false));
+  REQUIRE(disk->unlink(one.get(), "d/" + long_name + "5"));
+  REQUIRE(disk->syncfs(one.get()));
+  const auto spoiled = disk->subvolume_info(one.get());
+  REQUIRE(spoiled);
+  CHECK(spoiled->changed > spoiled->made);
 }

@@ -15,6 +15,7 @@
 
 #include "common/clock/clock.hpp"
 #include "common/components/files/files.hpp"
+#include "common/components/files/native.hpp"
 #include "common/os/processes.hpp"
 #include "common/stream/manifest_reader.hpp"
 #include "common/stream/planner.hpp"
@@ -459,4 +460,34 @@ TEST_CASE("where btrfs will not tell, or other things are left out, all is walke
   CHECK(*refused == nullptr);
   bench.drop(one);
   CHECK(*bench.open(two)->changes(one) == nullptr);
+}
+
+TEST_CASE("a base that was changed since it was made, or shows another subvolume, is no hint") {
+  Bench bench;
+  if (!bench.mount.mounted()) return;
+  write(bench.subvolume() + "/f", "x");
+  const auto one = bench.pin(1);
+  const auto tree_of = [](const component::Version& version) {
+    auto native = files::native_from_text(version.native);
+    REQUIRE(native);
+    return native->tree;
+  };
+  SECTION("changed by somebody") {
+    const os::Fd tree{::open(tree_of(one).c_str(), O_RDONLY | O_DIRECTORY)};
+    REQUIRE(bench.disk->set_subvolume_read_only(tree.get(), false));
+    write(tree_of(one) + "/g", "by somebody");
+    REQUIRE(bench.disk->syncfs(tree.get()));
+    REQUIRE(bench.disk->set_subvolume_read_only(tree.get(), true));
+    CHECK(*bench.open(bench.pin(2))->changes(one) == nullptr);
+  }
+  SECTION("the set was put in place anew, from what was there before the base") {
+    write(bench.subvolume() + "/f", "changed before the base");
+    const auto two = bench.pin(2);
+    const os::Fd top{::open(bench.mount.path().c_str(), O_RDONLY | O_DIRECTORY)};
+    const os::Fd tree{::open(tree_of(one).c_str(), O_RDONLY | O_DIRECTORY)};
+    REQUIRE(bench.disk->snapshot_subvolume(top.get(), "anew", tree.get(), false));
+    fs::rename(bench.subvolume(), bench.subvolume() + "-aside");
+    fs::rename(bench.mount.path() + "/anew", bench.subvolume());
+    CHECK(*bench.open(bench.pin(3))->changes(two) == nullptr);
+  }
 }
