@@ -32,6 +32,12 @@ class Contestant:
     def act(self, number):
         raise NotImplementedError
 
+    def measured(self, number):
+        used, start = self.processor_seconds(), time.perf_counter()
+        self.act(number)
+        self.samples.append(time.perf_counter() - start)
+        self.processor.append(self.processor_seconds() - used)
+
     def copy(self):
         raise NotImplementedError
 
@@ -98,12 +104,7 @@ class Lockstep(Contestant):
         self.point = self.site.run("data")["point"]
 
     def processor_seconds(self):
-        total = super().processor_seconds()
-        for pid in self.site.processes().values():
-            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as handle:
-                words = handle.read().rpartition(")")[2].split()
-            total += (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
-        return total
+        return super().processor_seconds() + self.site.processor_seconds()
 
     def copy(self):
         """The version itself, where the record says that it lies."""
@@ -143,17 +144,20 @@ def contest(world, contestants, rounds, source, between=None, first=0, database=
         for one in order:
             one.prepare(number)
             world.settle()
-            used, start = one.processor_seconds(), time.perf_counter()
-            one.act(number)
-            one.samples.append(time.perf_counter() - start)
-            one.processor.append(one.processor_seconds() - used)
+            one.measured(number)
             if number == first + rounds - 1:
                 found = differences(source, one, database)
                 if found:
                     raise SystemExit(f"{one.name}: the copy differs, no number is told:\n" + "\n".join(found[:10]))
                 one.notes["compared"] = "equal" + (" but for " + ", ".join(one.leaves_out) if one.leaves_out else "")
             one.release()
-        print("   " + ", ".join(f"{one.name} {one.samples[-1]:.2f} (cpu {one.processor[-1]:.2f})" for one in contestants), file=sys.stderr, flush=True)
+        tell(contestants)
+
+
+def tell(contestants):
+    """The last round's times."""
+    print("   " + ", ".join(f"{one.name} {one.samples[-1]:.2f} (cpu {one.processor[-1]:.2f})" for one in contestants),
+          file=sys.stderr, flush=True)
 
 
 def cache_state():

@@ -7,9 +7,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
-from contest import Contestant
+from contest import Contestant, tell
 from figures import bound, ratio, result
 from world import ROOT, BenchSite
 
@@ -88,12 +87,7 @@ class Lockstep(Contestant):
 
     def processor_seconds(self):
         """Of the agents and services; the DataNodes' share is nobody's here."""
-        total = super().processor_seconds()
-        for pid in self.site.processes().values():
-            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as handle:
-                words = handle.read().rpartition(")")[2].split()
-            total += (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
-        return total
+        return super().processor_seconds() + self.site.processor_seconds()
 
     def copy(self):
         return f"{self.target}/.snapshot/lockstep-point.{self.service}.data.{self.point}"
@@ -145,12 +139,8 @@ def contest(clusters, contestants, rounds, source, change=None):
             change(number)
         for one in contestants[number % 2:] + contestants[:number % 2]:
             one.prepare(number)
-            used, start = one.processor_seconds(), time.perf_counter()
-            one.act(number)
-            one.samples.append(time.perf_counter() - start)
-            one.processor.append(one.processor_seconds() - used)
-        print("   " + ", ".join(f"{one.name} {one.samples[-1]:.2f} (cpu {one.processor[-1]:.2f})" for one in contestants),
-              file=sys.stderr, flush=True)
+            one.measured(number)
+        tell(contestants)
     expected = clusters.shown("north", source)
     for one in contestants:
         if clusters.shown("south", one.copy()) != expected:
@@ -172,22 +162,22 @@ def conditions(clusters):
     return {"close_race_delay_ms": int(value), "distcp": "local job runner, 4 maps, no YARN", "load": os.getloadavg()}
 
 
-def hadoop_large(plan):
-    """HDFS: 8 large files, first copy (1 GiB; quick 256 MiB, full 10 GiB)"""
-    clusters, source = Clusters.get(), "/large"
-    fill(clusters, source, 8, plan.pick(32, 128, 1280) << 20)
+def first_copy(plan, source, files, size, must, aim):
+    clusters = Clusters.get()
+    fill(clusters, source, files, size)
     everyone = [Lockstep(clusters, plan.world, source, True), DistCp(clusters, source, False)]
     contest(clusters, everyone, plan.rounds, source)
-    return result(everyone, [ratio(*everyone, 1 / 5, 1 / 8)], **conditions(clusters))
+    return result(everyone, [ratio(*everyone, must, aim)], **conditions(clusters))
+
+
+def hadoop_large(plan):
+    """HDFS: 8 large files, first copy (1 GiB; quick 256 MiB, full 10 GiB)"""
+    return first_copy(plan, "/large", 8, plan.pick(32, 128, 1280) << 20, 1 / 5, 1 / 8)
 
 
 def hadoop_small(plan):
     """HDFS: 5,000 files of 4 KiB, first copy (quick: 500)"""
-    clusters, source = Clusters.get(), "/small"
-    fill(clusters, source, plan.pick(500, 5000, 5000), 4096)
-    everyone = [Lockstep(clusters, plan.world, source, True), DistCp(clusters, source, False)]
-    contest(clusters, everyone, plan.rounds, source)
-    return result(everyone, [ratio(*everyone, 1 / 3, 1 / 6)], **conditions(clusters))
+    return first_copy(plan, "/small", plan.pick(500, 5000, 5000), 4096, 1 / 3, 1 / 6)
 
 
 def hadoop_changes(plan):
