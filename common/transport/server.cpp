@@ -8,6 +8,7 @@
 
 #include "common/message/bytes.hpp"
 #include "common/message/log_scope.hpp"
+#include "common/transport/inbox.hpp"
 #include "common/transport/loop.hpp"
 #include "common/transport/wire.hpp"
 
@@ -18,6 +19,7 @@ namespace {
 using message::Body;
 using message::Envelope;
 
+constexpr int kTakenPerTurn = 10'000;
 constexpr int kMessagesPerTurn = 64;
 constexpr std::size_t kMaxUnderWay = 1024;
 constexpr std::size_t kMaxKept = 512;
@@ -136,8 +138,14 @@ class Core : public std::enable_shared_from_this<Core> {
   };
 
   void receive() {
-    for (int i = 0; i < kMessagesPerTurn; ++i) {
+    for (int i = 0; i < kTakenPerTurn; ++i) {
       auto parts = receive_parts(socket_.raw());
+      if (!parts) break;
+      const std::string user = parts->user;
+      if (!inbox_.put(std::move(*parts))) complain("more at once than is kept; dropped", user);
+    }
+    for (int i = 0; i < kMessagesPerTurn; ++i) {
+      const auto parts = inbox_.next();
       if (!parts) return;
       if (parts->too_many || parts->frames.size() != 2) {
         complain("a message of " + std::to_string(parts->frames.size()) + " frames", parts->user);
@@ -145,6 +153,18 @@ class Core : public std::enable_shared_from_this<Core> {
       }
       take(parts->frames[0], parts->frames[1], parts->user);
     }
+    go_on();
+  }
+  // What waits in the inbox shows at no socket.
+  void go_on() {
+    if (inbox_.empty() || going_on_) return;
+    going_on_ = true;
+    loop_.post([core = weak_from_this()] {
+      const auto alive = core.lock();
+      if (!alive) return;
+      alive->going_on_ = false;
+      alive->receive();
+    });
   }
 
   void take(const std::string& route, const std::string& bytes, const std::string& user) {
@@ -293,6 +313,8 @@ class Core : public std::enable_shared_from_this<Core> {
   const Clock& clock_;
   Socket socket_;
   Loop::WatchId watch_ = 0;
+  Inbox inbox_{Inbox::Limits{}};
+  bool going_on_ = false;
   std::map<std::string, Registration> handlers_;
   std::map<RequestKey, std::weak_ptr<Request::Impl>> under_way_;
   FinalReplies finals_;

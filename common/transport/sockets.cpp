@@ -59,7 +59,12 @@ Result<void> set_key(void* socket, int name, const std::string& key) {
 Result<void> set_common(void* socket, int linger, int max_frame) {
   const std::int64_t limit = max_frame;
   if (::zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &limit, sizeof limit) != 0) return option_error();
-  return set_options(socket, {{ZMQ_LINGER, linger},
+  // Without a bound on what came: where a full queue meets a connection that is lost, libzmq up to
+  // 4.3.5 ends the process at the next heartbeat (zeromq/libzmq#4364), and any peer could bring
+  // that about. Whoever owns the socket empties it at every turn and bounds what it keeps
+  // (inbox.hpp).
+  return set_options(socket, {{ZMQ_RCVHWM, 0},
+                              {ZMQ_LINGER, linger},
                               {ZMQ_HANDSHAKE_IVL, 10'000},
                               {ZMQ_HEARTBEAT_IVL, 2'000},
                               {ZMQ_HEARTBEAT_TIMEOUT, 6'000},
@@ -67,6 +72,11 @@ Result<void> set_common(void* socket, int linger, int max_frame) {
                               {ZMQ_RECONNECT_IVL, 100},
                               {ZMQ_RECONNECT_IVL_MAX, 5'000}});
 }
+
+// libzmq takes in all that waits before it hands over the first, at 40 bytes for each byte of a
+// topic: without a bound a flood of subscriptions takes the memory and the thread. So this one
+// stays, and with it what set_common() tells of.
+constexpr int kMostSubscriptionsUnread = 1000;
 
 constexpr std::string_view kIpc = "ipc://";
 
@@ -269,7 +279,8 @@ Result<Socket> make_publisher(const std::shared_ptr<Context>& context, const Dir
   LOCKSTEP_CHECK(check_plain_text(directory, endpoint));
   LOCKSTEP_TRY(Socket socket, open(context, ZMQ_PUB));
   LOCKSTEP_CHECK(set_common(socket.raw(), 0, kMaxSubscription));
-  LOCKSTEP_CHECK(set_options(socket.raw(), {{ZMQ_SNDHWM, 10'000}}));
+  LOCKSTEP_CHECK(
+      set_options(socket.raw(), {{ZMQ_SNDHWM, 10'000}, {ZMQ_RCVHWM, kMostSubscriptionsUnread}}));
   LOCKSTEP_CHECK(secure_server(*context, socket.raw(), directory));
   LOCKSTEP_CHECK(bind(socket, endpoint, !directory.secret_key.empty()));
   return socket;
@@ -281,7 +292,6 @@ Result<Socket> make_subscriber(const std::shared_ptr<Context>& context, const Di
   LOCKSTEP_CHECK(check_plain_text(directory, endpoint));
   LOCKSTEP_TRY(Socket socket, open(context, ZMQ_SUB));
   LOCKSTEP_CHECK(set_common(socket.raw(), 0, kMaxControlFrame));
-  LOCKSTEP_CHECK(set_options(socket.raw(), {{ZMQ_RCVHWM, 10'000}}));
   LOCKSTEP_CHECK(set_text(socket.raw(), ZMQ_SUBSCRIBE, ""));
   LOCKSTEP_CHECK(secure_towards(socket.raw(), directory, to));
   LOCKSTEP_CHECK(connect(socket.raw(), endpoint));
@@ -293,7 +303,9 @@ Result<Socket> make_feed(const std::shared_ptr<Context>& context, const Director
   LOCKSTEP_CHECK(check_plain_text(directory, endpoint));
   LOCKSTEP_TRY(Socket socket, open(context, ZMQ_XPUB));
   LOCKSTEP_CHECK(set_common(socket.raw(), 0, kMaxOutsidersFrame));
-  LOCKSTEP_CHECK(set_options(socket.raw(), {{ZMQ_SNDHWM, 10'000}, {ZMQ_XPUB_VERBOSER, 1}}));
+  LOCKSTEP_CHECK(set_options(
+      socket.raw(),
+      {{ZMQ_SNDHWM, 10'000}, {ZMQ_RCVHWM, kMostSubscriptionsUnread}, {ZMQ_XPUB_VERBOSER, 1}}));
   LOCKSTEP_CHECK(secure_server(*context, socket.raw(), directory));
   constexpr int kEvents = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED |
                           ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |

@@ -3,8 +3,11 @@
 
     feed_watch.py CONFIG PARTY COUNT SOURCE LAST [--slow]
 
-Each subscriber follows every source and ends when it has SOURCE's event LAST; prints one JSON line:
-[{"last", "in_order", "replayed", "live"}] for each. With --slow they stop reading now and then."""
+Each subscriber follows every source and ends when it has SOURCE's event LAST. Prints "ready", now and then
+"at N" where N events of all of them together are new, and in the end one JSON line:
+[{"last", "in_order", "replayed", "live"}] for each. With --slow they stop reading now and then.
+
+Nothing here ends because it takes long: whoever waits for the lines sees whether it gets on."""
 import json
 import os
 import sys
@@ -58,18 +61,27 @@ class Subscriber:
             elif not self.take(body, True):
                 self.behind.add(body["source"])
 
-    def catch_up(self):
+    def ask(self, body):
+        """Whoever asks a busy gateway again soon makes it busier, and gets no answer in the end."""
+        patience = 30
+        while True:
+            try:
+                return self.link.request("gateway", "feed.since", body, silence=patience, timeout=patience)["body"]
+            except client.NoAnswer:      # it died with the question, or is that busy
+                patience *= 2
+
+    def catch_up(self, tell):
         for source in list(self.behind):
             while True:
                 incarnation, sequence = self.seen.get(source, ["", 0])
                 ask = {"source": source, "sequence": sequence, "limit": 2000}
                 if incarnation:
                     ask["incarnation"] = incarnation
-                # Whoever asks a busy gateway again every two seconds makes it busier, and gets no answer in the end.
-                answer = self.link.request("gateway", "feed.since", ask, silence=60, timeout=600)["body"]
+                answer = self.ask(ask)
                 self.in_order &= not answer["gap"]
                 for event in map(client.msgpack.unpackb, answer["events"]):
                     self.in_order &= self.take(event, False)
+                tell()
                 if self.seen.get(source, ["", 0])[1] >= answer["last"]:
                     break
             self.behind.discard(source)
@@ -85,16 +97,22 @@ def main(config, party, count, source, last, slow):
             everybody[one.socket] = one
             poller.register(one.socket, zmq.POLLIN)
         print("ready", flush=True)
-        deadline = time.monotonic() + 3600
+        told, next_telling = 0, time.monotonic()
+
+        def tell():
+            nonlocal told, next_telling
+            taken = sum(one.live + one.replayed for one in everybody.values())
+            if taken > told and time.monotonic() >= next_telling:
+                print(f"at {taken}", flush=True)
+                told, next_telling = taken, time.monotonic() + 5
         while not all(one.done() for one in everybody.values()):
-            if time.monotonic() > deadline:
-                break
+            tell()
             for socket, _ in poller.poll(500):
                 everybody[socket].read()
             if slow:
                 time.sleep(0.5)
             for one in everybody.values():
-                one.catch_up()
+                one.catch_up(tell)
         print(json.dumps([{"last": one.seen.get(source, ["", 0])[1], "in_order": one.in_order,
                            "replayed": one.replayed, "live": one.live} for one in everybody.values()]))
 
