@@ -55,9 +55,6 @@ class Disk:
     def sync(self):
         subprocess.run(["sync", "-f", self.path], check=True)
 
-    def processor_seconds(self):
-        return processor_seconds(self.processes())
-
     def close(self):
         if self in self.world.opened:
             self.world.opened.remove(self)
@@ -122,6 +119,9 @@ class BenchSite(harness.Site):
 
     def peak_memory(self):
         return peak_memory(self.processes())
+
+    def processor_seconds(self):
+        return processor_seconds(self.processes())
 
     def close(self):
         if self in self.world.opened:
