@@ -91,10 +91,10 @@ class AuditedServer final : public transport::Server {
 
 bool is_audited(const std::string& type) {
   static const std::set<std::string> kTypes{
-      "policy.apply", "policy.remove",  "policy.pause", "policy.resume", "run.start",
-      "run.abort",    "run.resume",     "prune",        "point.delete",  "point.restore",
-      "promote",      "policy.recover", "point.drill",  "log.level",     "injection.mark",
-      "users.edit",   "users.sync"};
+      "policy.apply", "policy.remove",  "policy.pause",    "policy.resume", "run.start",
+      "run.abort",    "run.resume",     "prune",           "point.delete",  "point.restore",
+      "promote",      "policy.recover", "point.drill",     "log.level",     "injection.mark",
+      "users.edit",   "users.sync",     "snapshot.release"};
   return kTypes.contains(type);
 }
 

@@ -1,7 +1,10 @@
 // lockstep prune, lockstep holds: what is kept, and why.
 #include <fmt/format.h>
 
+#include <iostream>
 #include <memory>
+#include <set>
+#include <string>
 
 #include "services/cli/output.hpp"
 #include "services/cli/registry.hpp"
@@ -43,9 +46,13 @@ Result<int> prune(const Options& options, const Prune& wish) {
   return 0;
 }
 
+struct Holds {
+  std::string end;  // a run; empty: only listed
+  bool yes = false;
+};
+
 // Of every snapshot-agent; one that cannot be reached is an error, for its holds are unknown.
-Result<int> holds(const Options& options) {
-  LOCKSTEP_TRY(const Session session, Session::open(options));
+Result<Body> all_holds(const Session& session) {
   Body all = Body::array();
   for (const auto& [cluster_name, cluster] : session.site().clusters) {
     for (const auto& agent : cluster.agents) {
@@ -58,10 +65,10 @@ Result<int> holds(const Options& options) {
       }
     }
   }
-  if (options.json) {
-    print_json(all);
-    return 0;
-  }
+  return all;
+}
+
+void print_holds(const Body& all) {
   Table table{{"CLUSTER", "AGENT", "SERVICE", "SET", "REASON", "RUN", "SINCE"}};
   for (const auto& hold : all) {
     table.row({field(hold, "cluster"), field(hold, "agent"), field(hold, "service"),
@@ -69,6 +76,60 @@ Result<int> holds(const Options& options) {
                short_instant(field(hold, "since"))});
   }
   print(table.empty() ? "no holds: no agent keeps a snapshot" : table.text());
+}
+
+Result<int> holds(const Options& options) {
+  LOCKSTEP_TRY(const Session session, Session::open(options));
+  LOCKSTEP_TRY(const Body all, all_holds(session));
+  if (options.json) {
+    print_json(all);
+  } else {
+    print_holds(all);
+  }
+  return 0;
+}
+
+// What the hold kept is gone for good afterwards, so it is shown and has to be confirmed.
+Result<int> end_hold(const Options& options, const Holds& wish) {
+  LOCKSTEP_CHECK(check_id(wish.end));
+  LOCKSTEP_TRY(const Session session, Session::open(options));
+  LOCKSTEP_TRY(const Body all, all_holds(session));
+  Body ended = Body::array();
+  for (const auto& hold : all) {
+    if (field(hold, "run") != wish.end) continue;
+    if (field(hold, "reason") != "divergent") {
+      return make_error(ErrorCode::guard, "what is held for that run is no divergence", wish.end,
+                        "holds of runs and bases end by themselves");
+    }
+    ended.push_back(hold);
+  }
+  if (ended.empty()) {
+    return make_error(ErrorCode::not_found, "nothing is held for that run", wish.end,
+                      "see `lockstep holds`");
+  }
+  if (!options.json) print_holds(ended);
+  if (!wish.yes) {
+    if (!is_terminal(0)) {
+      return make_error(ErrorCode::guard, "what it keeps is gone for good: confirm it", wish.end,
+                        "add --yes");
+    }
+    print("what these keep is gone for good; type `end` to go on");
+    std::string answer;
+    std::getline(std::cin, answer);
+    if (answer != "end") {
+      return make_error(ErrorCode::guard, "not confirmed; nothing was done", wish.end);
+    }
+  }
+  std::set<std::string> agents;
+  for (const auto& hold : ended) agents.insert(field(hold, "agent"));
+  for (const std::string& agent : agents) {
+    LOCKSTEP_CHECK(session.call(agent, "snapshot.release", {{"run", wish.end}}));
+  }
+  if (options.json) {
+    print_json(ended);
+  } else {
+    print("ended");
+  }
   return 0;
 }
 
@@ -85,8 +146,14 @@ void add_keeping(Registry& registry) {
 
   CLI::App* holding = registry.command("holds", "Why each snapshot on the clusters exists",
                                        "lockstep holds --json");
+  auto kept = std::make_shared<Holds>();
+  holding->add_option("--end", kept->end,
+                      "End a `divergent` hold: what it keeps is removed for good");
+  holding->add_flag("--yes", kept->yes, "Do not ask");
   registry.takes_json(holding);
-  registry.on(holding, [&registry] { return holds(registry.options()); });
+  registry.on(holding, [&registry, kept] {
+    return kept->end.empty() ? holds(registry.options()) : end_hold(registry.options(), *kept);
+  });
 }
 
 }  // namespace lockstep::cli

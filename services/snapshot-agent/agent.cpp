@@ -62,13 +62,12 @@ Result<std::shared_ptr<Agent>> Agent::start(const Tools& tools, Wires wires) {
   agent->wires_.server.on(
       "snapshot.holds", {transport::Role::scheduler, transport::Role::user},
       [self = agent.get()](transport::Request request) { self->answer_holds(request); });
+  agent->wires_.server.on(
+      "snapshot.release", {transport::Role::user},
+      [self = agent.get()](transport::Request request) { self->release(request); });
   agent->wires_.reactor.every(kLookAtLeases, [self = agent.get()] { self->look_at_leases(); });
   agent->wires_.reactor.every(kReportProgress, [self = agent.get()] { self->report_progress(); });
-  agent->wires_.reactor.every(kTryAgain, [self = agent.get()] {
-    self->chores_ = std::jthread([self] {
-      if (auto tried = try_again(self->tools_); !tried) self->fatal(tried.error());
-    });
-  });
+  agent->wires_.reactor.every(kTryAgain, [self = agent.get()] { self->do_chores(); });
   return agent;
 }
 
@@ -429,16 +428,32 @@ void Agent::report_progress() {
 void Agent::answer_holds(const transport::Request& request) {
   auto holds = Book(tools_.journal).holds();
   if (!holds) return request.failed(holds.error());
-  message::Body told = message::Body::array();
-  for (const Hold& hold : *holds) {
-    told.push_back({{"service", hold.service},
-                    {"set", hold.set},
-                    {"run", hold.run},
-                    {"reason", hold.reason},
-                    {"since", to_rfc3339(hold.since)},
-                    {"version", to_body(hold.version)}});
+  request.done(holds_body(*holds));
+}
+
+void Agent::release(const transport::Request& request) {
+  const std::string run = request.body().at("run").get<std::string>();
+  const auto known = runs_.find(run);
+  if (known != runs_.end() && known->second->state.busy()) {
+    return request.failed(make_error(ErrorCode::run_busy, "the run is being worked on", run));
   }
-  request.done({{"holds", std::move(told)}});
+  auto released = release_divergent(tools_, run);
+  if (!released) {
+    request.failed(released.error());
+    fatal(released.error());
+    return;
+  }
+  if (known != runs_.end()) runs_.erase(known);  // looked up again when somebody asks
+  spdlog::warn("{} ended the hold of {}", request.peer().name, run);
+  request.done(std::move(*released));
+  do_chores();
+}
+
+// Removing what is left of runs that are over may take long.
+void Agent::do_chores() {
+  chores_ = std::jthread([this] {
+    if (auto tried = try_again(tools_); !tried) fatal(tried.error());
+  });
 }
 
 }  // namespace lockstep::snapshot

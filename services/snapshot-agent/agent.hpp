@@ -69,6 +69,8 @@ class Agent {
   void on(const char* type, Ask ask);
   void handle(const transport::Request& request, Ask ask);
   void answer_holds(const transport::Request& request);
+  void release(const transport::Request& request);
+  void do_chores();
   Result<bool> answered_before(const transport::Request& request);
   Result<Live*> live(const std::string& service, const std::string& run);
 

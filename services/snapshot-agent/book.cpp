@@ -257,6 +257,12 @@ void Book::put_hold(journal::Transaction& transaction, const MemberRow& member,
   put.exec();
 }
 
+void Book::remove_holds(journal::Transaction& transaction, const std::string& run) {
+  SQLite::Statement remove(transaction.database(), "DELETE FROM holds WHERE run = ?");
+  remove.bind(1, run);
+  remove.exec();
+}
+
 bool Book::remove_member(journal::Transaction& transaction, const std::string& run,
                          const std::string& name) {
   int removed = 0;

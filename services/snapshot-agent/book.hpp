@@ -73,6 +73,7 @@ class Book {
   static void put_member(journal::Transaction& transaction, const MemberRow& member);
   static void put_hold(journal::Transaction& transaction, const MemberRow& member,
                        const std::string& reason, UtcNanos now);
+  static void remove_holds(journal::Transaction& transaction, const std::string& run);
   // False where it is gone already: a drop and the keep of a newer point may come at once, and only
   // one of them tells of it.
   static bool remove_member(journal::Transaction& transaction, const std::string& run,

@@ -113,7 +113,7 @@ Result<void> recover(const Tools& tools) {
 Result<void> try_again(const Tools& tools) {
   LOCKSTEP_TRY(const std::vector<RunRow> left, Book(tools.journal).unfinished_drops());
   for (const RunRow& run : left) {
-    LOCKSTEP_CHECK(drop_run(tools, run, run.over, "an earlier drop had failed"));
+    LOCKSTEP_CHECK(drop_run(tools, run, run.over, "its drop was not finished"));
   }
   return {};
 }

@@ -238,6 +238,42 @@ Result<Outcome> do_set_aside(const Tools& tools, const Occasion& occasion) {
   return answer(body);
 }
 
+message::Body holds_body(const std::vector<Hold>& holds) {
+  message::Body told = message::Body::array();
+  for (const Hold& hold : holds) {
+    told.push_back({{"service", hold.service},
+                    {"set", hold.set},
+                    {"run", hold.run},
+                    {"reason", hold.reason},
+                    {"since", to_rfc3339(hold.since)},
+                    {"version", to_body(hold.version)}});
+  }
+  return {{"holds", std::move(told)}};
+}
+
+Result<message::Body> release_divergent(const Tools& tools, const std::string& run) {
+  Book book(tools.journal);
+  LOCKSTEP_TRY(const std::optional<RunRow> row, book.find_run(run));
+  if (!row) return make_error(ErrorCode::not_found, "nothing is held for that run here", run);
+  if (row->over == Over::dropped) return holds_body({});
+  LOCKSTEP_TRY(std::vector<Hold> holds, book.holds());
+  std::erase_if(holds, [&](const Hold& hold) { return hold.run != run; });
+  const bool divergent = !holds.empty() && std::all_of(holds.begin(), holds.end(), [](auto& hold) {
+    return hold.reason == kDivergent;
+  });
+  if (!divergent) {
+    return make_error(ErrorCode::guard, "what is held for that run is no divergence", run,
+                      "holds of runs and bases end by themselves");
+  }
+  LOCKSTEP_CHECK(
+      tools.journal.transact("release", [&](journal::Transaction& transaction) -> Result<void> {
+        Book::put_run(transaction, {run, row->service, true, Over::dropped}, tools.clock.utc());
+        Book::remove_holds(transaction, run);
+        return {};
+      }));
+  return holds_body(holds);
+}
+
 Result<Outcome> do_keep(const Tools& tools, const Occasion& occasion) {
   Book book(tools.journal);
   LOCKSTEP_TRY(const std::vector<MemberRow> kept, book.members_of(occasion.run));

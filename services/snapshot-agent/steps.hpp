@@ -53,6 +53,13 @@ Result<Outcome> do_keep(const Tools& tools, const Occasion& occasion);
 inline constexpr const char* kDivergent = "divergent";
 Result<Outcome> do_set_aside(const Tools& tools, const Occasion& occasion);
 
+// A person's word that what a superseded primary had written is not wanted any more: the hold ends,
+// the run is over, and try_again() removes the pins, after a death too. The body of
+// snapshot.release.done: the holds that ended, none where that was done before. Errors: not-found,
+// guard (what holds the run is no divergence).
+Result<message::Body> release_divergent(const Tools& tools, const std::string& run);
+message::Body holds_body(const std::vector<Hold>& holds);
+
 // Removes all that the run has here, of `also` too, and leaves the tombstone `over`. What is held
 // as base stays. `failure`: of the step that ends so; stored as its answer. An occasion without a
 // step stores no answer. On error the members that are left stay in the journal (try_again()).

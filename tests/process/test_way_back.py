@@ -115,7 +115,22 @@ class WayBack(SiteTest):
         self.assert_causal("south")
         decided = self.site.client()["decided"]
         self.assertEqual((decided["number"], decided["primary"]), (4, "south"))
-        self.assertTrue(os.path.exists(os.path.join(sets["invoices"]["path"], "diverged")))   # held for good
+        kept = os.path.join(sets["invoices"]["path"], "diverged")
+        self.assertTrue(os.path.exists(kept))
+
+        # No run ends that hold; a person does, and no other one.
+        run = held[0]["run"]
+        base = next(hold["run"] for hold in self.site.json("holds") if hold["reason"] == "base")
+        self.assertIn("is no divergence", self.site.cli("holds", "--end", base, "--yes", ok=(3,)).stderr)
+        self.assertIn("--yes", self.site.cli("holds", "--end", run, ok=(3,)).stderr)
+        self.assertTrue(os.path.exists(kept))
+        ended = self.site.json("holds", "--end", run, "--yes")
+        self.assertEqual({(hold["run"], hold["set"], hold["reason"]) for hold in ended},
+                         {(run, "invoices", "divergent"), (run, "ledger", "divergent")})
+        self.site.wait_until("it is gone", lambda: not os.path.exists(sets["invoices"]["path"]), 30)
+        self.assertNotIn(run, [hold["run"] for hold in self.site.json("holds")])
+        self.site.cli("holds", "--end", run, "--yes", ok=(1,))
+        self.assertTrue(os.path.exists(os.path.join(self.site.north, "orders/invoices")))
 
     def test_a_change_of_roles_that_fails_before_its_decision_lets_the_service_go_on(self):
         self.begin()

@@ -120,7 +120,7 @@ class AsyncApi(unittest.TestCase):
                 if name in ("ping", "events.since"):
                     self.assertEqual(len(operation["x-roles"]), 8)
                     continue
-                if name in ("injection.mark", "log.level"):
+                if name in ("injection.mark", "log.level", "snapshot.release"):
                     self.assertEqual(operation["x-roles"], ["user"])
                     continue
                 found += 1
