@@ -20,7 +20,7 @@ from role_changes import Roles
 
 SEED = int(os.environ.get("LOCKSTEP_SEED") or random.randrange(1 << 30))
 ONLY = [word for word in os.environ.get("LOCKSTEP_CUTS", "").split(",") if word]
-SHORT = 12      # of the whole grid, in the short tier, by push and by pull each
+SHORT = 8       # of the whole grid, in the short tier, by push and by pull each
 MOST_FAILURES = 6
 PARTIES = {  # party: (program, host, port)
     "policy": ("policy", "control", 7401), "scheduler": ("scheduler", "control", 7411),

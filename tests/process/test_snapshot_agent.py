@@ -82,6 +82,17 @@ class Run:
     def drop(self):
         return self.send("snapshot.drop", "drop", {"service": self.service, "sets": self.sets})
 
+    @staticmethod
+    def free_for(act):
+        """Whether no step of the agent's own kept it from `act`."""
+        try:
+            act()
+        except protocol.Failed as failed:
+            if failed.error["code"] != "run-busy":
+                raise
+            return False
+        return True
+
     def refused(self, code, act):
         with self.test.assertRaises(protocol.Failed) as caught:
             act()
@@ -345,6 +356,7 @@ class SnapshotAgent(unittest.TestCase):
             except sqlite3.OperationalError:
                 return False
         wait_for("the lock falls too", write)
+        wait_for("the agent has written down that it fell", lambda: run.free_for(run.lower))
         lowered = {one["name"]: one for one in run.lower()["sets"]}
         self.assertEqual(set(lowered), {"invoices", "ledger"})
         self.assertFalse(lowered["invoices"]["held"])   # the lock may have gone with it, in time for its own

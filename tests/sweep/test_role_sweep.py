@@ -5,7 +5,7 @@ given until it has succeeded; docs/reliability.md says what is true then.
 
     LOCKSTEP_SEED=N            the same choice and the same data again
     LOCKSTEP_SWEEP=WORD,...    only the deaths whose line holds one of the words
-    LOCKSTEP_TEST_FULL=1       all of them, not a third
+    LOCKSTEP_TEST_FULL=1       all of them, not a sixth
 """
 import multiprocessing
 import os
@@ -118,7 +118,7 @@ class Sweep:
             chosen = [one for one in chosen if any(word in lines[one] for word in ONLY)]
         else:
             chosen = chosen[part::2]
-            chosen = chosen if FULL else chosen[:(len(chosen) + 2) // 3]
+            chosen = chosen if FULL else chosen[:(len(chosen) + 5) // 6]
         # A promotion is followed by a failback, killed too where one is left.
         order = {name: [one for one in chosen if one[0] == name] for name in ("promotion", "failback", "switchover")}
         chosen = []
