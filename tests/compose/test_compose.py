@@ -61,17 +61,6 @@ class Compose(unittest.TestCase):
         return done
 
     @classmethod
-    def pause(cls, name):
-        """Where a busy host does not come to freezing every process in time, runc gives up: it is asked again."""
-        for left in range(9, -1, -1):
-            done = cls.sh("docker", "pause", cls.container(name), ok=None)
-            if done.returncode == 0:
-                return
-            if "unable to freeze" not in done.stderr or not left:
-                raise AssertionError(done.stderr)
-            time.sleep(1)
-
-    @classmethod
     def compose(cls, *words, **options):
         return cls.sh("docker", "compose", *words, **options)
 
@@ -278,6 +267,16 @@ class Compose(unittest.TestCase):
         finally:
             end()
         run.communicate(timeout=400)
+
+    def pause(self, name):
+        """Where a busy host does not come to freezing every process in time, runc gives up: it is asked again."""
+        for left in range(9, -1, -1):
+            done = self.sh("docker", "pause", self.container(name), ok=None)
+            if done.returncode == 0:
+                return
+            if "unable to freeze" not in done.stderr or not left:
+                raise AssertionError(done.stderr)
+            time.sleep(1)
 
     def test_5_a_network_that_is_cut_between_the_clusters_and_a_container_that_is_paused(self):
         run = self.run_of()
