@@ -11,7 +11,11 @@ namespace {
 
 // Few messages wait inside ZeroMQ, so that Channel::backlog tells how the wire keeps up.
 constexpr int kSendQueue = 4;
-constexpr int kReceiveQueue = 64;
+// No bound: where a full queue meets a connection that is lost, libzmq up to 4.3.5 ends the process
+// at the next heartbeat, or at one that the peer put behind what filled it (zeromq/libzmq#4364).
+// What a peer may have under way is its credit; whoever exceeds it is refused (Pipe::deliver),
+// and the socket's thread does nothing but take what came.
+constexpr int kReceiveQueue = 0;
 constexpr int kLinger = 1000;
 // Only against connections that are half open: a pack on a slow line must not look like silence.
 constexpr int kHeartbeatTimeout = 60000;

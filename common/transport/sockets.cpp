@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <chrono>
 #include <filesystem>
 #include <initializer_list>
+#include <random>
 #include <thread>
 
 #include "common/os/fd.hpp"
@@ -62,7 +64,7 @@ Result<void> set_common(void* socket, int linger, int max_frame) {
   // Without a bound on what came: where a full queue meets a connection that is lost, libzmq up to
   // 4.3.5 ends the process at the next heartbeat (zeromq/libzmq#4364), and any peer could bring
   // that about. Whoever owns the socket empties it at every turn and bounds what it keeps
-  // (inbox.hpp).
+  // (inbox.hpp), or a gate stands before it (gate.hpp).
   return set_options(socket, {{ZMQ_RCVHWM, 0},
                               {ZMQ_LINGER, linger},
                               {ZMQ_HANDSHAKE_IVL, 10'000},
@@ -73,10 +75,14 @@ Result<void> set_common(void* socket, int linger, int max_frame) {
                               {ZMQ_RECONNECT_IVL_MAX, 5'000}});
 }
 
-// libzmq takes in all that waits before it hands over the first, at 40 bytes for each byte of a
-// topic: without a bound a flood of subscriptions takes the memory and the thread. So this one
-// stays, and with it what set_common() tells of.
-constexpr int kMostSubscriptionsUnread = 1000;
+constexpr int kInsideBacklog = 1024;
+
+// What a party that follows a service has to say: a handshake, one topic, and 60 bytes every two
+// seconds. An outsider: 200 topics at most. All together: what a busy host finds the time to make
+// topics of, and yet the heartbeats of thousands.
+constexpr Allowance::Grant kOfAll{1024 * 1024, 256 * 1024};
+constexpr Gate::Limits kOfParties{{16 * 1024, 512}, kOfAll, 1000, seconds(5)};
+constexpr Gate::Limits kOfOutsiders{{64 * 1024, 25 * 1024}, kOfAll, 2500, seconds(5)};
 
 constexpr std::string_view kIpc = "ipc://";
 
@@ -123,12 +129,7 @@ Result<void> check_ipc(const std::string& endpoint) {
   return {};
 }
 
-Result<void> bind(Socket& socket, const std::string& endpoint, bool has_keys) {
-  LOCKSTEP_CHECK(check_bindable(endpoint));
-  if (::zmq_bind(socket.raw(), endpoint.c_str()) != 0) {
-    return make_error(ErrorCode::transport,
-                      std::string("cannot bind an endpoint: ") + ::zmq_strerror(errno), endpoint);
-  }
+Result<void> owns_path(Socket& socket, const std::string& endpoint, bool has_keys) {
   if (is_local(endpoint)) {
     const std::string path = endpoint.substr(kIpc.size());
     socket.owns(path);
@@ -142,6 +143,36 @@ Result<void> bind(Socket& socket, const std::string& endpoint, bool has_keys) {
     }
   }
   return {};
+}
+
+Result<void> bind(Socket& socket, const std::string& endpoint, bool has_keys) {
+  LOCKSTEP_CHECK(check_bindable(endpoint));
+  if (::zmq_bind(socket.raw(), endpoint.c_str()) != 0) {
+    return make_error(ErrorCode::transport,
+                      std::string("cannot bind an endpoint: ") + ::zmq_strerror(errno), endpoint);
+  }
+  return owns_path(socket, endpoint, has_keys);
+}
+
+// The same with a gate in between. Nobody comes to libzmq but by it: it takes no other process.
+Result<void> bind_behind_gate(Socket& socket, const std::string& endpoint, bool has_keys,
+                              const Gate::Limits& limits) {
+  LOCKSTEP_CHECK(check_bindable(endpoint));
+  std::random_device random;
+  const ::pid_t self = ::getpid();
+  const std::string inside = "lockstep-" + std::to_string(self) + "-" + std::to_string(random()) +
+                             std::to_string(random());
+  LOCKSTEP_CHECK(set_options(socket.raw(), {{ZMQ_BACKLOG, kInsideBacklog}}));
+  if (::zmq_setsockopt(socket.raw(), ZMQ_IPC_FILTER_PID, &self, sizeof self) != 0) {
+    return option_error();
+  }
+  if (::zmq_bind(socket.raw(), ("ipc://@" + inside).c_str()) != 0) {
+    return make_error(ErrorCode::transport,
+                      std::string("cannot bind an endpoint: ") + ::zmq_strerror(errno), endpoint);
+  }
+  LOCKSTEP_TRY(auto gate, Gate::open(endpoint, inside, limits));
+  socket.owns(std::move(gate));
+  return owns_path(socket, endpoint, has_keys);
 }
 
 Result<void> connect(void* socket, const std::string& endpoint) {
@@ -190,6 +221,7 @@ Socket& Socket::operator=(Socket&& other) noexcept {
     context_ = std::move(other.context_);
     socket_ = std::exchange(other.socket_, nullptr);
     bound_path_ = std::exchange(other.bound_path_, {});
+    gate_ = std::move(other.gate_);
   }
   return *this;
 }
@@ -201,6 +233,7 @@ void Socket::close() {
     std::error_code ignored;
     std::filesystem::remove(std::exchange(bound_path_, {}), ignored);
   }
+  gate_.reset();
   if (socket_ != nullptr) ::zmq_close(std::exchange(socket_, nullptr));
   context_.reset();
 }
@@ -279,10 +312,9 @@ Result<Socket> make_publisher(const std::shared_ptr<Context>& context, const Dir
   LOCKSTEP_CHECK(check_plain_text(directory, endpoint));
   LOCKSTEP_TRY(Socket socket, open(context, ZMQ_PUB));
   LOCKSTEP_CHECK(set_common(socket.raw(), 0, kMaxSubscription));
-  LOCKSTEP_CHECK(
-      set_options(socket.raw(), {{ZMQ_SNDHWM, 10'000}, {ZMQ_RCVHWM, kMostSubscriptionsUnread}}));
+  LOCKSTEP_CHECK(set_options(socket.raw(), {{ZMQ_SNDHWM, 10'000}}));
   LOCKSTEP_CHECK(secure_server(*context, socket.raw(), directory));
-  LOCKSTEP_CHECK(bind(socket, endpoint, !directory.secret_key.empty()));
+  LOCKSTEP_CHECK(bind_behind_gate(socket, endpoint, !directory.secret_key.empty(), kOfParties));
   return socket;
 }
 
@@ -303,9 +335,7 @@ Result<Socket> make_feed(const std::shared_ptr<Context>& context, const Director
   LOCKSTEP_CHECK(check_plain_text(directory, endpoint));
   LOCKSTEP_TRY(Socket socket, open(context, ZMQ_XPUB));
   LOCKSTEP_CHECK(set_common(socket.raw(), 0, kMaxOutsidersFrame));
-  LOCKSTEP_CHECK(set_options(
-      socket.raw(),
-      {{ZMQ_SNDHWM, 10'000}, {ZMQ_RCVHWM, kMostSubscriptionsUnread}, {ZMQ_XPUB_VERBOSER, 1}}));
+  LOCKSTEP_CHECK(set_options(socket.raw(), {{ZMQ_SNDHWM, 10'000}, {ZMQ_XPUB_VERBOSER, 1}}));
   LOCKSTEP_CHECK(secure_server(*context, socket.raw(), directory));
   constexpr int kEvents = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED |
                           ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
@@ -314,7 +344,7 @@ Result<Socket> make_feed(const std::shared_ptr<Context>& context, const Director
     return make_error(ErrorCode::transport,
                       std::string("cannot watch connections: ") + ::zmq_strerror(errno), monitor);
   }
-  LOCKSTEP_CHECK(bind(socket, endpoint, !directory.secret_key.empty()));
+  LOCKSTEP_CHECK(bind_behind_gate(socket, endpoint, !directory.secret_key.empty(), kOfOutsiders));
   return socket;
 }
 

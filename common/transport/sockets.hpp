@@ -13,6 +13,7 @@
 
 #include "common/error/error.hpp"
 #include "common/transport/context.hpp"
+#include "common/transport/gate.hpp"
 #include "common/transport/peer.hpp"
 
 namespace lockstep::transport {
@@ -26,7 +27,8 @@ class Socket {
   Socket(Socket&& other) noexcept
       : context_(std::move(other.context_)),
         socket_(std::exchange(other.socket_, nullptr)),
-        bound_path_(std::exchange(other.bound_path_, {})) {}
+        bound_path_(std::exchange(other.bound_path_, {})),
+        gate_(std::move(other.gate_)) {}
   Socket& operator=(Socket&& other) noexcept;
   ~Socket() { close(); }
 
@@ -35,11 +37,15 @@ class Socket {
   void close();
   // The socket file of its ipc endpoint, which goes with it: libzmq leaves it.
   void owns(std::string bound_path) { bound_path_ = std::move(bound_path); }
+  // What stands before it, and ends before it.
+  void owns(std::unique_ptr<Gate> gate) { gate_ = std::move(gate); }
+  Gate* gate() const { return gate_.get(); }
 
  private:
   std::shared_ptr<Context> context_;
   void* socket_ = nullptr;
   std::string bound_path_;
+  std::unique_ptr<Gate> gate_;
 };
 
 // A control message's frame and what CURVE adds to it.
@@ -51,14 +57,16 @@ Result<Socket> make_router(const std::shared_ptr<Context>& context, const Direct
 // The DEALER to `to`.endpoint, connecting.
 Result<Socket> make_dealer(const std::shared_ptr<Context>& context, const Directory& directory,
                            const Party& to);
-// PUB at directory.me().events, bound; SUB to `to`.events, connecting, subscribed to everything.
+// PUB at directory.me().events, bound, behind a gate; SUB to `to`.events, connecting, subscribed to
+// everything.
 Result<Socket> make_publisher(const std::shared_ptr<Context>& context, const Directory& directory);
 Result<Socket> make_subscriber(const std::shared_ptr<Context>& context, const Directory& directory,
                                const Party& to);
 
-// The XPUB at `endpoint`, bound: what outsiders subscribe to. It hands over every subscription and
-// unsubscription, repeated ones too, drops what a subscriber does not take, and tells of its
-// connections at `monitor` (zmq_socket_monitor), which is open before the first can be made.
+// The XPUB at `endpoint`, bound, behind a gate: what outsiders subscribe to. It hands over every
+// subscription and unsubscription, repeated ones too, drops what a subscriber does not take, and
+// tells of its connections at `monitor` (zmq_socket_monitor), which is open before the first can be
+// made.
 Result<Socket> make_feed(const std::shared_ptr<Context>& context, const Directory& directory,
                          const std::string& endpoint, const std::string& monitor);
 

@@ -17,9 +17,10 @@ namespace lockstep::gateway {
 namespace {
 
 constexpr std::size_t kMostConnections = 2000;
-// Between two looks a flood may cost the feed this long; libzmq keeps about 40 bytes for each byte
-// of a topic meanwhile.
 constexpr Nanos kLook = milliseconds(25);
+// No handshake is under way for longer: libzmq ends it after ten seconds (sockets.cpp), and may be
+// late.
+constexpr Nanos kHandshake = seconds(30);
 
 // Of the socket behind a descriptor; 0: it is none any more (socket(7), SO_COOKIE).
 std::uint64_t cookie_of(int descriptor) {
@@ -46,7 +47,8 @@ Sample sample_of(int descriptor) {
 }  // namespace
 
 Result<std::unique_ptr<Connections>> Connections::watch(const Clock& clock,
-                                                        const std::string& monitor) {
+                                                        const std::string& monitor,
+                                                        transport::Gate& gate) {
   auto reactor = transport::make_reactor(clock, false);
   transport::Socket socket{transport::loop_of(*reactor).context(), ZMQ_PAIR};
   // A monitor that is full would stop libzmq's own thread.
@@ -57,12 +59,12 @@ Result<std::unique_ptr<Connections>> Connections::watch(const Clock& clock,
                       std::string("cannot watch connections: ") + ::zmq_strerror(errno), monitor);
   }
   return std::unique_ptr<Connections>(
-      new Connections(clock, std::move(reactor), std::move(socket)));
+      new Connections(clock, gate, std::move(reactor), std::move(socket)));
 }
 
-Connections::Connections(const Clock& clock, std::unique_ptr<transport::Reactor> reactor,
-                         transport::Socket socket)
-    : clock_(clock), reactor_(std::move(reactor)), socket_(std::move(socket)) {
+Connections::Connections(const Clock& clock, transport::Gate& gate,
+                         std::unique_ptr<transport::Reactor> reactor, transport::Socket socket)
+    : clock_(clock), gate_(gate), reactor_(std::move(reactor)), socket_(std::move(socket)) {
   thread_ = std::thread([this] {
     auto& loop = transport::loop_of(*reactor_);
     const auto watch = loop.watch(socket_.raw(), [this] { receive(); });
@@ -79,15 +81,20 @@ Connections::~Connections() {
 }
 
 ConnectionCounts Connections::counts() const {
-  return {counts_.connected, counts_.behind,   counts_.accepted,  counts_.slow,
-          counts_.frozen,    counts_.flooding, counts_.malformed, counts_.refused};
+  return {counts_.connected,
+          counts_.behind,
+          counts_.accepted,
+          counts_.slow,
+          counts_.frozen,
+          counts_.flooding + gate_.disconnected(),
+          counts_.failed + counts_.untold,
+          counts_.refused};
 }
 
 // The descriptor may by now be another connection's, which then comes back by itself and asks for
 // what it missed; of anything but a socket nothing comes.
 void Connections::refuse(int descriptor) {
-  ++counts_.flooding;
-  ::shutdown(descriptor, SHUT_RDWR);
+  if (gate_.hold(descriptor)) ++counts_.flooding;
 }
 
 std::uint64_t Connections::number(int descriptor) const {
@@ -123,7 +130,7 @@ void Connections::take(std::uint16_t event, int value) {
   switch (event) {
     case ZMQ_EVENT_ACCEPTED:
       ++counts_.accepted;
-      open_[value] = {{}, false, handshakes_, cookie_of(value)};
+      open_[value] = {{}, false, clock_.mono(), cookie_of(value)};
       {
         const std::lock_guard lock(mutex_);
         numbers_[value] = counts_.accepted;
@@ -137,16 +144,16 @@ void Connections::take(std::uint16_t event, int value) {
       gone(value);
       break;
     case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
-      ++handshakes_;
+      ++told_;
       break;
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
-      ++handshakes_;
+      ++told_;
       ++counts_.refused;
       break;
     case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
     case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
-      ++handshakes_;
-      ++counts_.malformed;
+      ++told_;
+      ++counts_.failed;
       break;
     default:
       break;
@@ -157,15 +164,21 @@ void Connections::take(std::uint16_t event, int value) {
 void Connections::gone(int descriptor) {
   const auto found = open_.find(descriptor);
   if (found == open_.end()) return;
-  if (found->second.behaviour.frozen()) {
-    ++counts_.frozen;
-  } else if (found->second.handshakes == handshakes_) {
-    // libzmq ends one whose first bytes are not of its protocol without a word about a handshake,
-    // and does not say whose handshake it speaks of. Where none at all ended meanwhile, this one's
-    // did not; where one did, it may go uncounted.
-    ++counts_.malformed;
-  }
+  if (found->second.behaviour.frozen()) ++counts_.frozen;
   open_.erase(found);
+}
+
+// libzmq ends one whose first bytes are not of its protocol without a word about a handshake, and
+// of the others does not say whose handshake it speaks of. So who is gone without a word is what
+// all that came are more than the handshakes told of and those still under way.
+void Connections::count_untold(MonoNanos now) {
+  const auto under_way = std::count_if(open_.begin(), open_.end(), [now](const auto& one) {
+    return now - one.second.since < kHandshake;
+  });
+  const std::uint64_t known = told_ + static_cast<std::uint64_t>(under_way);
+  if (counts_.accepted > known) {
+    counts_.untold = std::max<std::uint64_t>(counts_.untold, counts_.accepted - known);
+  }
 }
 
 void Connections::look() {
@@ -175,9 +188,11 @@ void Connections::look() {
     // libzmq closes a descriptor before this thread hears of it, and gives it to the next one: what
     // it tells then must not change the judgement of the one that is gone.
     if (cookie_of(descriptor) != connection.cookie) continue;
+    Sample sample;
+    if (!gate_.look(descriptor, [&sample](int outer) { sample = sample_of(outer); })) continue;
     const bool flooded = connection.behaviour.flooding();
     const bool stuck = connection.behaviour.stuck();
-    connection.behaviour.look(now, sample_of(descriptor));
+    connection.behaviour.look(now, sample);
     if (connection.behaviour.flooding() && !flooded) refuse(descriptor);
     if (connection.behaviour.stuck() && !stuck) ::shutdown(descriptor, SHUT_RDWR);
     const bool slow = connection.behaviour.slow();
@@ -186,6 +201,7 @@ void Connections::look() {
     if (slow || connection.behaviour.frozen()) ++behind;
   }
   counts_.behind = behind;
+  count_untold(now);
 }
 
 }  // namespace lockstep::gateway

@@ -32,8 +32,10 @@ struct ConnectionCounts {
 
 class Connections {
  public:
-  // `monitor`: where the feed's socket tells of its connections (make_feed).
-  static Result<std::unique_ptr<Connections>> watch(const Clock& clock, const std::string& monitor);
+  // `monitor`: where the feed's socket tells of its connections (make_feed); `gate` stands before
+  // it and outlives this.
+  static Result<std::unique_ptr<Connections>> watch(const Clock& clock, const std::string& monitor,
+                                                    transport::Gate& gate);
   ~Connections();
   Connections(const Connections&) = delete;
   Connections& operator=(const Connections&) = delete;
@@ -45,29 +47,31 @@ class Connections {
   std::uint64_t number(int descriptor) const;
 
  private:
-  Connections(const Clock& clock, std::unique_ptr<transport::Reactor> reactor,
-              transport::Socket socket);
+  Connections(const Clock& clock, transport::Gate& gate,
+              std::unique_ptr<transport::Reactor> reactor, transport::Socket socket);
   void receive();
   void take(std::uint16_t event, int value);
   void gone(int descriptor);
   void look();
+  void count_untold(MonoNanos now);
 
   struct Connection {
     Behaviour behaviour;
     bool told_slow = false;
-    std::uint64_t handshakes = 0;  // of all that there were when it came
-    std::uint64_t cookie = 0;      // the kernel's number of the socket
+    MonoNanos since;
+    std::uint64_t cookie = 0;  // the kernel's number of the socket
   };
 
   const Clock& clock_;
+  transport::Gate& gate_;
   std::unique_ptr<transport::Reactor> reactor_;
   transport::Socket socket_;
   std::map<int, Connection> open_;
-  std::uint64_t handshakes_ = 0;  // that ended, well or not
+  std::uint64_t told_ = 0;  // handshakes of which libzmq told that they ended, well or not
   mutable std::mutex mutex_;
   std::map<int, std::uint64_t> numbers_;
   struct {
-    std::atomic<std::uint64_t> connected, behind, accepted, slow, frozen, flooding, malformed,
+    std::atomic<std::uint64_t> connected, behind, accepted, slow, frozen, flooding, failed, untold,
         refused;
   } counts_{};
   std::thread thread_;

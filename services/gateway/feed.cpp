@@ -22,7 +22,7 @@ Result<std::unique_ptr<Feed>> Feed::open(const transport::Directory& directory, 
   auto reactor = transport::make_reactor(clock, false);
   LOCKSTEP_TRY(auto socket, transport::make_feed(transport::loop_of(*reactor).context(), directory,
                                                  endpoint, kMonitor));
-  LOCKSTEP_TRY(auto connections, Connections::watch(clock, kMonitor));
+  LOCKSTEP_TRY(auto connections, Connections::watch(clock, kMonitor, *socket.gate()));
   return std::unique_ptr<Feed>(
       new Feed(std::move(reactor), std::move(socket), std::move(connections), clock));
 }
@@ -46,6 +46,7 @@ Feed::~Feed() {
   thread_.join();
   // Before what listens to it: libzmq would wait for somebody to take its last words.
   ::zmq_socket_monitor(socket_.raw(), nullptr, 0);
+  connections_.reset();  // before the gate, which goes with the socket
 }
 
 void Feed::publish(std::vector<Arrival> events) {

@@ -1,4 +1,8 @@
 // lockstep-gateway: what outsiders connect to.
+#include <sys/resource.h>
+
+#include <algorithm>
+
 #include "common/service/service.hpp"
 #include "services/gateway/feed.hpp"
 #include "services/gateway/handlers.hpp"
@@ -36,6 +40,15 @@ struct Gateway {
   Outside outside;
 };
 
+// A subscriber takes three. Where fewer can be had the gate lets those wait whom it has none for.
+void allow_descriptors() {
+  constexpr ::rlim_t kWanted = 16'384;
+  ::rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= kWanted) return;
+  limit.rlim_cur = std::min(limit.rlim_max, kWanted);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
   if (!here.site.gateway) {
     return make_error(ErrorCode::config_missing_key, "the site has no gateway", here.site.file);
@@ -54,5 +67,6 @@ Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  allow_descriptors();
   return service::run(argc, argv, transport::Role::gateway, migrations(), set_up);
 }

@@ -40,6 +40,10 @@ svg .within{fill:var(--goodbg)}svg .axis{stroke:var(--line);fill:none}.key{margi
 .key i{display:inline-block;width:9px;height:9px;border-radius:2px;margin:0 5px 0 14px}.key .good{background:var(--good)}.key .unread{background:var(--unread)}
 .key .bad{background:var(--bad)}.key .drilled{background:var(--accent);border-radius:9px}.key .within{background:var(--goodbg)}progress{width:160px;height:9px;accent-color:var(--accent)}
 .failure{border-left:4px solid var(--bad);margin-top:10px}code{font:13px ui-monospace,monospace;background:var(--bg);border:1px solid var(--line);border-radius:6px;padding:1px 6px}
+.services th:last-child,.services td:last-child{width:1%}
+@media(max-width:640px){.services thead,.services td:empty{display:none}.services tr{display:block;padding:8px 0;border-top:1px solid var(--line)}
+.services tr:first-child{border-top:0}.services td,.services td:last-child{display:block;width:auto;border:0;padding:3px 14px}
+.services td[data-of]::before{content:attr(data-of);color:var(--dim)}.services svg{max-width:100%}}
 footer{margin-top:36px;font-size:13px;color:var(--dim)}a{color:var(--accent)}
 )css";
 

@@ -103,11 +103,12 @@ std::string service_row(const Body& service, const PointsOf& all, bool with_dril
   const std::string next = text_at(service, "next_moment");
   return fmt::format(
       "<tr><td "
-      "class=name>{}<small>{}{}</small></td><td>{}</td><td>{}</td><td>{}</td>{}<td>{}</td></tr>",
+      "class=name>{}<small>{}{}</small></td><td>{}</td><td data-of=\"Newest point: \">{}</td><td "
+      "data-of=\"RPO: \">{}</td>{}<td>{}</td></tr>",
       text_at(service, "service"), text_at(service, "mode"),
       next.empty() ? ", by hand" : ", next " + next.substr(0, 10) + " " + next.substr(11, 5),
       service_state(service), newest, rpo_cell(service),
-      with_drills ? "<td>" + drill_cell(service, now) + "</td>" : "",
+      with_drills ? "<td data-of=\"Last good drill: \">" + drill_cell(service, now) + "</td>" : "",
       timeline(points, now, {service.value("rpo_ns", std::int64_t{0})}, drills_of(service)));
 }
 
@@ -136,7 +137,8 @@ std::string services_table(const Shown& shown, UtcNanos now) {
   const bool with_drills = std::any_of(rows.begin(), rows.end(),
                                        [](const Body* one) { return drills_of(*one) != nullptr; });
   std::string out = fmt::format(
-      "<h2>Services</h2><div class=scroll><table><thead><tr><th>Service<th>State<th>Newest point"
+      "<h2>Services</h2><div class=scroll><table "
+      "class=services><thead><tr><th>Service<th>State<th>Newest point"
       "<th>RPO{}<th>Recovery points, now at the right</thead><tbody>",
       with_drills ? "<th>Last good drill" : "");
   for (const Body* service : rows) out += service_row(*service, points, with_drills, now);

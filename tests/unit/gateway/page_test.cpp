@@ -123,7 +123,9 @@ TEST_CASE("drills stand beside the points, and one that is overdue is said first
   drill["last_good"] = drill["last"];
   std::string text = page(one, kNow).text;
   CHECK(has(text, "Last good drill"));
-  CHECK(has(text, "<td>3 d ago<small>up in 120.0 ms, within 15 d</small></td>"));
+  CHECK(has(
+      text,
+      "<td data-of=\"Last good drill: \">3 d ago<small>up in 120.0 ms, within 15 d</small></td>"));
   CHECK(has(text, "<circle class=drilled"));
   CHECK(has(text, "drilled at 2026-11-18T12:00:00Z: good, up in 120.0 ms"));
   CHECK(has(text, "verdict good"));

@@ -53,6 +53,30 @@ TEST_CASE("a flood of requests that nobody has read yet ends no service as its s
   SUCCEED("alive");
 }
 
+TEST_CASE("a flood of subscriptions that nobody has read yet ends no service as its sender goes") {
+  const SmallSite site(false);
+  auto publisher = make_publisher(process_context(), site.directory("scheduler"));
+  REQUIRE(publisher.has_value());
+  Socket peer = peer_of(site.directory("scheduler").me().events, ZMQ_XSUB);
+  flood(peer, "\x01topic");
+  leave(std::move(peer));
+  std::this_thread::sleep_for(kPastAHeartbeat);
+  SUCCEED("alive");
+}
+
+TEST_CASE("a flood of subscriptions that nobody has read yet ends no feed as its sender goes") {
+  const SmallSite site(false);
+  const std::string endpoint = "ipc://" + (site.folder() / "feed").string();
+  auto feed =
+      make_feed(process_context(), site.directory("scheduler"), endpoint, "inproc://flooded");
+  REQUIRE(feed.has_value());
+  Socket peer = peer_of(endpoint, ZMQ_XSUB);
+  flood(peer, "\x01topic");
+  leave(std::move(peer));
+  std::this_thread::sleep_for(kPastAHeartbeat);
+  SUCCEED("alive");
+}
+
 TEST_CASE("events that nobody has read yet end no follower as their service goes") {
   const SmallSite site(false);
   auto publisher = make_publisher(process_context(), site.directory("scheduler"));
