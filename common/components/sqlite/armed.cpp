@@ -108,7 +108,7 @@ Result<Interval> ArmedDatabase::pin_by_reflink() {
   auto done = act();
   if (!done) {
     // The reason is the caller's; a hold that cannot be removed is found by find().
-    static_cast<void>(remove_hold(disk, found_.hold));
+    static_cast<void>(one_file::remove_hold(disk, kHeld, found_.hold));
   }
   return done;
 }
@@ -168,7 +168,7 @@ Result<Version> ArmedDatabase::settle(const Context& context) {
   }
   reader_.reset();
   if (!done) {
-    static_cast<void>(remove_hold(disk, found_.hold));
+    static_cast<void>(one_file::remove_hold(disk, kHeld, found_.hold));
     return done.error();
   }
   return version();

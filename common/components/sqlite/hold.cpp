@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 
 #include "common/os/durable.hpp"
-#include "common/os/failpoint.hpp"
 
 namespace lockstep::sqlite {
 
@@ -57,30 +56,10 @@ Result<Native> native_of(const Version& version) {
   return out;
 }
 
-namespace {
-
-// "<run>.<attempt>" is named for its run.
-std::string without_attempt(const std::string& name) { return name.substr(0, name.rfind('.')); }
-
-}  // namespace
-
 Result<void> check_hold(const Native& native, const Version& version) {
-  if (!version.name.empty() && version.name.find('/') == std::string::npos &&
-      component::path_is_clean(native.hold.substr(1))) {
-    const std::string store = "/" + std::string(files::kStoreName);
-    for (const files::Area area : {files::Area::pins, files::Area::versions}) {
-      if (native.hold.ends_with(hold_path(store, area, version.id, version.name))) return {};
-    }
-    const std::string staging = hold_path(store, files::Area::staging, version.id, version.name);
-    if (without_attempt(native.hold).ends_with(staging)) return {};
-  }
+  if (one_file::is_place_of(native.hold, version)) return {};
   return make_error(ErrorCode::version_missing, "this is not the place of the version named",
                     native.hold);
-}
-
-std::string hold_path(const std::string& store, files::Area area, const SetId& id,
-                      const std::string& name) {
-  return files::set_directory(store, area, id) + "/" + name;
 }
 
 Result<void> check_location(const std::string& location) {
@@ -113,58 +92,10 @@ Result<std::vector<Version>> holds_of(os::Disk& disk, const component::DataSet& 
                                       files::Area area) {
   std::vector<Version> out;
   for (const auto& store : files::existing_stores(disk, set.place.location)) {
-    const std::string directory = files::set_directory(store, area, set.id);
-    auto opened = disk.open(os::kCwd, directory, O_RDONLY | O_DIRECTORY);
-    if (!opened && opened.error().number == ENOENT) continue;
-    if (!opened) return from_errno(ErrorCode::io, opened.error().number, "open", directory);
-    auto stream = disk.read_directory(opened->get());
-    if (!stream) return from_errno(ErrorCode::io, stream.error().number, "list", directory);
-    for (;;) {
-      auto entry = (*stream)->next();
-      if (!entry) return from_errno(ErrorCode::io, entry.error().number, "list", directory);
-      if (!entry->has_value()) break;
-      const std::string& name = (*entry)->name;
-      out.push_back(version_in(disk, directory + "/" + name, set.id,
-                               area == files::Area::staging ? without_attempt(name) : name));
-    }
+    LOCKSTEP_TRY(const auto holds, one_file::holds_in(disk, store, area, set.id));
+    for (const auto& hold : holds) out.push_back(version_in(disk, hold.path, set.id, hold.run));
   }
   return out;
-}
-
-namespace {
-
-Error removal_error(int number, const std::string& path) {
-  const bool denied = number == EACCES || number == EPERM || number == EROFS;
-  return from_errno(denied ? ErrorCode::permission : ErrorCode::io, number, "remove", path);
-}
-
-}  // namespace
-
-Result<void> remove_hold(os::Disk& disk, const std::string& hold) {
-  auto opened = disk.open(os::kCwd, hold, O_RDONLY | O_DIRECTORY);
-  if (!opened && opened.error().number == ENOENT) return {};
-  if (!opened) return removal_error(opened.error().number, hold);
-  auto stream = disk.read_directory(opened->get());
-  if (!stream) return removal_error(stream.error().number, hold);
-  std::vector<std::string> names;  // a handful: what hold.hpp lists
-  for (;;) {
-    auto entry = (*stream)->next();
-    if (!entry) return removal_error(entry.error().number, hold);
-    if (!entry->has_value()) break;
-    names.push_back((*entry)->name);
-  }
-  for (const auto& name : names) {
-    auto removed = disk.unlink(opened->get(), name);
-    if (!removed && removed.error().number != ENOENT) {
-      return removal_error(removed.error().number, hold + "/" + name);
-    }
-  }
-  os::failpoint("sqlite.hold.emptied");
-  auto removed = disk.remove_directory(os::kCwd, hold);
-  if (!removed && removed.error().number != ENOENT) {
-    return removal_error(removed.error().number, hold);
-  }
-  return {};
 }
 
 Result<void> hand_over(os::Disk& disk, const std::string& path, const Owner& owner,

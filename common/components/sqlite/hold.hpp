@@ -5,7 +5,8 @@
 //                                             copying, probe      what a crash may leave
 //   <store>/versions/<service>/<set>/<run>/   database
 //   <store>/staging/<service>/<set>/<run>.<attempt>/ database
-// The store is that of common/components/files/store.hpp: beside the database.
+// The store is that of common/components/files/store.hpp: beside the database. What holds of all
+// kinds have in common is in common/components/one_file/hold.hpp.
 #pragma once
 
 #include <sys/types.h>
@@ -18,6 +19,7 @@
 #include "common/component/data_set.hpp"
 #include "common/component/entry.hpp"
 #include "common/components/files/store.hpp"
+#include "common/components/one_file/hold.hpp"
 #include "common/os/disk.hpp"
 
 namespace lockstep::sqlite {
@@ -27,6 +29,8 @@ inline constexpr const char* kDatabase = "database";
 inline constexpr const char* kClone = "clone";
 inline constexpr const char* kCopying = "copying";
 inline constexpr const char* kProbe = "probe";
+inline constexpr one_file::Kind kHeld{"a database", kDatabase, "sqlite.seal.rename",
+                                      "sqlite.seal.renamed", "sqlite.hold.emptied"};
 
 // Whose the database is; what of its metadata is carried.
 struct Owner {
@@ -55,20 +59,13 @@ Result<void> check_location(const std::string& location);
 // version-missing.
 Result<void> check_hold(const Native& native, const component::Version& version);
 
-// "<store>/<area>/<service>/<set>/<name>"
-std::string hold_path(const std::string& store, files::Area area, const component::SetId& id,
-                      const std::string& name);
-
 // The version that lies, or is half made, in `hold`.
 component::Version version_in(os::Disk& disk, const std::string& hold, const component::SetId& id,
                               const std::string& name);
 
-// All holds of a set in an area, wherever its store may be. Error: io.
+// All holds of a set in an area, wherever its store may be. Error: source-read.
 Result<std::vector<component::Version>> holds_of(os::Disk& disk, const component::DataSet& set,
                                                  files::Area area);
-
-// Removes a hold and the plain files in it. Gone already: success. Errors: permission, io.
-Result<void> remove_hold(os::Disk& disk, const std::string& hold);
 
 // Gives the file its mode and owner and syncs it. With `owner_if_allowed` one that may not give
 // files away keeps the owner that it has. Errors: permission, target-write, no-space.

@@ -34,7 +34,7 @@ Result<std::optional<Nanos>> try_clone(const component::Surroundings& at, const 
   auto cloned = clone(at.disk, path, seen, hold + "/" + kProbe);
   const Nanos took = at.clock.mono() - begin;
   os::failpoint("sqlite.arm.probed");
-  LOCKSTEP_CHECK(remove_hold(at.disk, hold));
+  LOCKSTEP_CHECK(one_file::remove_hold(at.disk, kHeld, hold));
   if (cloned) return std::optional<Nanos>(took);
   if (cloned.error().code == ErrorCode::not_supported) return std::optional<Nanos>();
   return cloned.error();
@@ -71,7 +71,7 @@ class SqliteSnapshots final : public component::Snapshots {
     LOCKSTEP_TRY(const std::int64_t page_size, database.number("PRAGMA page_size"));
     found.page_size = static_cast<std::uint32_t>(page_size);
     LOCKSTEP_TRY(const std::string store, files::open_store(at_.disk, path));
-    found.hold = hold_path(store, Area::pins, set.id, context.run);
+    found.hold = one_file::hold_path(store, Area::pins, set.id, context.run);
     if (os::exists(at_.disk, found.hold)) {
       return make_error(ErrorCode::arm_refused, "a pin of this run is in the store", found.hold);
     }
@@ -82,7 +82,7 @@ class SqliteSnapshots final : public component::Snapshots {
 
   Result<std::optional<Version>> find(const Context& context, const DataSet& set) override {
     for (const auto& store : files::existing_stores(at_.disk, set.place.location)) {
-      const std::string hold = hold_path(store, Area::pins, set.id, context.run);
+      const std::string hold = one_file::hold_path(store, Area::pins, set.id, context.run);
       if (os::exists(at_.disk, hold)) {
         return std::optional<Version>(version_in(at_.disk, hold, set.id, context.run));
       }
@@ -97,7 +97,7 @@ class SqliteSnapshots final : public component::Snapshots {
   Result<void> drop(const Context& /*context*/, const Version& version) override {
     LOCKSTEP_TRY(const Native native, native_of(version));
     LOCKSTEP_CHECK(check_hold(native, version));
-    return remove_hold(at_.disk, native.hold);
+    return one_file::remove_hold(at_.disk, kHeld, native.hold);
   }
 
  private:

@@ -1,50 +1,31 @@
 // Staging: one attempt at receiving a database.
 //
-// It begins with nothing on disk but its directory; the file comes with the first change, as a
-// reflink or copy of the base. Where none comes, the version is the base's file under another name.
+// Its file comes with the first change, as a reflink or copy of the base. Where none comes, the
+// version is the base's file under another name.
 #pragma once
 
 #include <optional>
 #include <string>
 
-#include "common/component/component.hpp"
+#include "common/components/one_file/staging.hpp"
 #include "common/components/sqlite/hold.hpp"
-#include "common/os/durable.hpp"
 
 namespace lockstep::sqlite {
 
-class DatabaseStaging final : public component::Staging {
+class DatabaseStaging final : public one_file::FileStaging {
  public:
-  // `hold` is the staging's directory, which exists; `kept` the directory that the version will
-  // have. Where `kept` exists the version was sealed before, and what comes again is let pass.
-  DatabaseStaging(os::Disk& disk, component::Context context, component::SetId id, std::string hold,
-                  std::string kept, std::optional<Native> base);
-
-  Result<void> begin(const component::Entry& entry, component::Action action) override;
-  Result<void> write(std::uint64_t offset, std::span<const std::byte> data) override;
-  Result<void> finish() override;
-  Result<std::size_t> read_back(std::uint64_t offset, std::span<std::byte> into) override;
-  Result<void> remove(const std::string& path) override;
-  Result<void> leave_directory(const component::Entry& directory) override;
-  Result<void> checkpoint() override;
-  Result<component::Version> seal() override;
-  Result<void> abandon() override;
+  DatabaseStaging(os::Disk& disk, component::Context context, component::SetId id,
+                  one_file::StagingPlace place, std::optional<Native> base);
 
  private:
-  std::string file() const { return hold_ + "/" + kDatabase; }
-  bool sealed() const { return os::exists(disk_, kept_); }
-  Result<void> start_from_base();
-  Result<void> link_base();
-  Result<component::Version> version() const;
+  Result<void> start_from_base() override;
+  Result<void> keep_base() override;
+  Result<void> give_metadata(const component::Entry& entry) override;
+  Result<void> check_file() override;
+  component::Version version_in(const std::string& hold) const override;
 
-  os::Disk& disk_;
-  component::Context context_;
   component::SetId id_;
-  std::string hold_;
-  std::string kept_;
   std::optional<Native> base_;
-  os::Fd open_;                            // the staged file, from begin() on
-  std::optional<component::Entry> entry_;  // begun and not finished
 };
 
 }  // namespace lockstep::sqlite

@@ -34,23 +34,13 @@ class SqliteTarget final : public component::Target, public component::Companion
     if (kind->read_only) {
       return make_error(ErrorCode::wrong_filesystem, "the file system is mounted read-only", store);
     }
-    auto space = disk_.space(opened->get());
-    if (!space) return os::write_error(space.error(), "look at the free space of", store);
-    if (space->free_bytes < bytes_expected) {
-      return make_error(ErrorCode::no_space,
-                        std::to_string(bytes_expected) + " bytes are to come, " +
-                            std::to_string(space->free_bytes) + " are free",
-                        store);
-    }
-    return {};
+    return one_file::check_space(disk_, store, bytes_expected);
   }
 
   Result<std::unique_ptr<Staging>> stage(const Context& context,
                                          const StageRequest& request) override {
     const DataSet& set = request.target;
     LOCKSTEP_TRY(const std::string store, store_of(set));
-    const std::string hold = hold_path(store, Area::staging, set.id, staging_name(context));
-    const std::string kept = hold_path(store, Area::versions, set.id, context.run);
     std::optional<Native> base;
     if (request.base) {
       LOCKSTEP_TRY(base, native_of(*request.base));
@@ -58,19 +48,16 @@ class SqliteTarget final : public component::Target, public component::Companion
         return make_error(ErrorCode::version_missing, "the base is not in the store", base->file);
       }
     }
-    const bool sealed = os::exists(disk_, kept);
-    if (request.resume && !sealed && !os::exists(disk_, hold)) {
-      return make_error(ErrorCode::resume_refused, "this attempt has staged nothing", hold);
-    }
-    if (!request.resume) LOCKSTEP_CHECK(remove_stagings(set, context.run));
-    if (!sealed) LOCKSTEP_CHECK(os::make_directories(disk_, hold));
-    return std::unique_ptr<Staging>(
-        std::make_unique<DatabaseStaging>(disk_, context, set.id, hold, kept, std::move(base)));
+    LOCKSTEP_TRY(auto place,
+                 one_file::prepare_staging(disk_, kHeld, context, request, store,
+                                           files::existing_stores(disk_, set.place.location)));
+    return std::unique_ptr<Staging>(std::make_unique<DatabaseStaging>(
+        disk_, context, set.id, std::move(place), std::move(base)));
   }
 
   Result<std::optional<Version>> find(const Context& context, const DataSet& target) override {
     for (const auto& store : files::existing_stores(disk_, target.place.location)) {
-      const std::string kept = hold_path(store, Area::versions, target.id, context.run);
+      const std::string kept = one_file::hold_path(store, Area::versions, target.id, context.run);
       if (os::exists(disk_, kept)) {
         return std::optional<Version>(version_in(disk_, kept, target.id, context.run));
       }
@@ -113,28 +100,13 @@ class SqliteTarget final : public component::Target, public component::Companion
   Result<void> drop(const Context& /*context*/, const Version& version) override {
     LOCKSTEP_TRY(const Native native, native_of(version));
     LOCKSTEP_CHECK(check_hold(native, version));
-    return remove_hold(disk_, native.hold);
+    return one_file::remove_hold(disk_, kHeld, native.hold);
   }
 
  private:
-  static std::string staging_name(const Context& context) {
-    return context.run + "." + std::to_string(context.attempt);
-  }
-
   Result<std::string> store_of(const DataSet& target) {
     LOCKSTEP_CHECK(check_location(target.place.location));
     return files::open_store(disk_, target.place.location);
-  }
-
-  // What earlier attempts at this run left.
-  Result<void> remove_stagings(const DataSet& target, const std::string& run) {
-    LOCKSTEP_TRY(const std::vector<Version> staged, holds_of(disk_, target, Area::staging));
-    for (const Version& version : staged) {
-      if (version.name != run) continue;
-      LOCKSTEP_TRY(const Native native, native_of(version));
-      LOCKSTEP_CHECK(remove_hold(disk_, native.hold));
-    }
-    return {};
   }
 
   os::Disk& disk_;

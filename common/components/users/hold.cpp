@@ -1,9 +1,7 @@
 #include "common/components/users/hold.hpp"
 
-#include <cerrno>
 #include <nlohmann/json.hpp>
 
-#include "common/component/entry.hpp"
 #include "common/os/durable.hpp"
 #include "common/os/whole_file.hpp"
 
@@ -18,9 +16,6 @@ using nlohmann::json;
 
 namespace {
 
-// "<run>.<attempt>" is named for its run.
-std::string without_attempt(const std::string& name) { return name.substr(0, name.rfind('.')); }
-
 std::optional<UserCapture> capture_from(const json& native) {
   const auto at = native.find("capture");
   if (at == native.end()) return std::nullopt;
@@ -31,19 +26,6 @@ std::optional<UserCapture> capture_from(const json& native) {
   at->at("requested_ns").get_to(out.captured.requested.count);
   at->at("acknowledged_ns").get_to(out.captured.acknowledged.count);
   return out;
-}
-
-bool is_place_of(const std::string& hold, const Version& version) {
-  if (!hold.starts_with('/') || version.name.empty() ||
-      version.name.find('/') != std::string::npos || !component::path_is_clean(hold.substr(1))) {
-    return false;
-  }
-  const std::string store = "/" + std::string(files::kStoreName);
-  const auto ends_so = [&](Area area, const std::string& path) {
-    return path.ends_with(files::set_directory(store, area, version.id) + "/" + version.name);
-  };
-  return ends_so(Area::pins, hold) || ends_so(Area::versions, hold) ||
-         ends_so(Area::staging, without_attempt(hold));
 }
 
 }  // namespace
@@ -64,7 +46,9 @@ Result<Native> native_of(const Version& version) {
   try {
     const json parsed = json::parse(version.native);
     Native out{parsed.at("hold").get<std::string>(), capture_from(parsed)};
-    if (version.component == component::kUserData && is_place_of(out.hold, version)) return out;
+    if (version.component == component::kUserData && one_file::is_place_of(out.hold, version)) {
+      return out;
+    }
   } catch (const json::exception&) {  // of another component, or damaged: said below
   }
   return make_error(ErrorCode::version_missing, "not the place of a version of user data",
@@ -72,7 +56,7 @@ Result<Native> native_of(const Version& version) {
 }
 
 std::string hold_path(const DataSet& set, Area area, const std::string& name) {
-  return files::set_directory(set.place.location, area, set.id) + "/" + name;
+  return one_file::hold_path(set.place.location, area, set.id, name);
 }
 
 Version version_in(const std::string& hold, const SetId& id, const std::string& name) {
@@ -87,30 +71,18 @@ std::optional<Version> find_hold(os::Disk& disk, const DataSet& set, Area area,
 }
 
 Result<std::vector<Version>> holds_of(os::Disk& disk, const DataSet& set, Area area) {
-  const std::string directory = files::set_directory(set.place.location, area, set.id);
-  LOCKSTEP_TRY(const auto names, os::names_in(disk, directory));
+  LOCKSTEP_TRY(const auto holds, one_file::holds_in(disk, set.place.location, area, set.id));
   std::vector<Version> out;
-  for (const auto& name : names) {
-    out.push_back(version_in(directory + "/" + name, set.id,
-                             area == Area::staging ? without_attempt(name) : name));
-  }
+  for (const auto& hold : holds) out.push_back(version_in(hold.path, set.id, hold.run));
   return out;
 }
 
-Result<void> remove_hold(os::Disk& disk, const std::string& hold) {
-  if (!os::exists(disk, hold)) return {};
-  LOCKSTEP_TRY(const auto names, os::names_in(disk, hold));
-  for (const auto& name : names) {
-    auto removed = disk.unlink(os::kCwd, hold + "/" + name);
-    if (!removed && removed.error().number != ENOENT) {
-      return os::write_error(removed.error(), "remove", hold + "/" + name);
-    }
+Result<std::string> read_document(os::Disk& disk, const Native& native) {
+  auto read = os::read_file(disk, native.file(), kMostBytes);
+  if (!read && read.error().code == ErrorCode::not_found) {
+    return make_error(ErrorCode::version_missing, "the version is not in the store", native.file());
   }
-  auto removed = disk.remove_directory(os::kCwd, hold);
-  if (!removed && removed.error().number != ENOENT) {
-    return os::write_error(removed.error(), "remove", hold);
-  }
-  return {};
+  return read;
 }
 
 Result<void> check_location(const std::string& location) {

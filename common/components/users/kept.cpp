@@ -1,9 +1,6 @@
 #include "common/components/users/kept.hpp"
 
-#include <fcntl.h>
-
-#include <cerrno>
-
+#include "common/components/one_file/reading.hpp"
 #include "common/components/users/staging.hpp"
 #include "common/users/state.hpp"
 
@@ -13,7 +10,6 @@ using component::Context;
 using component::DataSet;
 using component::Entry;
 using component::EntryCursor;
-using component::EntryKind;
 using component::EntryReader;
 using component::Extent;
 using component::Place;
@@ -24,73 +20,26 @@ using files::Area;
 
 namespace {
 
-class OneEntry final : public EntryCursor {
- public:
-  explicit OneEntry(Entry entry) : entry_(std::move(entry)) {}
-  Result<std::optional<Entry>> next() override { return std::exchange(entry_, std::nullopt); }
-
- private:
-  std::optional<Entry> entry_;
-};
-
-Result<os::Fd> open_file(os::Disk& disk, const std::string& path) {
-  auto file = disk.open(os::kCwd, path, O_RDONLY);
-  if (file) return std::move(*file);
-  const ErrorCode code =
-      file.error().number == ENOENT ? ErrorCode::version_missing : ErrorCode::source_read;
-  return from_errno(code, file.error().number, "open the version", path);
-}
-
-class FileReader final : public EntryReader {
- public:
-  FileReader(os::Disk& disk, os::Fd file, std::string path)
-      : disk_(disk), file_(std::move(file)), path_(std::move(path)) {}
-
-  Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into) override {
-    auto got = disk_.read_at(file_.get(), offset, into);
-    if (!got) return from_errno(ErrorCode::source_read, got.error().number, "read", path_);
-    return *got;
-  }
-
- private:
-  os::Disk& disk_;
-  os::Fd file_;
-  std::string path_;
-};
-
 class DocumentSource final : public component::Source {
  public:
   DocumentSource(os::Disk& disk, Native native) : disk_(disk), native_(std::move(native)) {}
 
   // Whose the file is says nothing of the users in it, and is not carried: uid and gid are 0.
   Result<std::unique_ptr<EntryCursor>> entries() override {
-    LOCKSTEP_TRY(const os::Fd file, open_file(disk_, native_.file()));
+    LOCKSTEP_TRY(const os::Fd file, one_file::open_version(disk_, native_.file()));
     auto seen = disk_.stat(file.get());
     if (!seen) {
       return from_errno(ErrorCode::source_read, seen.error().number, "look at", native_.file());
     }
-    Entry entry;
-    entry.kind = EntryKind::regular;
-    entry.mode = static_cast<std::uint32_t>(seen->st_mode) & 07777U;
-    entry.size = static_cast<std::uint64_t>(seen->st_size);
-    entry.native.inode = seen->st_ino;
-    entry.native.ctime_ns = seen->st_ctim.tv_sec * 1'000'000'000 + seen->st_ctim.tv_nsec;
-    return std::unique_ptr<EntryCursor>(std::make_unique<OneEntry>(std::move(entry)));
+    return one_file::only(one_file::entry_of(*seen));
   }
 
   Result<std::unique_ptr<EntryReader>> open(const Entry& entry) override {
-    if (!entry.path.empty() || entry.kind != EntryKind::regular) {
-      return make_error(ErrorCode::source_read, "user data has one entry, its root", entry.path);
-    }
-    LOCKSTEP_TRY(os::Fd file, open_file(disk_, native_.file()));
-    return std::unique_ptr<EntryReader>(
-        std::make_unique<FileReader>(disk_, std::move(file), native_.file()));
+    return one_file::read(disk_, kHeld, entry, native_.file());
   }
 
-  // Versions are files of their own: only the very file is certainly the same.
   bool unchanged(const Entry& before, const Entry& now) const override {
-    return before.native.inode != 0 && before.native == now.native && before.size == now.size &&
-           before.mode == now.mode;
+    return one_file::unchanged(before, now);
   }
 
   Result<std::optional<std::vector<Extent>>> changed_extents(const Entry& /*entry*/,
@@ -129,24 +78,13 @@ class DocumentTarget final : public component::Target {
     LOCKSTEP_CHECK(check_location(target.place.location));
     const std::string& store = target.place.location;
     LOCKSTEP_CHECK(os::make_directories(disk_, store));
-    auto opened = disk_.open(os::kCwd, store, O_RDONLY | O_DIRECTORY);
-    if (!opened) return os::write_error(opened.error(), "open", store);
-    auto space = disk_.space(opened->get());
-    if (!space) return os::write_error(space.error(), "look at the free space of", store);
-    if (space->free_bytes >= bytes_expected) return {};
-    return make_error(ErrorCode::no_space,
-                      std::to_string(bytes_expected) + " bytes are to come, " +
-                          std::to_string(space->free_bytes) + " are free",
-                      store);
+    return one_file::check_space(disk_, store, bytes_expected);
   }
 
   Result<std::unique_ptr<Staging>> stage(const Context& context,
                                          const StageRequest& request) override {
     const DataSet& set = request.target;
     LOCKSTEP_CHECK(check_location(set.place.location));
-    const std::string hold =
-        hold_path(set, Area::staging, context.run + "." + std::to_string(context.attempt));
-    const std::string kept = hold_path(set, Area::versions, context.run);
     std::optional<Native> base;
     if (request.base) {
       LOCKSTEP_TRY(base, native_of(*request.base));
@@ -154,14 +92,11 @@ class DocumentTarget final : public component::Target {
         return make_error(ErrorCode::version_missing, "the base is not in the store", base->file());
       }
     }
-    const bool sealed = os::exists(disk_, kept);
-    if (request.resume && !sealed && !os::exists(disk_, hold)) {
-      return make_error(ErrorCode::resume_refused, "this attempt has staged nothing", hold);
-    }
-    if (!request.resume) LOCKSTEP_CHECK(remove_stagings(set, context.run));
-    if (!sealed) LOCKSTEP_CHECK(os::make_directories(disk_, hold));
-    return std::unique_ptr<Staging>(
-        std::make_unique<DocumentStaging>(disk_, context, set.id, hold, kept, std::move(base)));
+    const std::string& store = set.place.location;
+    LOCKSTEP_TRY(auto place,
+                 one_file::prepare_staging(disk_, kHeld, context, request, store, {store}));
+    return std::unique_ptr<Staging>(std::make_unique<DocumentStaging>(
+        disk_, context, set.id, std::move(place), std::move(base)));
   }
 
   Result<std::optional<Version>> find(const Context& context, const DataSet& target) override {
@@ -214,7 +149,7 @@ class DocumentTarget final : public component::Target {
 
   Result<void> drop(const Context& /*context*/, const Version& version) override {
     LOCKSTEP_TRY(const Native native, native_of(version));
-    return remove_hold(disk_, native.hold);
+    return one_file::remove_hold(disk_, kHeld, native.hold);
   }
 
  private:
@@ -226,17 +161,6 @@ class DocumentTarget final : public component::Target {
     auto moved = disk_.rename(os::kCwd, path, os::kCwd, aside, false);
     if (!moved) return os::write_error(moved.error(), "move aside to", aside);
     return aside;
-  }
-
-  // What earlier attempts at this run left.
-  Result<void> remove_stagings(const DataSet& target, const std::string& run) {
-    LOCKSTEP_TRY(const std::vector<Version> staged, holds_of(disk_, target, Area::staging));
-    for (const Version& version : staged) {
-      if (version.name != run) continue;
-      LOCKSTEP_TRY(const Native native, native_of(version));
-      LOCKSTEP_CHECK(remove_hold(disk_, native.hold));
-    }
-    return {};
   }
 
   os::Disk& disk_;

@@ -2,7 +2,7 @@
 
 #include <thread>
 
-#include "common/components/users/staging.hpp"
+#include "common/components/users/hold.hpp"
 #include "common/os/durable.hpp"
 #include "common/os/failpoint.hpp"
 
@@ -69,7 +69,8 @@ class ArmedUsers final : public component::Armed {
     auto kept = keep();
     read_ =
         Result<users::Reading>(users::Reading{});  // hashes stay in memory no longer than needed
-    if (!kept) static_cast<void>(remove_hold(at_.disk, hold_));  // else found by find()
+    if (!kept)
+      static_cast<void>(one_file::remove_hold(at_.disk, kHeld, hold_));  // else found by find()
     return kept;
   }
 
@@ -129,7 +130,7 @@ class Pins final : public component::Snapshots, public component::CapturesUsers 
   }
   Result<void> drop(const Context& /*context*/, const Version& version) override {
     LOCKSTEP_TRY(const Native native, native_of(version));
-    return remove_hold(at_.disk, native.hold);
+    return one_file::remove_hold(at_.disk, kHeld, native.hold);
   }
 
   Result<UserCapture> capture_of(const Version& version) const override {

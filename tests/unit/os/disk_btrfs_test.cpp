@@ -21,6 +21,21 @@ os::Fd must_open(os::Disk& disk, int directory, const std::string& path, int fla
   return std::move(*fd);
 }
 
+// A file system of its own.
+struct Mounted {
+  test::LoopMount mount;
+  std::unique_ptr<os::Disk> disk = os::make_kernel_disk();
+  os::Fd root;
+
+  Mounted(const std::string& kind, const std::string& size) : mount(kind, size) {
+    if (!mount.mounted()) {
+      WARN("skipped: a " << kind << " over a loop device cannot be mounted here");
+      return;
+    }
+    root = must_open(*disk, os::kCwd, mount.path(), O_RDONLY | O_DIRECTORY);
+  }
+};
+
 void write_text(os::Disk& disk, int fd, const std::string& text) {
   REQUIRE(disk.write_at(fd, 0, std::as_bytes(std::span(text.data(), text.size()))));
 }
@@ -28,13 +43,10 @@ void write_text(os::Disk& disk, int fd, const std::string& text) {
 }  // namespace
 
 TEST_CASE("btrfs: subvolumes, snapshots and their identity") {
-  const test::LoopMount mount("btrfs", "256M");
-  if (!mount.mounted()) {
-    WARN("skipped: a btrfs over a loop device cannot be mounted here");
-    return;
-  }
-  const auto disk = os::make_kernel_disk();
-  const auto root = must_open(*disk, os::kCwd, mount.path(), O_RDONLY | O_DIRECTORY);
+  const Mounted at("btrfs", "256M");
+  const auto& disk = at.disk;
+  const os::Fd& root = at.root;
+  if (!root) return;
   CHECK(disk->file_system(root.get())->name == "btrfs");
   REQUIRE(disk->create_subvolume(root.get(), "work"));
   CHECK(disk->create_subvolume(root.get(), "work").error().number == EEXIST);
@@ -66,13 +78,10 @@ TEST_CASE("btrfs: subvolumes, snapshots and their identity") {
 
 TEST_CASE("reflinks and extents, on btrfs and XFS") {
   const std::string kind = GENERATE("btrfs", "xfs");
-  const test::LoopMount mount(kind, kind == "xfs" ? "320M" : "256M");
-  if (!mount.mounted()) {
-    WARN("skipped: a " << kind << " over a loop device cannot be mounted here");
-    return;
-  }
-  const auto disk = os::make_kernel_disk();
-  const auto root = must_open(*disk, os::kCwd, mount.path(), O_RDONLY | O_DIRECTORY);
+  const Mounted at(kind, kind == "xfs" ? "320M" : "256M");
+  const auto& disk = at.disk;
+  const os::Fd& root = at.root;
+  if (!root) return;
   CHECK(disk->file_system(root.get())->name == kind);
   CHECK(disk->file_system_id(root.get())->size() == kind.size() + 1 + 32);
   CHECK(disk->file_system_id(root.get())->find_first_not_of('0', kind.size() + 1) !=
@@ -97,13 +106,10 @@ TEST_CASE("reflinks and extents, on btrfs and XFS") {
 }
 
 TEST_CASE("a file in hundreds of pieces is mapped whole") {
-  const test::LoopMount mount("xfs", "320M");
-  if (!mount.mounted()) {
-    WARN("skipped: an XFS over a loop device cannot be mounted here");
-    return;
-  }
-  const auto disk = os::make_kernel_disk();
-  const auto root = must_open(*disk, os::kCwd, mount.path(), O_RDONLY | O_DIRECTORY);
+  const Mounted at("xfs", "320M");
+  const auto& disk = at.disk;
+  const os::Fd& root = at.root;
+  if (!root) return;
   const auto file = must_open(*disk, root.get(), "f", O_RDWR | O_CREAT);
   const std::string block(4096, 'b');
   for (std::uint64_t i = 0; i < 700; ++i) {
@@ -124,13 +130,10 @@ TEST_CASE("a file in hundreds of pieces is mapped whole") {
 }
 
 TEST_CASE("btrfs tells the directory of every nested subvolume, however many there are") {
-  const test::LoopMount mount("btrfs", "320M");
-  if (!mount.mounted()) {
-    WARN("skipped: a btrfs over a loop device cannot be mounted here");
-    return;
-  }
-  const auto disk = os::make_kernel_disk();
-  const auto root = must_open(*disk, os::kCwd, mount.path(), O_RDONLY | O_DIRECTORY);
+  const Mounted at("btrfs", "320M");
+  const auto& disk = at.disk;
+  const os::Fd& root = at.root;
+  if (!root) return;
   CHECK(os::directories_of_nested(root.get())->empty());
   REQUIRE(disk->make_directory(root.get(), "many", 0755));
   REQUIRE(disk->make_directory(root.get(), "many/deep", 0755));
@@ -148,13 +151,10 @@ TEST_CASE("btrfs tells the directory of every nested subvolume, however many the
 }
 
 TEST_CASE("btrfs tells the inodes that changed since a snapshot, and the names in a directory") {
-  const test::LoopMount mount("btrfs", "320M");
-  if (!mount.mounted()) {
-    WARN("skipped: a btrfs over a loop device cannot be mounted here");
-    return;
-  }
-  const auto disk = os::make_kernel_disk();
-  const auto root = must_open(*disk, os::kCwd, mount.path(), O_RDONLY | O_DIRECTORY);
+  const Mounted at("btrfs", "320M");
+  const auto& disk = at.disk;
+  const os::Fd& root = at.root;
+  if (!root) return;
   REQUIRE(disk->create_subvolume(root.get(), "work"));
   const auto work = must_open(*disk, root.get(), "work", O_RDONLY | O_DIRECTORY);
   REQUIRE(disk->make_directory(work.get(), "d", 0755));
