@@ -1,5 +1,8 @@
 #include "common/config/hadoop.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include "common/config/addresses.hpp"
 #include "common/config/reader.hpp"
 
@@ -14,37 +17,47 @@ void refuse_kerberos(Map& map) {
   }
 }
 
+bool is_tls(const std::string& address) { return address.starts_with("https://"); }
+
 std::string namenode(const Value& value, const std::string& text) {
-  if (text.starts_with("https://")) {
-    value.problem(ErrorCode::not_built_yet, "this version does not speak TLS to HDFS yet",
-                  "name the NameNode's http:// address");
-    return {};
-  }
-  const std::string rest = text.starts_with("http://") ? text.substr(7) : "";
+  const bool tls = is_tls(text);
+  const std::string rest = tls || text.starts_with("http://") ? text.substr(tls ? 8 : 7) : "";
   const auto colon = rest.rfind(':');
   const std::string port = colon == std::string::npos ? "" : rest.substr(colon + 1);
   if (colon != 0 && is_port(port) && rest.find_first_of("/?#@ ") == std::string::npos) return text;
-  value.problem(ErrorCode::config_bad_value, "expected http://HOST:PORT, found `" + text + "`",
-                "the NameNode's web server, by default port 9870");
+  value.problem(ErrorCode::config_bad_value,
+                "expected http://HOST:PORT or https://HOST:PORT, found `" + text + "`",
+                "the NameNode's web server, by default port 9870, or 9871 with TLS");
   return {};
 }
 
 }  // namespace
 
-std::optional<Hdfs> read_hdfs(const Value& value) {
+std::optional<Hdfs> read_hdfs(
+    const Value& value, const std::function<std::string(const std::optional<Value>&)>& absolute) {
   auto map = value.map();
   if (!map) return std::nullopt;
   Hdfs hdfs;
   if (const auto nodes = map->require("namenodes", "the NameNode's web address, in a list")) {
     const auto texts = nodes->texts().value_or(std::vector<std::string>{});
-    if (nodes->is_list() && texts.size() != 1) {
-      nodes->problem(texts.empty() ? ErrorCode::config_bad_value : ErrorCode::not_built_yet,
-                     texts.empty() ? "expected the address of a NameNode"
-                                   : "this version speaks to one NameNode, found " +
-                                         std::to_string(texts.size()),
-                     "name the active one; high availability is not built yet");
+    if (nodes->is_list() && texts.empty()) {
+      nodes->problem(ErrorCode::config_bad_value, "expected the address of a NameNode",
+                     "of several in high availability name each");
     }
-    if (!texts.empty()) hdfs.namenode = namenode(*nodes, texts.front());
+    for (const std::string& text : texts) {
+      std::string address = namenode(*nodes, text);
+      if (address.empty()) continue;
+      const auto& known = hdfs.namenodes;
+      if (std::find(known.begin(), known.end(), address) != known.end()) {
+        nodes->problem(ErrorCode::config_bad_value, "the address " + text + " stands there twice",
+                       "name each NameNode of the cluster once");
+      }
+      if (!known.empty() && is_tls(known.front()) != is_tls(address)) {
+        nodes->problem(ErrorCode::config_bad_value, "some addresses are https://, some http://",
+                       "name those of one kind");
+      }
+      hdfs.namenodes.push_back(std::move(address));
+    }
   }
   if (const auto user = map->find("user")) hdfs.user = user->text().value_or("");
   if (const auto count = map->find("connections")) {
@@ -52,6 +65,13 @@ std::optional<Hdfs> read_hdfs(const Value& value) {
   }
   if (const auto patience = map->find("patience")) {
     hdfs.patience = patience->duration(milliseconds(1), seconds(3600)).value_or(hdfs.patience);
+  }
+  if (const auto ca = map->find("ca")) {
+    hdfs.ca = absolute(ca);
+    if (!hdfs.namenodes.empty() && !is_tls(hdfs.namenodes.front())) {
+      ca->problem(ErrorCode::config_bad_value, "the NameNodes' addresses are http://",
+                  "`ca` is for https:// addresses");
+    }
   }
   refuse_kerberos(*map);
   map->finish();

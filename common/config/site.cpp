@@ -226,7 +226,8 @@ class SiteReader {
     if (const auto lock = map.find("lock")) {
       cluster.lock = lock->duration(Nanos{0}).value_or(Nanos{});
     }
-    if (const auto hdfs = map.find("hdfs")) cluster.hdfs = read_hdfs(*hdfs);
+    if (const auto hdfs = map.find("hdfs"))
+      cluster.hdfs = read_hdfs(*hdfs, [this](const auto& path) { return absolute(path); });
     if (const auto hbase = map.find("hbase")) {
       cluster.hbase = read_hbase(*hbase);
       if (!cluster.hdfs) {
@@ -442,6 +443,11 @@ bool Site::clusters_share_host() const {
     }
   }
   return false;
+}
+
+bool Site::has_directories() const {
+  return std::all_of(clusters.begin(), clusters.end(),
+                     [](const auto& cluster) { return cluster.second.directory.has_value(); });
 }
 
 const Agent* Site::find_agent(const std::string& wanted, const Cluster** cluster) const {

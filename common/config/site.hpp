@@ -89,6 +89,8 @@ struct Site {
   // Whether agents of two clusters are reached at one host (ipc, or the same host of tcp): their
   // paths are then paths of one machine and must not overlap.
   bool clusters_share_host() const;
+  // Whether every cluster has a directory of users: they are carried from one to the other.
+  bool has_directories() const;
   const Agent* find_agent(const std::string& name, const Cluster** cluster = nullptr) const;
   const Agent* registrar(const std::string& cluster) const;
   // The parties with their public keys read from `keys`; `self`'s secret key too, where there are

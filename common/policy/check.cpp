@@ -68,7 +68,7 @@ class Checker {
     } else if (from != to && !(from->pairs && to->pairs)) {
       error(set_at(i, "to.component"),
             "`" + set.component + "` cannot be kept as `" + set.to.component + "`",
-            "in this version each component is kept as its own kind; leave `to.component` out");
+            "only `files` and `hdfs` are kept as one another; leave `to.component` out");
     }
     if (set.place.location.empty() || set.place.location.front() != '/') {
       error(set_at(i, "path"), "the path `" + set.place.location + "` is not absolute");
@@ -86,7 +86,8 @@ class Checker {
     if (set.allow_writer_stall && set.component != "sqlite") {
       error(set_at(i, "allow_writer_stall"), "only `sqlite` knows `allow_writer_stall`");
     }
-    if (set.place.options.contains("allow_snapshot") && set.component != "hdfs") {
+    if (set.place.options.contains("allow_snapshot") && set.component != "hdfs" &&
+        set.to.component != "hdfs") {
       error(set_at(i, "allow_snapshot"), "only `hdfs` knows `allow_snapshot`");
     }
   }

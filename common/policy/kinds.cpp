@@ -8,7 +8,7 @@ namespace {
 constexpr std::array kKinds{
     Kind{"files", true, true, false, true, false, true, false},
     Kind{"sqlite", true, false, true, true, true, false, false},
-    Kind{"hdfs", true, false, false, true, false, false, true},
+    Kind{"hdfs", true, true, false, true, false, false, true},
     Kind{"hbase", true, false, false, false, false, false, true},
 };
 }  // namespace

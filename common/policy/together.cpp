@@ -120,6 +120,7 @@ void against_store(const Claim& claim, const Layout& layout, std::vector<Finding
 }
 
 void need_store(const Policy& policy, const Layout& layout, std::vector<Finding>& findings) {
+  const std::string& primary = policy.primary.empty() ? layout.primary : policy.primary;
   for (std::size_t i = 0; i < policy.data_sets.size(); ++i) {
     const auto& set = policy.data_sets[i];
     for (const auto& [kind, with, hint] :
@@ -128,12 +129,15 @@ void need_store(const Policy& policy, const Layout& layout, std::vector<Finding>
           std::tuple{"hbase", &layout.with_hbase,
                      "say there where its configuration and classes lie "
                      "(docs/components/hbase.md)"}}) {
-      if (set.component != kind && set.to.component != kind) continue;
       for (const auto& [cluster, root] : layout.roots) {
+        const bool home = cluster == primary;
+        if ((home ? set.component : set.to.component) != kind) continue;
         if (!*with || (*with)->contains(cluster)) continue;
-        findings.push_back(
-            {false, policy.service + ".data_sets[" + std::to_string(i) + "].component",
-             "the cluster `" + cluster + "` has no `" + kind + ":` in lockstep.yaml", hint});
+        findings.push_back({false,
+                            policy.service + ".data_sets[" + std::to_string(i) + "]." +
+                                (home ? "component" : "to.component"),
+                            "the cluster `" + cluster + "` has no `" + kind + ":` in lockstep.yaml",
+                            hint});
       }
     }
   }

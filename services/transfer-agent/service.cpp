@@ -71,7 +71,8 @@ class TransferAgent {
     components_.add(sqlite::make_sqlite(surroundings_));
     components_.add(user_data::make_users(surroundings_));
     if (const auto& hdfs = cluster.hdfs) {
-      const hdfs::Settings settings{hdfs->namenode, hdfs->user, hdfs->connections, hdfs->patience};
+      const hdfs::Settings settings{hdfs->namenodes, hdfs->user, hdfs->connections, hdfs->patience,
+                                    hdfs->ca};
       components_.add(hdfs::make_hdfs(surroundings_, settings));
       if (const auto& hbase = cluster.hbase) {
         components_.add(hbase::make_hbase(surroundings_,

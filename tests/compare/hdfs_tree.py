@@ -6,6 +6,7 @@ import json
 import struct
 import urllib.parse
 
+import msgpack
 import xxhash
 
 LEAF = 65536
@@ -79,6 +80,13 @@ class Hdfs:
     def remove(self, path):
         self.call("DELETE", path, "DELETE", recursive="true")
 
+    def remove_with_snapshots(self, path, *snapshottable):
+        """A directory; `snapshottable`: those in it of which there may be snapshots, which would hold it."""
+        for one in snapshottable:
+            for name in self.snapshots(one):
+                self.call("DELETE", one, "DELETESNAPSHOT", snapshotname=name)
+        self.remove(path)
+
     def rename(self, path, to):
         assert self.json("PUT", path, "RENAME", destination=to)["boolean"], (path, to)
 
@@ -104,11 +112,13 @@ class Hdfs:
         assert len(data) == length, (path, len(data), length)
         return data
 
-    def attributes(self, path, status):
+    def xattrs(self, path):
+        return [(x["name"].encode(), bytes.fromhex(x["value"][2:]) if x["value"] else b"")
+                for x in self.json("GET", path, "GETXATTRS", encoding="hex")["XAttrs"]]
+
+    def attributes(self, path, status, xattrs):
         """What Lockstep carries beyond the mode, as it says in docs/components/hdfs.md."""
-        out = [(x["name"].encode(), bytes.fromhex(x["value"][2:]) if x["value"] else b"")
-               for x in self.json("GET", path, "GETXATTRS", encoding="hex")["XAttrs"]
-               if not x["name"].startswith("user.lockstep.")]
+        out = [(name, value) for name, value in xattrs if not name.startswith((b"user.lockstep.", b"trusted.lockstep."))]
         if status.get("aclBit"):
             acl = self.json("GET", path, "GETACLSTATUS")["AclStatus"]["entries"]
             out.append((b"hdfs.acl", ",".join(acl).encode()))
@@ -126,12 +136,32 @@ class HdfsTree:
         self.hdfs, self.root = hdfs, root
         self.entries, self.bytes, self.found = 0, 0, {}
 
+    @staticmethod
+    def attributes_of_foreign(foreign, same_owner, native):
+        """Of what was kept, but where HDFS itself says something newer."""
+        if foreign["k"] == 4:
+            return []
+        kept = dict(tuple(pair) for pair in foreign.get("x", []))
+        kept.pop(b"hdfs.acl", None)
+        newer = {name for name in native if not name.startswith(b"hdfs.")} | {b"hdfs.acl"}
+        newer |= {b"hdfs.replication", b"hdfs.block_size"} & set(kept)
+        if not same_owner:
+            newer |= {b"hdfs.owner", b"hdfs.group"}
+        return sorted({**kept, **{name: native[name] for name in newer if name in native}}.items())
+
     def digest(self, relative=""):
         path = self.root + ("/" + relative if relative else "")
         status = self.hdfs.status(path)
         self.entries += 1
-        attributes = self.hdfs.attributes(path, status)
+        xattrs = self.hdfs.xattrs(path)
+        foreign = dict(xattrs).get(b"trusted.lockstep.entry")
+        foreign, *owner = msgpack.unpackb(foreign) if foreign else ({}, b"", b"")
+        attributes = self.hdfs.attributes(path, status, xattrs)
         mode = int(status["permission"], 8)
+        if foreign:    # what stands there for an entry of another kind of store
+            same_owner = [status["owner"].encode(), status["group"].encode()] == owner
+            attributes = self.attributes_of_foreign(foreign, same_owner, dict(attributes))
+            mode = foreign.get("m", 0)
         if status["type"] == "DIRECTORY":
             kind, size, mtime = 1, 0, 0
             children = sorted(child["pathSuffix"].encode() for child in self.hdfs.list(path))
@@ -147,10 +177,16 @@ class HdfsTree:
             for at in range(0, size, LEAF):
                 inner.update(xxhash.xxh3_128_digest(content[at:at + LEAF]))
             tail = inner.digest()
+        if foreign:
+            mtime = foreign.get("t", 0)
+            if foreign["k"] not in (1, 2):
+                kind, size, tail, content = foreign["k"], 0, b"", None
+        link = foreign.get("l", b"")
         self.found[relative] = (kind, mode, mtime, size, attributes,
                                 None if content is None else hashlib.sha256(content).hexdigest())
-        out = b"lockstep.entry.1\0" + struct.pack("<BIIIqQQ", kind, mode, 0, 0, mtime, size, 0)
-        out += struct.pack("<I", 0) + struct.pack("<I", len(attributes))
+        out = b"lockstep.entry.1\0" + struct.pack("<BIIIqQQ", kind, mode, foreign.get("u", 0), foreign.get("g", 0), mtime, size,
+                                                   foreign.get("d", 0))
+        out += struct.pack("<I", len(link)) + link + struct.pack("<I", len(attributes))
         out += b"".join(struct.pack("<I", len(part)) + part for pair in attributes for part in pair)
         return hashlib.sha256(out + tail).digest()
 

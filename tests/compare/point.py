@@ -57,7 +57,9 @@ def carried_xattrs(path):
         names = os.listxattr(path, follow_symlinks=False)
     except OSError:
         return []
-    return sorted((os.fsencode(name), os.getxattr(path, name, follow_symlinks=False)) for name in names
+    def carried(name):      # what HDFS tells has a name of its own on disk
+        return os.fsencode(name.removeprefix("user.lockstep.") if name.startswith("user.lockstep.hdfs.") else name)
+    return sorted((carried(name), os.getxattr(path, name, follow_symlinks=False)) for name in names
                   if name.startswith(CARRIED) or name in ACLS)
 
 

@@ -14,6 +14,12 @@ namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr mode_t kCarriedMode = 07777;
+constexpr std::string_view kOfHdfs = "hdfs.";
+constexpr std::string_view kOnDisk = "user.lockstep.hdfs.";
+
+std::string carried_name(const std::string& name) {
+  return name.starts_with(kOnDisk) ? name.substr(kOnDisk.size() - kOfHdfs.size()) : name;
+}
 
 EntryKind kind_of(mode_t mode) {
   switch (mode & S_IFMT) {
@@ -51,7 +57,7 @@ os::Sys<std::vector<Xattr>> read_all(os::Sys<std::vector<std::string>> names, Ge
       if (value.error().number == ENODATA) continue;
       return value.error();
     }
-    out.push_back({std::move(name), std::move(*value)});
+    out.push_back({carried_name(name), std::move(*value)});
   }
   std::sort(out.begin(), out.end());
   return out;
@@ -63,6 +69,15 @@ bool is_carried_xattr(std::string_view name) {
   return name.starts_with("user.") || name.starts_with("trusted.") ||
          name.starts_with("security.") || name == "system.posix_acl_access" ||
          name == "system.posix_acl_default";
+}
+
+std::string name_on_disk(const std::string& name) {
+  if (!name.starts_with(kOfHdfs)) return name;
+  return std::string(kOnDisk) + name.substr(kOfHdfs.size());
+}
+
+bool is_entrys_xattr(const std::string& name) {
+  return is_carried_xattr(name_on_disk(name)) && !name.starts_with(kOnDisk);
 }
 
 std::int64_t mtime_ns(const struct ::stat& info) {

@@ -13,8 +13,16 @@
 
 namespace lockstep::files {
 
-// True for user.*, trusted.*, security.* and the two POSIX ACLs (docs/point-format.md).
+// Of a name on disk: true for user.*, trusted.*, security.* and the two POSIX ACLs
+// (docs/point-format.md).
 bool is_carried_xattr(std::string_view name);
+
+// What HDFS tells of an inode and no file system has a place for ("hdfs.owner",
+// common/components/hdfs/metadata.hpp) stands on disk among the attributes of users, as
+// "user.lockstep.hdfs.owner".
+std::string name_on_disk(const std::string& name);
+// Whether an entry may have an attribute of this name.
+bool is_entrys_xattr(const std::string& name);
 
 std::int64_t mtime_ns(const struct ::stat& info);
 std::int64_t ctime_ns(const struct ::stat& info);

@@ -37,14 +37,14 @@ Result<void> change_xattrs(os::Disk& disk, int fd, const Entry& entry, const std
     const bool stays = std::any_of(entry.xattrs.begin(), entry.xattrs.end(),
                                    [&](const Xattr& wanted) { return wanted.name == has.name; });
     if (stays) continue;
-    auto removed = disk.remove_xattr(fd, has.name);
+    auto removed = disk.remove_xattr(fd, name_on_disk(has.name));
     if (!removed && removed.error().number != ENODATA) {
       return refused(removed.error(), "remove the extended attribute " + has.name + " of", where);
     }
   }
   for (const Xattr& wanted : entry.xattrs) {
     if (std::find(present->begin(), present->end(), wanted) != present->end()) continue;
-    auto set = disk.set_xattr(fd, wanted.name, wanted.value);
+    auto set = disk.set_xattr(fd, name_on_disk(wanted.name), wanted.value);
     if (!set) return xattr_refused(set.error(), wanted, where);
   }
   return {};
@@ -65,7 +65,7 @@ Result<void> set_metadata(os::Disk& disk, int fd, const Entry& entry, const Befo
   }
   if (before.bare) {
     for (const Xattr& xattr : entry.xattrs) {
-      auto set = disk.set_xattr(fd, xattr.name, xattr.value);
+      auto set = disk.set_xattr(fd, name_on_disk(xattr.name), xattr.value);
       if (!set) return xattr_refused(set.error(), xattr, where);
     }
   } else {
@@ -89,7 +89,7 @@ Result<void> set_metadata_at(os::Disk& disk, int directory, const std::string& n
     if (!done) return refused(done.error(), "change the mode of", where);
   }
   for (const Xattr& xattr : entry.xattrs) {
-    auto set = disk.set_xattr_at(directory, name, xattr.name, xattr.value);
+    auto set = disk.set_xattr_at(directory, name, name_on_disk(xattr.name), xattr.value);
     if (!set) return xattr_refused(set.error(), xattr, where);
   }
   auto done = disk.set_times_at(directory, name, {entry.mtime_ns});

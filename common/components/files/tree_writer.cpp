@@ -63,7 +63,7 @@ Result<void> TreeWriter::check(const Entry& entry) const {
     return hostile("the hard link's first name leads out of its tree", entry.path);
   }
   for (const component::Xattr& xattr : entry.xattrs) {
-    if (!is_carried_xattr(xattr.name) || xattr.name.size() > kLongestXattrName ||
+    if (!is_entrys_xattr(xattr.name) || name_on_disk(xattr.name).size() > kLongestXattrName ||
         xattr.name.find('\0') != std::string::npos || xattr.value.size() > kMostXattrBytes) {
       return hostile("an extended attribute is of a kind that is never carried", entry.path);
     }

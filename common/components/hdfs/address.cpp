@@ -71,6 +71,11 @@ std::string address(std::string_view namenode, std::string_view path, std::strin
   return out;
 }
 
+std::string host_of(const std::string& address) {
+  const std::size_t host = address.find("//") + 2;
+  return address.substr(host, address.find('/', host) - host);
+}
+
 std::string repair(std::string_view location) {
   std::string out;
   for (const char c : location) {

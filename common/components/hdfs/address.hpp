@@ -18,6 +18,9 @@ std::string escape(std::string_view text, bool path);
 std::string address(std::string_view namenode, std::string_view path, std::string_view operation,
                     const Query& query);
 
+// "host:9870" of such an address, or of a NameNode's.
+std::string host_of(const std::string& address);
+
 // A Location as a NameNode writes it may hold raw bytes of a name: those that no address may hold
 // are escaped, the rest stays as it is.
 std::string repair(std::string_view location);

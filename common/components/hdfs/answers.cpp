@@ -83,6 +83,18 @@ Reply<std::vector<Status>> statuses_of(const json& parent) {
 
 json parse(const std::string& body) { return json::parse(body, nullptr, false); }
 
+// Of the beans in an answer of /jmx the first that has such an attribute.
+std::optional<json> bean_with(const std::string& body, const std::string& name) {
+  const json parsed = parse(body);
+  if (!parsed.is_object() || !parsed.contains("beans") || !parsed.at("beans").is_array()) {
+    return std::nullopt;
+  }
+  for (const json& bean : parsed.at("beans")) {
+    if (bean.is_object() && bean.contains(name)) return bean;
+  }
+  return std::nullopt;
+}
+
 int digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -170,6 +182,12 @@ Error to_error(const Failure& failure, ErrorCode side, std::string_view act,
     case Trouble::kerberos:
       code = ErrorCode::not_built_yet;
       hint = "this version speaks to clusters with simple authentication only";
+      break;
+    case Trouble::untrusted:
+      code = ErrorCode::config_bad_value;
+      hint =
+          "name the file of the certificates that may sign as `ca` of `hdfs:` in lockstep.yaml; a "
+          "server's certificate must name the host of its address";
       break;
     case Trouble::no_space:
       code = ErrorCode::no_space;
@@ -282,7 +300,9 @@ Reply<bool> read_boolean(const std::string& body) {
 Reply<std::string> read_location(const std::string& body) {
   const json parsed = parse(body);
   std::string location = parsed.is_object() ? text_in(parsed, "Location") : std::string();
-  if (!location.starts_with("http://")) return unread("location");
+  if (!location.starts_with("http://") && !location.starts_with("https://")) {
+    return unread("location");
+  }
   return location;
 }
 
@@ -301,14 +321,15 @@ std::optional<std::string> read_property(const std::string& body, const std::str
 }
 
 std::optional<std::uint64_t> read_gauge(const std::string& body, const std::string& name) {
-  const json parsed = parse(body);
-  if (!parsed.is_object() || !parsed.contains("beans") || !parsed.at("beans").is_array()) {
-    return std::nullopt;
-  }
-  for (const json& bean : parsed.at("beans")) {
-    if (bean.is_object() && bean.contains(name)) return number_in(bean, name.c_str());
-  }
-  return std::nullopt;
+  const auto bean = bean_with(body, name);
+  if (!bean) return std::nullopt;
+  return number_in(*bean, name.c_str());
+}
+
+std::optional<std::string> read_gauge_text(const std::string& body, const std::string& name) {
+  const auto bean = bean_with(body, name);
+  if (!bean || !bean->at(name).is_string()) return std::nullopt;
+  return text_in(*bean, name.c_str());
 }
 
 }  // namespace lockstep::hdfs

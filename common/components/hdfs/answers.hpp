@@ -16,6 +16,7 @@ namespace lockstep::hdfs {
 enum class Trouble {
   lost,       // no answer: it may have happened or not
   unreached,  // no connection: it did not happen
+  untrusted,  // the server's certificate does not stand the check
   wait,       // the NameNode stands by, is in safe mode, or asks to try again
   missing,    // what it is about is not there
   exists,     // something is there already
@@ -82,11 +83,12 @@ Reply<std::vector<Difference>> read_differences(const std::string& body);
 
 // {"boolean":true}
 Reply<bool> read_boolean(const std::string& body);
-// {"Location":"..."}
+// {"Location":"..."}, of http:// or https://
 Reply<std::string> read_location(const std::string& body);
 // A property's value in an answer of the NameNode's /conf, as JSON or XML.
 std::optional<std::string> read_property(const std::string& body, const std::string& name);
 // A number in an answer of the NameNode's /jmx.
 std::optional<std::uint64_t> read_gauge(const std::string& body, const std::string& name);
+std::optional<std::string> read_gauge_text(const std::string& body, const std::string& name);
 
 }  // namespace lockstep::hdfs

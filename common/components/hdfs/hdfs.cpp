@@ -33,12 +33,23 @@ class Hdfs final : public component::Component {
     }
     if (status->kind != Status::Kind::directory) return {false, directory + " is no directory"};
     const auto left = hdfs_.remaining_space();
-    if (left && *left == 0) return {false, "HDFS at " + hdfs_.settings().namenode + " is full"};
-    return {true, directory + " answers at " + hdfs_.settings().namenode +
-                      (status->snapshottable ? "" : ", but snapshots of it are not allowed")};
+    if (left && *left == 0) return {false, "HDFS at " + hdfs_.namenode() + " is full"};
+    return {true, directory + " answers at " + hdfs_.namenode() +
+                      (status->snapshottable ? "" : ", but snapshots of it are not allowed") +
+                      roles()};
   }
 
  private:
+  // Of several NameNodes which is active, and which could not take over.
+  std::string roles() {
+    if (hdfs_.settings().namenodes.size() == 1) return {};
+    std::string out;
+    for (const WebHdfs::NameNode& one : hdfs_.namenodes()) {
+      out += (out.empty() ? "; NameNodes: " : ", ") + one.address + " " + one.state;
+    }
+    return out;
+  }
+
   const std::string kind_ = "hdfs";
   WebHdfs hdfs_;
   Crew crew_;

@@ -82,9 +82,11 @@ std::size_t give_body(char* data, std::size_t one, std::size_t count, void* user
 }
 
 Lost lost(CURLcode code, const char* text) {
+  const bool untrusted = code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE;
   // Only where no connection came to be is it certain that nothing was asked.
-  const bool unreached = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST;
-  return {*text != '\0' ? text : ::curl_easy_strerror(code), unreached};
+  const bool unreached = untrusted || code == CURLE_COULDNT_CONNECT ||
+                         code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_SSL_CONNECT_ERROR;
+  return {*text != '\0' ? text : ::curl_easy_strerror(code), unreached, untrusted};
 }
 
 }  // namespace
@@ -109,7 +111,8 @@ struct Http::Line {
   Line(const Line&) = delete;
   Line& operator=(const Line&) = delete;
 
-  void prepare(const std::string& method, const std::string& url, Sink& sink) {
+  void prepare(const std::string& method, const std::string& url, const std::string& ca,
+               Sink& sink) {
     ::curl_easy_reset(handle);  // keeps the connections
     error.fill('\0');
     sink.handle = handle;
@@ -120,7 +123,14 @@ struct Http::Line {
     ::curl_easy_setopt(handle, CURLOPT_USERAGENT, "lockstep");
     ::curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
     ::curl_easy_setopt(handle, CURLOPT_PATH_AS_IS, 1L);
-    ::curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http");
+    ::curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
+    ::curl_easy_setopt(handle, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+    ::curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, 1L);
+    ::curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, 2L);
+    if (!ca.empty()) {
+      ::curl_easy_setopt(handle, CURLOPT_CAINFO, ca.c_str());
+      ::curl_easy_setopt(handle, CURLOPT_CAPATH, nullptr);  // nobody else's beside it
+    }
     ::curl_easy_setopt(handle, CURLOPT_NOPROXY, "*");
     ::curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L);
     ::curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
@@ -141,7 +151,7 @@ struct Http::Line {
   }
 };
 
-Http::Http() { static const Library library; }
+Http::Http(std::string ca) : ca_(std::move(ca)) { static const Library library; }
 Http::~Http() = default;
 
 std::unique_ptr<Http::Line> Http::take() {
@@ -165,7 +175,7 @@ Expected<Answer, Lost> Http::send(const std::string& method, const std::string& 
                                   Nanos timeout) {
   auto line = take();
   Sink sink;
-  line->prepare(method, url, sink);
+  line->prepare(method, url, ca_, sink);
   ::curl_easy_setopt(line->handle, CURLOPT_TIMEOUT_MS,
                      static_cast<long>(std::max<std::int64_t>(timeout.count / 1'000'000, 1)));
   if (method == "PUT" || method == "POST") {
@@ -181,7 +191,7 @@ Expected<Http::Got, Lost> Http::read(const std::string& url, std::span<std::byte
   auto line = take();
   Sink sink;
   sink.into = into;
-  line->prepare("GET", url, sink);
+  line->prepare("GET", url, ca_, sink);
   ::curl_easy_setopt(line->handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
   ::curl_easy_setopt(line->handle, CURLOPT_LOW_SPEED_TIME, kStallSeconds);
   auto answer = line->perform(sink);
@@ -194,7 +204,7 @@ Expected<Answer, Lost> Http::put(const std::string& url, std::uint64_t size, con
   auto line = take();
   Sink sink;
   Spring spring{&fill, size};
-  line->prepare("PUT", url, sink);
+  line->prepare("PUT", url, ca_, sink);
   ::curl_easy_setopt(line->handle, CURLOPT_UPLOAD, 1L);
   ::curl_easy_setopt(line->handle, CURLOPT_UPLOAD_BUFFERSIZE, 1L << 20U);
   ::curl_easy_setopt(line->handle, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(size));

@@ -3,6 +3,9 @@
 // Each request in flight has a handle of its own, with its own connections; handles are kept for
 // the next. Redirects are never followed: a body that was piped cannot be sent again.
 //
+// Of https:// addresses the server's certificate must be signed by who is trusted and name the host
+// of the address; there is no way round it.
+//
 // Thread rule: any thread.
 #pragma once
 
@@ -28,13 +31,15 @@ struct Answer {
 
 // No answer came.
 struct Lost {
-  std::string why;        // "Connection refused"
-  bool unreached = true;  // nothing was sent: the request had no effect
+  std::string why;         // "Connection refused"
+  bool unreached = true;   // nothing was sent: the request had no effect
+  bool untrusted = false;  // and never will be: the server's certificate does not stand the check
 };
 
 class Http {
  public:
-  Http();
+  // `ca`: a file of certificates (PEM) that may sign the servers'; empty: those of the system.
+  explicit Http(std::string ca);
   ~Http();
   Http(const Http&) = delete;
   Http& operator=(const Http&) = delete;
@@ -60,6 +65,7 @@ class Http {
   std::unique_ptr<Line> take();
   void give_back(std::unique_ptr<Line> line);
 
+  const std::string ca_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Line>> idle_;
 };

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <utility>
 
+#include "common/components/hdfs/foreign.hpp"
+
 namespace lockstep::hdfs {
 
 using component::Entry;
@@ -11,14 +13,6 @@ using component::EntryKind;
 using component::Xattr;
 
 namespace {
-
-constexpr std::string_view kAcl = "hdfs.acl";
-constexpr std::string_view kBlockSize = "hdfs.block_size";
-constexpr std::string_view kGroup = "hdfs.group";
-constexpr std::string_view kOwner = "hdfs.owner";
-constexpr std::string_view kReplication = "hdfs.replication";
-
-constexpr std::int64_t kMillisecond = 1'000'000;
 
 std::string joined(const std::vector<std::string>& entries) {
   std::string out;
@@ -59,9 +53,10 @@ Reply<void> put_xattrs(WebHdfs& hdfs, const std::string& path, const std::vector
     LOCKSTEP_TRY(has, hdfs.xattrs(path));
   }
   for (const Xattr& xattr : has) {
-    const bool keep = xattr.name.starts_with(kMarks) ||
-                      std::any_of(wanted.begin(), wanted.end(),
-                                  [&](const Xattr& other) { return other.name == xattr.name; });
+    const bool mark = is_mark(xattr.name) && xattr.name != kForeignEntry;
+    const bool keep = mark || std::any_of(wanted.begin(), wanted.end(), [&](const Xattr& other) {
+                        return other.name == xattr.name;
+                      });
     if (!keep) LOCKSTEP_CHECK(hdfs.remove_xattr(path, xattr.name));
   }
   for (const Xattr& xattr : wanted) {
@@ -75,8 +70,22 @@ Reply<void> put_xattrs(WebHdfs& hdfs, const std::string& path, const std::vector
 
 }  // namespace
 
-Entry to_entry(const Status& status, std::string path, const std::vector<std::string>& acl,
-               const std::vector<Xattr>& xattrs) {
+bool is_mark(std::string_view attribute) {
+  return attribute.starts_with("user.lockstep.") || attribute.starts_with("trusted.lockstep.");
+}
+
+Result<Entry> to_entry(const Status& status, std::string path, const std::vector<std::string>& acl,
+                       const std::vector<Xattr>& xattrs) {
+  std::vector<Xattr> native;
+  if (status.has_acl) native.push_back({std::string(kAcl), joined(acl)});
+  const Xattr* foreign = nullptr;
+  for (const Xattr& xattr : xattrs) {
+    if (xattr.name == kForeignEntry) foreign = &xattr;
+    if (!is_mark(xattr.name)) native.push_back(xattr);
+  }
+  if (foreign != nullptr) {
+    return foreign_from_mark(status, std::move(path), foreign->value, native);
+  }
   Entry entry;
   const bool file = status.kind == Status::Kind::file;
   entry.kind = file ? EntryKind::regular : EntryKind::directory;
@@ -86,17 +95,14 @@ Entry to_entry(const Status& status, std::string path, const std::vector<std::st
     entry.size = status.length;
   }
   entry.path = std::move(path);
+  entry.xattrs = std::move(native);
   const auto add = [&](std::string_view name, std::string value) {
     entry.xattrs.push_back({std::string(name), std::move(value)});
   };
-  if (status.has_acl) add(kAcl, joined(acl));
   if (file) add(kBlockSize, std::to_string(status.block_size));
   add(kGroup, status.group);
   add(kOwner, status.owner);
   if (file) add(kReplication, std::to_string(status.replication));
-  for (const Xattr& xattr : xattrs) {
-    if (!xattr.name.starts_with(kMarks)) entry.xattrs.push_back(xattr);
-  }
   std::sort(entry.xattrs.begin(), entry.xattrs.end());
   entry.native.inode = status.file_id;
   entry.native.ctime_ns = entry.mtime_ns;
@@ -105,6 +111,11 @@ Entry to_entry(const Status& status, std::string path, const std::vector<std::st
 
 Result<Wanted> wanted_of(const Entry& entry) {
   Wanted wanted;
+  const bool foreign = is_foreign(entry);
+  if (foreign) {
+    LOCKSTEP_TRY(wanted.packed, packed_entry(entry));
+  }
+  wanted.mode = foreign ? hdfs_mode(entry.kind, entry.mode) : entry.mode & 01777U;
   for (const Xattr& xattr : entry.xattrs) {
     bool good = true;
     if (xattr.name == kAcl) {
@@ -117,9 +128,11 @@ Result<Wanted> wanted_of(const Entry& entry) {
       good = read_number(xattr.value, wanted.replication);
     } else if (xattr.name == kBlockSize) {
       good = read_number(xattr.value, wanted.block_size);
+    } else if (foreign) {
+      good = !xattr.name.starts_with("hdfs.") && !is_mark(xattr.name);
     } else {
-      good = (xattr.name.starts_with("user.") && !xattr.name.starts_with(kMarks)) ||
-             xattr.name.starts_with("trusted.");
+      good = (xattr.name.starts_with("user.") || xattr.name.starts_with("trusted.")) &&
+             !is_mark(xattr.name);
       wanted.xattrs.push_back(xattr);
     }
     if (!good) {
@@ -133,7 +146,7 @@ Result<Wanted> wanted_of(const Entry& entry) {
 Reply<void> put_metadata(WebHdfs& hdfs, const std::string& path, const Entry& entry,
                          const Wanted& wanted, bool fresh) {
   LOCKSTEP_TRY(const Status has, hdfs.status(path));
-  const std::uint32_t mode = entry.mode & 01777U;
+  const std::uint32_t mode = wanted.mode;
   const bool other_owner = (!wanted.owner.empty() && wanted.owner != has.owner) ||
                            (!wanted.group.empty() && wanted.group != has.group);
   if (other_owner) LOCKSTEP_CHECK(hdfs.set_owner(path, wanted.owner, wanted.group));
@@ -154,13 +167,21 @@ Reply<void> put_metadata(WebHdfs& hdfs, const std::string& path, const Entry& en
     mode_stands = false;
   }
   if (!mode_stands) LOCKSTEP_CHECK(hdfs.set_mode(path, mode));
-  LOCKSTEP_CHECK(put_xattrs(hdfs, path, wanted.xattrs, fresh));
+  if (wanted.packed.empty()) {
+    LOCKSTEP_CHECK(put_xattrs(hdfs, path, wanted.xattrs, fresh));
+  } else {
+    const std::string& owner = wanted.owner.empty() ? has.owner : wanted.owner;
+    const std::string& group = wanted.group.empty() ? has.group : wanted.group;
+    LOCKSTEP_CHECK(put_xattrs(
+        hdfs, path, {{std::string(kForeignEntry), foreign_mark(wanted.packed, owner, group)}},
+        fresh));
+  }
   const bool file = entry.kind == EntryKind::regular;
   if (file && wanted.replication != 0 && wanted.replication != has.replication) {
     LOCKSTEP_CHECK(hdfs.set_replication(path, wanted.replication));
   }
   if (!file) return {};
-  const std::int64_t milliseconds = entry.mtime_ns / kMillisecond;
+  const std::int64_t milliseconds = hdfs_milliseconds(entry.mtime_ns);
   // Setting owner, mode or attributes leaves the time as it is.
   if (milliseconds == has.modified_ms) return {};
   return hdfs.set_modified(path, milliseconds);

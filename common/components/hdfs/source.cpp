@@ -49,7 +49,8 @@ Result<std::unique_ptr<component::EntryReader>> HdfsSource::open(const Entry& en
 bool HdfsSource::unchanged(const Entry& before, const Entry& now) const {
   return before.native == now.native && before.native.inode != 0 && before.kind == now.kind &&
          before.size == now.size && before.mode == now.mode && before.mtime_ns == now.mtime_ns &&
-         before.xattrs == now.xattrs;
+         before.uid == now.uid && before.gid == now.gid && before.device == now.device &&
+         before.link_target == now.link_target && before.xattrs == now.xattrs;
 }
 
 Result<std::unique_ptr<component::Source>> HdfsSources::open(const Version& version) {

@@ -4,6 +4,7 @@
 
 #include "common/components/hdfs/changes.hpp"
 #include "common/components/hdfs/snapshot_names.hpp"
+#include "common/os/failpoint.hpp"
 
 namespace lockstep::hdfs {
 
@@ -203,6 +204,7 @@ Result<Version> HdfsStaging::seal() {
   LOCKSTEP_TRY(auto made, find_version(hdfs_, Use::point, target, run));
   if (!made) {
     LOCKSTEP_CHECK(writer_->drain());
+    os::failpoint("hdfs.before_point");
     const std::string name = snapshot_name(Use::point, target.id, run);
     auto created = hdfs_.create_snapshot(directory, name, hdfs_.settings().patience);
     if (!created && created.error().trouble != Trouble::exists) {

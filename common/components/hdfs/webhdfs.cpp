@@ -1,6 +1,5 @@
 #include "common/components/hdfs/webhdfs.hpp"
 
-#include <algorithm>
 #include <utility>
 
 namespace lockstep::hdfs {
@@ -9,6 +8,8 @@ namespace {
 
 // A NameNode answers in milliseconds; one that collects garbage, in seconds.
 constexpr Nanos kAnswerTime = seconds(60);
+// What it tells of itself is asked of each in turn, and nothing depends on it for long.
+constexpr Nanos kTellTime = seconds(10);
 
 std::string octal(std::uint32_t mode) {
   std::string out;
@@ -32,46 +33,40 @@ bool says(const Failure& failure, const char* words) {
 }
 
 Failure failure_of(const Lost& lost, const std::string& url) {
-  const std::size_t host = url.find("//") + 2;
-  return {lost.unreached ? Trouble::unreached : Trouble::lost,
-          lost.why + " (" + url.substr(host, url.find('/', host) - host) + ")"};
+  const Trouble reach = lost.unreached ? Trouble::unreached : Trouble::lost;
+  return {lost.untrusted ? Trouble::untrusted : reach, lost.why + " (" + host_of(url) + ")"};
 }
 
 }  // namespace
 
 WebHdfs::WebHdfs(Settings settings, const Clock& clock)
-    : settings_(std::move(settings)), clock_(clock) {}
+    : settings_(std::move(settings)), clock_(clock), http_(settings_.ca) {}
 
-bool WebHdfs::pause(int tries, MonoNanos until) const {
-  // 50 ms, 100 ms, ... 2 s
-  const Nanos span{std::min<std::int64_t>(std::int64_t{50'000'000} << std::min(tries, 6),
-                                          std::int64_t{2'000'000'000})};
-  if (clock_.mono() + span > until) return false;
-  (void)clock_.wait_for(span, {});
-  return true;
-}
-
-std::string WebHdfs::url(const std::string& path, const char* operation, Query query) const {
+Reply<std::string> WebHdfs::ask(Tries& tries, const char* method, const std::string& path,
+                                const char* operation, Query query) {
   query.emplace_back("user.name", settings_.user);
-  return address(settings_.namenode, path, operation, query);
-}
-
-Reply<std::string> WebHdfs::ask(const char* method, const std::string& url) {
+  const std::size_t asked = tries.turn();
+  const std::string url = address(settings_.namenodes[asked], path, operation, query);
   auto answer = http_.send(method, url, kAnswerTime);
-  if (!answer) return failure_of(answer.error(), url);
-  if (answer->status != 200 && answer->status != 201) {
-    return read_failure(answer->status, answer->body, answer->challenge);
+  const bool good = answer && (answer->status == 200 || answer->status == 201);
+  if (good) {
+    serving_ = asked;
+    tries.served();
+    return std::move(answer->body);
   }
-  return std::move(answer->body);
+  Failure failure = answer ? read_failure(answer->status, answer->body, answer->challenge)
+                           : failure_of(answer.error(), url);
+  if (may_pass(failure)) tries.left(failure);
+  return failure;
 }
 
 Reply<std::string> WebHdfs::call(const char* method, const std::string& path, const char* operation,
                                  Query query, Nanos patience) {
-  const std::string address = url(path, operation, std::move(query));
-  const MonoNanos until = deadline(patience);
-  for (int tries = 0;; ++tries) {
-    auto answer = ask(method, address);
-    if (answer || !may_pass(answer.error()) || !pause(tries, until)) return answer;
+  for (Tries tries = this->tries(patience);;) {
+    auto answer = ask(tries, method, path, operation, query);
+    if (answer) return answer;
+    Failure failure = std::move(answer).error();
+    if (!tries.again(failure)) return failure;
   }
 }
 
@@ -102,25 +97,31 @@ Reply<std::vector<component::Xattr>> WebHdfs::xattrs(const std::string& path) {
   return read_xattrs(body);
 }
 
+Reply<std::string> WebHdfs::datanode(const std::string& body) const {
+  LOCKSTEP_TRY(const std::string location, read_location(body));
+  if (namenode().starts_with("https://") && !location.starts_with("https://")) {
+    return Failure{Trouble::untrusted,
+                   "the NameNode leads to a DataNode without TLS (" + host_of(location) + ")"};
+  }
+  return repair(location);
+}
+
 Reply<void> WebHdfs::read(const std::string& path, std::uint64_t offset,
                           std::span<std::byte> into) {
   if (into.empty()) return {};
-  const std::string asked = url(path, "OPEN",
-                                {{"offset", std::to_string(offset)},
-                                 {"length", std::to_string(into.size())},
-                                 {"noredirect", "true"}});
-  const MonoNanos until = deadline(settings_.patience);
-  for (int tries = 0;; ++tries) {
+  const Query query{{"offset", std::to_string(offset)},
+                    {"length", std::to_string(into.size())},
+                    {"noredirect", "true"}};
+  for (Tries tries = this->tries(settings_.patience);;) {
     Failure failure;
-    auto body = ask("GET", asked);
-    auto location = body ? read_location(*body) : Reply<std::string>(std::move(body).error());
+    auto body = ask(tries, "GET", path, "OPEN", query);
+    auto location = body ? datanode(*body) : Reply<std::string>(std::move(body).error());
     if (!location) {
       failure = std::move(location).error();
     } else {
-      const std::string datanode = repair(*location);
-      auto got = http_.read(datanode, into);
+      auto got = http_.read(*location, into);
       if (!got) {
-        failure = failure_of(got.error(), datanode);
+        failure = failure_of(got.error(), *location);
       } else if (got->answer.status != 200) {
         failure = read_failure(got->answer.status, got->answer.body, got->answer.challenge);
         // The DataNode's own troubles (a block that moved, a shutdown) may pass too.
@@ -131,7 +132,7 @@ Reply<void> WebHdfs::read(const std::string& path, std::uint64_t offset,
         return {};
       }
     }
-    if (!may_pass(failure) || !pause(tries, until)) return failure;
+    if (!tries.again(failure)) return failure;
   }
 }
 
@@ -144,28 +145,25 @@ Reply<void> WebHdfs::create(const std::string& path, const Creation& creation, s
   if (creation.block_size != 0) {
     query.emplace_back("blocksize", std::to_string(creation.block_size));
   }
-  const std::string asked = url(path, "CREATE", std::move(query));
-  const MonoNanos until = deadline(settings_.patience);
-  for (int tries = 0;; ++tries) {
+  for (Tries tries = this->tries(settings_.patience);;) {
     Failure failure;
-    auto body = ask("PUT", asked);
-    auto location = body ? read_location(*body) : Reply<std::string>(std::move(body).error());
+    auto body = ask(tries, "PUT", path, "CREATE", query);
+    auto location = body ? datanode(*body) : Reply<std::string>(std::move(body).error());
     if (!location) {
       failure = std::move(location).error();
     } else {
       const Http::Fill fill = content();
       if (!fill) return Failure{Trouble::lost, "the connection broke in the middle of the file"};
-      const std::string datanode = repair(*location);
-      auto answer = http_.put(datanode, size, fill);
+      auto answer = http_.put(*location, size, fill);
       if (!answer) {
-        failure = failure_of(answer.error(), datanode);
+        failure = failure_of(answer.error(), *location);
       } else if (answer->status != 201) {
         failure = read_failure(answer->status, answer->body, answer->challenge);
       } else {
         return {};
       }
     }
-    if (!may_pass(failure) || !pause(tries, until)) return failure;
+    if (!tries.again(failure)) return failure;
   }
 }
 
@@ -181,12 +179,11 @@ Reply<void> WebHdfs::remove(const std::string& path) {
 }
 
 Reply<void> WebHdfs::rename(const std::string& from, const std::string& to) {
-  const std::string asked = url(from, "RENAME", {{"destination", to}});
-  const MonoNanos until = deadline(settings_.patience);
-  for (int tries = 0;; ++tries) {
-    auto body = ask("PUT", asked);
+  for (Tries tries = this->tries(settings_.patience);;) {
+    auto body = ask(tries, "PUT", from, "RENAME", {{"destination", to}});
     if (!body) {
-      if (!may_pass(body.error()) || !pause(tries, until)) return std::move(body).error();
+      Failure failure = std::move(body).error();
+      if (!tries.again(failure)) return failure;
       continue;
     }
     LOCKSTEP_TRY(const bool renamed, read_boolean(*body));
@@ -195,7 +192,7 @@ Reply<void> WebHdfs::rename(const std::string& from, const std::string& to) {
     if (left) return Failure{Trouble::exists, "something is at the new name, or above it nothing"};
     if (left.error().trouble != Trouble::missing) return std::move(left).error();
     // A try whose answer was lost has done it.
-    if (tries > 0 && status(to)) return {};
+    if (!tries.is_first() && status(to)) return {};
     return std::move(left).error();
   }
 }
@@ -252,11 +249,9 @@ Reply<void> WebHdfs::allow_snapshots(const std::string& directory) {
 
 Reply<void> WebHdfs::create_snapshot(const std::string& directory, const std::string& name,
                                      Nanos patience) {
-  const std::string asked = url(directory, "CREATESNAPSHOT", {{"snapshotname", name}});
-  const MonoNanos until = deadline(patience);
   bool in_doubt = false;  // a try's answer was lost
-  for (int tries = 0;; ++tries) {
-    auto answer = ask("PUT", asked);
+  for (Tries tries = this->tries(patience);;) {
+    auto answer = ask(tries, "PUT", directory, "CREATESNAPSHOT", {{"snapshotname", name}});
     if (answer) return {};
     Failure failure = std::move(answer).error();
     if (failure.trouble == Trouble::snapshot &&
@@ -265,7 +260,9 @@ Reply<void> WebHdfs::create_snapshot(const std::string& directory, const std::st
       failure.trouble = Trouble::exists;
     }
     in_doubt = in_doubt || failure.trouble == Trouble::lost;
-    if (!may_pass(failure) || !pause(tries, until)) return failure;
+    if (tries.again(failure)) continue;
+    if (in_doubt) failure.trouble = Trouble::lost;
+    return failure;
   }
 }
 
@@ -290,21 +287,45 @@ Reply<std::vector<Difference>> WebHdfs::differences(const std::string& directory
   return read_differences(body);
 }
 
+std::optional<std::string> WebHdfs::told(const std::string& below) {
+  const std::size_t first = serving_.load();
+  const std::size_t count = settings_.namenodes.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    auto answer = http_.send("GET", settings_.namenodes[(first + i) % count] + below, kTellTime);
+    if (answer && answer->status == 200) return std::move(answer->body);
+  }
+  return std::nullopt;
+}
+
 std::optional<bool> WebHdfs::captures_open_files() {
   static const std::string kName = "dfs.namenode.snapshot.capture.openfiles";
-  auto answer = http_.send("GET", settings_.namenode + "/conf?name=" + kName, kAnswerTime);
-  if (!answer || answer->status != 200) return std::nullopt;
-  const auto value = read_property(answer->body, kName);
+  const auto body = told("/conf?name=" + kName);
+  const auto value = body ? read_property(*body, kName) : std::nullopt;
   if (!value) return std::nullopt;
   return *value == "true";
 }
 
 std::optional<std::uint64_t> WebHdfs::remaining_space() {
-  auto answer = http_.send(
-      "GET", settings_.namenode + "/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState",
-      kAnswerTime);
-  if (!answer || answer->status != 200) return std::nullopt;
-  return read_gauge(answer->body, "CapacityRemaining");
+  const auto body = told("/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState");
+  return body ? read_gauge(*body, "CapacityRemaining") : std::nullopt;
+}
+
+std::vector<WebHdfs::NameNode> WebHdfs::namenodes() {
+  std::vector<NameNode> out;
+  for (const std::string& address : settings_.namenodes) {
+    const std::string url = address + "/jmx?qry=Hadoop:service=NameNode,name=NameNodeStatus";
+    auto answer = http_.send("GET", url, seconds(2));
+    std::string state;
+    if (!answer) {
+      state = answer.error().why;
+    } else if (answer->status != 200) {
+      state = read_failure(answer->status, answer->body, answer->challenge).text;
+    } else {
+      state = read_gauge_text(answer->body, "State").value_or("its JMX does not tell");
+    }
+    out.push_back({host_of(address), std::move(state)});
+  }
+  return out;
 }
 
 }  // namespace lockstep::hdfs

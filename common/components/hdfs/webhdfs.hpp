@@ -1,7 +1,11 @@
 // WebHdfs: one cluster's HDFS by WebHDFS, an operation a function.
 //
 // What may come right by itself (a connection that broke, a NameNode that restarts, stands by or is
-// in safe mode) is tried again until it does, for at most the settings' patience. Operations that
+// in safe mode) is tried again until it does, for at most the settings' patience. Of several
+// NameNodes the one that served last is asked first; whatever may come right by itself is a reason
+// to ask the next at once, for only one is active and the one that was may be dead. All are asked
+// before an operation gives up, and its failure says what each of them answered. A NameNode that is
+// asked by TLS cannot lead to a DataNode without. Operations that
 // are not the same when done twice (a snapshot's creation, a rename) look before they try again.
 // What this relies on of the protocol: Hadoop's WebHDFS document, and docs/components/hdfs.md for
 // what was found by trying.
@@ -9,6 +13,7 @@
 // Thread rule: any thread; as many requests go on at once as there are callers.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <span>
@@ -21,6 +26,7 @@
 #include "common/components/hdfs/answers.hpp"
 #include "common/components/hdfs/http.hpp"
 #include "common/components/hdfs/settings.hpp"
+#include "common/components/hdfs/tries.hpp"
 
 namespace lockstep::hdfs {
 
@@ -29,6 +35,8 @@ class WebHdfs {
   WebHdfs(Settings settings, const Clock& clock);
 
   const Settings& settings() const { return settings_; }
+  // The address of the NameNode that served last.
+  const std::string& namenode() const { return settings_.namenodes[serving_.load()]; }
 
   // Paths are absolute.
   Reply<Status> status(const std::string& path) { return status(path, settings_.patience); }
@@ -70,8 +78,8 @@ class WebHdfs {
   Reply<void> remove_xattr(const std::string& path, const std::string& name);
 
   Reply<void> allow_snapshots(const std::string& directory);
-  // Error: exists (one has that name), snapshot (the directory is not snapshottable). `patience`
-  // instead of the settings': writers may be waiting.
+  // Error: exists (one has that name), snapshot (the directory is not snapshottable), lost (it may
+  // have been made). `patience` instead of the settings': writers may be waiting.
   Reply<void> create_snapshot(const std::string& directory, const std::string& name,
                               Nanos patience);
   Reply<void> remove_snapshot(const std::string& directory, const std::string& name);
@@ -79,19 +87,26 @@ class WebHdfs {
   Reply<std::vector<Difference>> differences(const std::string& directory, const std::string& from,
                                              const std::string& to);
 
-  // dfs.namenode.snapshot.capture.openfiles; nothing: the NameNode does not tell.
+  // dfs.namenode.snapshot.capture.openfiles; nothing: no NameNode tells.
   std::optional<bool> captures_open_files();
-  // Bytes that the cluster has left, before replication; nothing: the NameNode does not tell.
+  // Bytes that the cluster has left, before replication; nothing: no NameNode tells.
   std::optional<std::uint64_t> remaining_space();
 
-  // Waits until a time for another try has come; false: `until` has passed.
-  bool pause(int tries, MonoNanos until) const;
-  MonoNanos deadline(Nanos patience) const { return clock_.mono() + patience; }
+  struct NameNode {
+    std::string address;
+    std::string state;  // "active", "standby", "observer" or, in words, why it does not tell
+  };
+  // As each of them tells it by its JMX now; waits two seconds for each at most.
+  std::vector<NameNode> namenodes();
 
  private:
-  std::string url(const std::string& path, const char* operation, Query query) const;
-  // One try.
-  Reply<std::string> ask(const char* method, const std::string& url);
+  MonoNanos deadline(Nanos patience) const { return clock_.mono() + patience; }
+  Tries tries(Nanos patience) const {
+    return {clock_, settings_.namenodes, serving_.load(), deadline(patience)};
+  }
+  // One try, at the NameNode whose turn it is.
+  Reply<std::string> ask(Tries& tries, const char* method, const std::string& path,
+                         const char* operation, Query query);
   // Until it succeeds, fails for good, or patience ends.
   Reply<std::string> call(const char* method, const std::string& path, const char* operation,
                           Query query, Nanos patience);
@@ -100,16 +115,15 @@ class WebHdfs {
     return call(method, path, operation, std::move(query), settings_.patience);
   }
   Reply<void> done(Reply<std::string> answer);
+  // The address of the DataNode that a NameNode's answer leads to.
+  Reply<std::string> datanode(const std::string& body) const;
+  // What the first NameNode that answers says at this address below its own.
+  std::optional<std::string> told(const std::string& below);
 
   Settings settings_;
   const Clock& clock_;
+  std::atomic<std::size_t> serving_{0};  // of settings_.namenodes
   Http http_;
 };
-
-// Whether another try may end otherwise.
-inline bool may_pass(const Failure& failure) {
-  return failure.trouble == Trouble::lost || failure.trouble == Trouble::unreached ||
-         failure.trouble == Trouble::wait;
-}
 
 }  // namespace lockstep::hdfs

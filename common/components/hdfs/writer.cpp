@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "common/components/hdfs/foreign.hpp"
+
 namespace lockstep::hdfs {
 
 using component::Action;
@@ -75,12 +77,18 @@ Result<void> Writer::check_entry(const Entry& entry) const {
   while (!rest.empty()) {
     const std::size_t slash = std::min(rest.find('/'), rest.size());
     if (!can_be_named(rest.substr(0, slash))) {
+      if (is_foreign(entry)) {
+        return make_error(ErrorCode::not_supported,
+                          "HDFS has no such name (it must be UTF-8, without `:`, and none of "
+                          "`.snapshot` and `.reserved`)",
+                          "/" + entry.path, "rename it, or leave it out with `exclude`");
+      }
       return hostile("a name that HDFS cannot have (it must be UTF-8 and without `:`)", entry.path);
     }
     rest.remove_prefix(std::min(slash + 1, rest.size()));
   }
-  if (entry.kind != EntryKind::directory && entry.kind != EntryKind::regular) {
-    return hostile("HDFS has files and directories only", entry.path);
+  if (entry.kind == EntryKind::hard_link && !component::path_is_clean(entry.link_target)) {
+    return hostile("a further name of what lies outside", entry.path);
   }
   return {};
 }
@@ -247,7 +255,7 @@ Result<void> Writer::finish() {
 Result<void> Writer::upload(const Entry& entry, const Wanted& wanted,
                             const WebHdfs::Content& content) {
   const std::string path = whole_path(entry.path);
-  const WebHdfs::Creation creation{entry.mode & 01777U, wanted.replication, wanted.block_size};
+  const WebHdfs::Creation creation{wanted.mode, wanted.replication, wanted.block_size};
   auto made = hdfs_.create(path, creation, entry.size, content);
   if (!made && made.error().trouble == Trouble::exists) {
     // A directory is there: what has the path is replaced.

@@ -32,6 +32,8 @@ HOME = os.environ.get("LOCKSTEP_HADOOP_HOME", os.path.join(tempfile.gettempdir()
 CACHE = os.environ.get("LOCKSTEP_HADOOP_CACHE", os.path.expanduser("~/.cache/lockstep/hadoop"))
 OFFSET = int(os.environ.get("LOCKSTEP_HADOOP_PORTS", "0"))
 BASE = {"north": 28000, "south": 29000}
+BESIDE = {"tls": 25000, "secured": 26000, "pair": 27000}    # of tests that start a further cluster
+PORTS = range(20, 90)   # from its base, of every cluster
 NAMENODE = "org.apache.hadoop.hdfs.server.namenode.NameNode"
 DATANODE = "org.apache.hadoop.hdfs.server.datanode.DataNode"
 HBASE = "org.apache.hadoop.hbase."
@@ -80,7 +82,8 @@ def jars(pom="pom.xml"):
 
 
 class Cluster:
-    PROCESSES = ("namenode", "datanode", "zookeeper", "master", "regionserver")
+    SERVING = ("namenode", "datanode")  # whom HDFS needs
+    PROCESSES = (*SERVING, "zookeeper", "master", "regionserver")
 
     def __init__(self, name, base=None, home=None):
         self.name = name
@@ -96,6 +99,7 @@ class Cluster:
         self.conf = os.path.join(self.home, "conf")
         self.url = f"http://127.0.0.1:{self.http}"
         self.urls = [self.url]  # of all its NameNodes
+        self.settings = {}  # more of `hdfs:` in lockstep.yaml
         # South's web servers want proof against CSRF of every client that says what it is, North's do not.
         self.more = {} if name == "north" else {"dfs.webhdfs.rest-csrf.enabled": "true",
                                                 "dfs.webhdfs.rest-csrf.browser-useragents-regex": ".*"}
@@ -222,11 +226,8 @@ class Cluster:
     def wait(self, seconds=400):
         deadline = time.monotonic() + seconds
         while not self.serves():
-            for name in ("namenode", "datanode"):
-                if self.pid(name) is None:
-                    raise Failed(f"{self.name}: the {name} died:\n{self.tail(name)}")
-            if time.monotonic() > deadline:
-                raise Failed(f"{self.name}: HDFS did not come up in {seconds} s:\n{self.tail('namenode')}")
+            for name in self.SERVING:
+                self.check_alive(name, deadline)
             time.sleep(0.1)
         return self
 
@@ -323,7 +324,8 @@ def name_clusters(config, clusters, with_hbase=False):
         root = f"    root: {cluster.name}\n"
         if text.count(root) != 1:
             raise Failed(f"{config} has no line `root: {cluster.name}` to write HDFS behind")
-        added = f'    hdfs: {{namenodes: {json.dumps(cluster.urls)}, user: hdfs}}\n'
+        hdfs = {"namenodes": cluster.urls, "user": "hdfs", **cluster.settings}
+        added = f"    hdfs: {json.dumps(hdfs)}\n"
         if with_hbase:
             added += f'    hbase: {{classpath: "{cluster.hbase_classpath()}"}}\n'
         text = text.replace(root, root + added)
@@ -331,18 +333,19 @@ def name_clusters(config, clusters, with_hbase=False):
         handle.write(text)
 
 
-def free_offset(clusters):
-    for offset in range(0, 1000, 10):
-        taken = False
-        for port in (port + offset for cluster in clusters for port in (cluster.rpc, cluster.http, *cluster.datanode.values(),
-                                                                             *cluster.hbase.values())):
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind(("127.0.0.1", port))
-                except OSError:
-                    taken = True
-        if not taken:
+def is_free(port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_offset():
+    for offset in range(0, 1000, 100):
+        if all(is_free(base + offset + port) for base in (*BASE.values(), *BESIDE.values()) for port in PORTS):
             return offset
     raise Failed("no free ports for the clusters were found")
 
@@ -373,7 +376,7 @@ def main(words):
                 print(f"{cluster.name}: HBase, ZooKeeper at 127.0.0.1:{cluster.zookeeper}")
             print(f"up in {time.monotonic() - began:.1f} s")
         elif command == "ports":
-            print(free_offset(clusters))
+            print(free_offset())
         elif command == "env":
             for cluster in clusters:
                 print(f"export LOCKSTEP_HDFS_{cluster.name.upper()}={cluster.url}")

@@ -51,7 +51,7 @@ struct Side {
   explicit Side(const std::string& name) : classpath(variable("LOCKSTEP_HBASE_" + name)) {
     hbase::Settings settings;
     settings.classpath = classpath;
-    settings.hdfs.namenode = variable("LOCKSTEP_HDFS_" + name);
+    settings.hdfs.namenodes = {variable("LOCKSTEP_HDFS_" + name)};
     component = hbase::make_hbase(surroundings, settings);
   }
 

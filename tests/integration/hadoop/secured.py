@@ -7,17 +7,17 @@ import time
 import urllib.error
 import urllib.request
 
-from hadoop import NAMENODE, Cluster, Failed, jars
+from hadoop import BESIDE, NAMENODE, Cluster, Failed, jars
 
 REALM = "EXAMPLE.COM"
 
 
 class Secured(Cluster):
     """Stands for the cluster `name` of a site, beside the one of that name that hadoop.py starts."""
-    PROCESSES = ("kdc", "namenode")
+    SERVING = PROCESSES = ("kdc", "namenode")
 
     def __init__(self, name):
-        super().__init__(name, base=26000, home="secured")
+        super().__init__(name, base=BESIDE["secured"], home="secured")
         self.kdc = os.path.join(self.home, "kdc")
         keytab = self.kdc + "/keytab"
         self.more = {"dfs.namenode.kerberos.principal": f"nn/localhost@{REALM}", "dfs.namenode.keytab.file": keytab,
@@ -72,11 +72,3 @@ class Secured(Cluster):
         except OSError:
             return False
         raise Failed(f"{self.name}: the NameNode wants no Kerberos")
-
-    def wait(self, seconds=400):
-        deadline = time.monotonic() + seconds
-        while not self.serves():
-            for name in self.PROCESSES:
-                self.check_alive(name, deadline)
-            time.sleep(0.2)
-        return self

@@ -12,6 +12,14 @@ sys.path[:0] = [HERE] + [os.path.join(ROOT, folder) for folder in ("tests/proces
 import hadoop  # noqa: E402
 from harness import LOCKSTEP, SiteTest  # noqa: E402
 
+BOUNDED = """service: orders
+mode: {mode}
+consistency: bounded
+max_skew: 1m
+max_lateness: 1m
+data_sets:
+"""    # a policy's head
+
 
 class HadoopService(SiteTest):
     with_hbase = False

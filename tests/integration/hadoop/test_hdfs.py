@@ -11,18 +11,13 @@ import unittest
 import urllib.error
 import urllib.request
 
-from service import HERE, HadoopService  # it finds the modules below
+from service import BOUNDED, HERE, HadoopService  # it finds the modules below
 import world
 from harness import FULL, point_check
 from hdfs_tree import Hdfs, Refused, shown
 
 FILES = 3000 if FULL else 250
-POLICY = """service: orders
-mode: {mode}
-consistency: bounded
-max_skew: 1m
-max_lateness: 1m
-data_sets:
+POLICY = BOUNDED + """\
   - {{name: trail, component: hdfs, path: {path}, allow_snapshot: true, to: {{path: {to}}}}}
   - {{name: invoices, component: files, path: {north}/orders/invoices}}
   - {{name: ledger, component: sqlite, path: {north}/orders/ledger.db}}
@@ -40,10 +35,7 @@ class HdfsService(HadoopService):
 
     def clear(self, own):
         for hdfs in (self.north, self.south):
-            for path in (self.path, self.to):
-                for name in hdfs.snapshots(path):
-                    hdfs.call("DELETE", path, "DELETESNAPSHOT", snapshotname=name)
-            hdfs.remove(own)
+            hdfs.remove_with_snapshots(own, self.path, self.to)
             hdfs.close()
 
     def policy(self, mode="push", path=None):
@@ -350,7 +342,7 @@ class HdfsService(HadoopService):
         refused = self.site.cli("run", "orders", "--wait", ok=None)
         self.assertNotEqual(refused.returncode, 0)
         self.assertIn("-allowSnapshot " + self.path, refused.stdout + refused.stderr)
-        for bad, said in (("to: {path: " + self.to + "}", "to: {component: files, path: /srv/x}"),
+        for bad, said in (("to: {path: " + self.to + "}", "to: {component: sqlite, path: /srv/x}"),
                           ("allow_snapshot: true", "exclude: [x]"), ("allow_snapshot: true", "engine: distcp")):
             answer = self.site.apply(self.policy().replace(bad, said), ok=None)
             self.assertEqual(answer.returncode, 1 if "engine" in said else 2, said + answer.stdout + answer.stderr)

@@ -54,7 +54,9 @@ TEST_CASE("the sample of three hosts may use one root twice") {
   CHECK(site->log_format == "json");
   const auto& hdfs = site->clusters.at("south").hdfs;
   REQUIRE(hdfs);
-  CHECK(hdfs->namenode == "http://192.0.2.25:9870");
+  CHECK(hdfs->namenodes ==
+        std::vector<std::string>{"https://192.0.2.25:9871", "https://192.0.2.26:9871"});
+  CHECK(hdfs->ca == kSamples + "/hadoop-ca.pem");
   CHECK(hdfs->user == "hdfs");
   CHECK(hdfs->connections == 16);
   CHECK(hdfs->patience == seconds(60));

@@ -96,7 +96,7 @@ const char* const kStatus =
 
 struct Asked {
   explicit Asked(std::vector<std::string> script, Nanos patience = seconds(30))
-      : server(std::move(script)), hdfs({server.url(), "u", 2, patience}, *clock) {}
+      : server(std::move(script)), hdfs({{server.url()}, "u", 2, patience, ""}, *clock) {}
   std::unique_ptr<Clock> clock = make_system_clock();
   Server server;
   WebHdfs hdfs;
@@ -116,6 +116,112 @@ TEST_CASE("webhdfs: what comes right by itself is tried again, other failures ar
   Asked denied({"403 " + remote("AccessControlException"), kStatus});
   CHECK(denied.hdfs.status("/d").error().trouble == Trouble::denied);
   CHECK(denied.server.asked().size() == 1);
+}
+
+namespace {
+
+struct Pair {
+  Pair(std::vector<std::string> of_first, std::vector<std::string> of_second,
+       Nanos patience = seconds(30))
+      : first(std::move(of_first)),
+        second(std::move(of_second)),
+        hdfs({{first.url(), second.url()}, "u", 2, patience, ""}, *clock) {}
+  std::unique_ptr<Clock> clock = make_system_clock();
+  Server first, second;
+  WebHdfs hdfs;
+};
+
+const std::string kStandby = "403 " + remote("StandbyException");
+
+}  // namespace
+
+TEST_CASE("webhdfs: of several NameNodes the active one is found, and found again after it died") {
+  Pair pair({kStandby, kStatus}, {kStatus, kStatus, "drop"});
+  const MonoNanos begin = pair.clock->mono();
+  REQUIRE(pair.hdfs.status("/d"));  // the first stands by
+  REQUIRE(pair.hdfs.status("/d"));  // and is not asked again
+  CHECK(pair.first.asked().size() == 1);
+  CHECK(pair.hdfs.namenode() == pair.second.url());
+  REQUIRE(pair.hdfs.status("/d"));  // the second dies
+  CHECK(pair.second.asked().size() == 3);
+  CHECK(pair.first.asked().size() == 2);
+  CHECK(pair.hdfs.namenode() == pair.first.url());
+  // Going to the other one takes no pause.
+  CHECK(pair.clock->mono() - begin < milliseconds(50));
+}
+
+TEST_CASE("webhdfs: while no NameNode is active each is asked again, until one is") {
+  Pair pair({"403 " + remote("SafeModeException"), kStandby, kStandby, kStatus},
+            {kStandby, "403 " + remote("RetriableException"), "drop"});
+  REQUIRE(pair.hdfs.status("/d"));
+  CHECK(pair.first.asked().size() == 4);
+  CHECK(pair.second.asked().size() == 3);
+}
+
+TEST_CASE("webhdfs: a failure names every NameNode and what it said, however short the patience") {
+  Pair pair({kStandby}, {"403 " + remote("SafeModeException", "Name node is in safe mode")},
+            Nanos{});
+  const auto status = pair.hdfs.status("/d");
+  REQUIRE_FALSE(status);
+  CHECK(status.error().text == "none of the NameNodes serves (" + host_of(pair.first.url()) +
+                                   ": StandbyException: x; " + host_of(pair.second.url()) +
+                                   ": SafeModeException: Name node is in safe mode)");
+  Pair denied({kStandby}, {"403 " + remote("AccessControlException")});
+  CHECK(denied.hdfs.status("/d").error().text == "AccessControlException: x");
+}
+
+TEST_CASE("webhdfs: a snapshot whose answer was lost by a NameNode that died is in doubt") {
+  const std::string exists = "403 " + remote("SnapshotException",
+                                             "Failed to add snapshot: there is already a snapshot "
+                                             "with the same name");
+  Pair made({"drop"}, {exists});
+  CHECK(made.hdfs.create_snapshot("/d", "s", seconds(5)));
+  Pair unknown({"drop"}, {kStandby}, seconds(30));
+  CHECK(unknown.hdfs.create_snapshot("/d", "s", Nanos{}).error().trouble == Trouble::lost);
+}
+
+TEST_CASE("webhdfs: a DataNode in trouble is tried again after a pause, at the same NameNode") {
+  Server datanode({"drop", "403 " + remote("IOException"), "200 1234"});
+  const std::string located = "200 {\"Location\":\"" + datanode.url() + "/x\"}";
+  Pair pair({kStandby}, {located, located, located});
+  std::array<std::byte, 4> into{};
+  const MonoNanos begin = pair.clock->mono();
+  REQUIRE(pair.hdfs.read("/f", 0, into));
+  CHECK(pair.clock->mono() - begin >= milliseconds(150));
+  CHECK(pair.first.asked().size() == 1);
+  CHECK(pair.second.asked().size() == 3);
+}
+
+TEST_CASE("webhdfs: each NameNode's own state is told, and what asks one of them asks the next") {
+  const auto jmx = [](const char* state) {
+    return std::string(R"(200 {"beans":[{"name":"x"},{"State":")") + state +
+           R"(","CapacityRemaining":7}]})";
+  };
+  Pair pair({jmx("standby"), "drop", "drop"}, {"503 <html>", jmx("active"), jmx("active")});
+  auto states = pair.hdfs.namenodes();
+  REQUIRE(states.size() == 2);
+  CHECK(states[0].address == host_of(pair.first.url()));
+  CHECK(states[0].state == "standby");
+  CHECK(states[1].state == "HTTP status 503");
+  CHECK(pair.hdfs.remaining_space() == 7);
+  states = pair.hdfs.namenodes();
+  CHECK_FALSE(states[0].state.empty());
+  CHECK(states[1].state == "active");
+}
+
+TEST_CASE("webhdfs: a certificate file that is none, and a server that speaks no TLS, are named") {
+  const std::unique_ptr<Clock> clock = make_system_clock();
+  Server plain({kStatus, kStatus});
+  const std::string tls = "https" + plain.url().substr(4);
+  WebHdfs without({{tls}, "u", 2, Nanos{}, "/nowhere/ca.pem"}, *clock);
+  auto status = without.status("/d");
+  REQUIRE_FALSE(status);
+  CHECK(status.error().trouble == Trouble::untrusted);
+  CHECK(status.error().text.find("/nowhere/ca.pem") != std::string::npos);
+  WebHdfs speaks_none({{tls}, "u", 2, Nanos{}, ""}, *clock);
+  status = speaks_none.status("/d");
+  REQUIRE_FALSE(status);
+  CHECK(status.error().trouble == Trouble::unreached);
 }
 
 TEST_CASE("webhdfs: patience ends") {

@@ -112,6 +112,8 @@ TEST_CASE("hdfs: what it does not know, and whose places its paths are") {
   CHECK(check(policy({trail})).empty());
   auto tree = trail;
   tree.to.component = "files";
+  CHECK(check(policy({tree})).empty());
+  tree.to.component = "sqlite";
   CHECK(wheres(check(policy({tree}))) == "data_sets[0].to.component");
   tree = trail;
   tree.exclude = {"*.tmp"};
@@ -133,6 +135,31 @@ TEST_CASE("hdfs: what it does not know, and whose places its paths are") {
   const auto missing = check_together({policy({trail})}, layout);
   REQUIRE(missing.size() == 1);
   CHECK(missing[0].what == "the cluster `south` has no `hdfs:` in lockstep.yaml");
+}
+
+TEST_CASE(
+    "a directory of files is kept in HDFS and one of HDFS as files: each needs HDFS on one side") {
+  DataSet papers = hooked("papers", "/srv/papers");
+  papers.to.component = "hdfs";
+  papers.place.options["allow_snapshot"] = papers.to.place.options["allow_snapshot"] = "true";
+  CHECK(check(policy({papers})).empty());
+  CHECK(target_location(papers, "/srv", "/d/south") == "/srv/papers");
+  Layout layout{{{"north", "/srv/north"}, {"south", "/d/south"}}, "north", true, {{"south"}}, {}};
+  CHECK(check_together({policy({papers})}, layout).empty());
+  layout.with_hdfs = {"north"};
+  auto missing = check_together({policy({papers})}, layout);
+  REQUIRE(missing.size() == 1);
+  CHECK(missing[0].where == "orders.data_sets[0].to.component");
+  CHECK(missing[0].what == "the cluster `south` has no `hdfs:` in lockstep.yaml");
+  DataSet trail = hooked("trail", "/srv/trail");
+  trail.component = "hdfs";
+  trail.to.component = "files";
+  CHECK(check_together({policy({trail})}, layout).empty());
+  CHECK(target_location(trail, "/srv", "/d/south") == "/d/south/trail");
+  layout.with_hdfs = {"south"};
+  missing = check_together({policy({trail})}, layout);
+  REQUIRE(missing.size() == 1);
+  CHECK(missing[0].where == "orders.data_sets[0].component");
 }
 
 TEST_CASE("hbase: how tables are named, and whose places these are") {

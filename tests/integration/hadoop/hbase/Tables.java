@@ -64,11 +64,7 @@ public class Tables {
     TableName name = words.length > 1 ? TableName.valueOf(words[1]) : null;
     switch (words[0]) {
       case "create": {  // TABLE REGIONS
-        try {
-          admin.createNamespace(NamespaceDescriptor.create(name.getNamespaceAsString()).build());
-        } catch (org.apache.hadoop.hbase.NamespaceExistException there) {
-          // as wanted
-        }
+        makeNamespace(admin, name);
         TableDescriptorBuilder table = TableDescriptorBuilder.newBuilder(name)
             .setColumnFamily(ColumnFamilyDescriptorBuilder.newBuilder(Bytes.toBytes("f")).setMaxVersions(3)
                 .setTimeToLive(864000).setCompressionType(Compression.Algorithm.GZ).build())
@@ -215,7 +211,20 @@ public class Tables {
         admin.deleteSnapshot(snapshot);
         return "";
       }
+      case "clone": {  // TABLE SNAPSHOT
+        makeNamespace(admin, name);
+        admin.cloneSnapshot(words[2], name);
+        return "";
+      }
       default: throw new IllegalArgumentException(words[0]);
+    }
+  }
+
+  private static void makeNamespace(Admin admin, TableName name) throws Exception {
+    try {
+      admin.createNamespace(NamespaceDescriptor.create(name.getNamespaceAsString()).build());
+    } catch (org.apache.hadoop.hbase.NamespaceExistException there) {
+      // as wanted
     }
   }
 
