@@ -159,7 +159,8 @@ void serve(const Parts& parts) {
     });
   });
   server.on("users.diff", users, [parts](const Request& request) { parts.users.diff(request); });
-  server.on("users.sync", users, [parts](const Request& request) { parts.users.sync(request); });
+  server.on("users.sync", {Role::user, Role::health_monitor},
+            [parts](const Request& request) { parts.users.sync(request); });
   server.on("prune", users, [parts](const Request& request) { on_prune(parts, request); });
   server.on("status", readers,
             [parts](const Request& request) { answer(request, status_body(parts)); });

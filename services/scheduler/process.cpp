@@ -8,7 +8,6 @@
 #include "common/service/log.hpp"
 #include "services/scheduler/events_of.hpp"
 #include "services/scheduler/facts_body.hpp"
-#include "services/scheduler/movement.hpp"
 #include "services/scheduler/run/successor.hpp"
 #include "services/scheduler/timetable.hpp"
 
@@ -24,29 +23,22 @@ constexpr run::Span kLookAgain = 5 * run::kSecond;
 constexpr std::size_t kRunsKept = 10'000;
 constexpr Nanos kJournalFullPause = seconds(5);
 
-// A margin over what the last run needed.
-run::Span with_margin(run::Span took) { return took + took / 4 + 5 * run::kMillisecond; }
-
-decltype(run::Answer::outcome) outcome_of(run::Act act, const Body& done) {
-  auto facts = facts_from_body(act, done);
-  if (!facts) return failure_from_error(facts.error(), true);
-  return std::move(facts).value();
-}
-
 }  // namespace
 
 Process::Process(service::Surroundings& here, const service::IdentityFollower& identity,
                  Store& store, Hooks& hooks)
     : here_(here),
       store_(store),
-      hooks_(hooks),
-      identity_(identity),
-      program_("lockstep " + here.version) {}
+      leads_(store),
+      asking_(
+          here, identity, store, hooks,
+          {[this](const std::string& run, const run::StepKey& key, const Body& body) {
+             progressed(run, key, body);
+           },
+           [this](const std::string& run, run::Answer answer) { feed(run, std::move(answer)); }}) {}
 
 Process::~Process() {
   if (timer_) here_.reactor.cancel(*timer_);
-  for (auto& [name, held] : runs_)
-    for (auto& [key, id] : held.requests) here_.client.cancel(id);
 }
 
 Result<void> Process::start() {
@@ -101,7 +93,7 @@ std::size_t Process::pending(const std::string& service) const {
 
 Result<std::string> Process::add(const Origin& origin, run::Plan plan,
                                  const std::string& asked_by) {
-  LOCKSTEP_TRY(const Leads known, leads(plan.service));
+  LOCKSTEP_TRY(const Lead known, leads_.of(plan.service));
   if (known.arm > 0) plan.arm_lead = known.arm;
   if (known.raise > 0) plan.raise_lead = known.raise;
   plan.run = message::make_uuid7(here_.clock.utc());
@@ -198,15 +190,6 @@ std::vector<std::string> Process::stand_down(const message::Epoch& decided) {
     if (held != nullptr && held->stored.state.phase < run::Phase::seal) feed(name, run::Abort{});
   }
   return older;
-}
-
-// What a run does, it does under the epoch that it was planned under; what clears up after it, or
-// keeps what was sealed, is given under the one that holds.
-Giver Process::giver_for(const Held& held, run::Act act) const {
-  const bool clears_up = act == run::Act::keep || act == run::Act::keep_manifest ||
-                         act == run::Act::drop || act == run::Act::drop_transfer;
-  const message::Epoch& planned = held.stored.origin.epoch;
-  return {clears_up || planned.number == 0 ? identity_.epoch() : planned, program_};
 }
 
 Result<run::Phase> Process::nudge(const std::string& run) {
@@ -327,18 +310,8 @@ void Process::failed_to_write(const Error& error, const std::string& run, const 
 
 void Process::carry_out(const std::string& run, const run::Effects& effects) {
   Held* held = find(run);
-  for (const run::StepKey& key : effects.let_go) {
-    const auto request = held->requests.find(key);
-    if (request == held->requests.end()) continue;
-    here_.client.cancel(request->second);
-    held->requests.erase(request);
-  }
-  for (const run::Ask& ask : effects.asks) {
-    if (ask.key.agent.empty())
-      call_hook(run, ask);
-    else
-      ask_agent(run, ask);
-  }
+  for (const run::StepKey& key : effects.let_go) asking_.let_go(run, key);
+  for (const run::Ask& ask : effects.asks) asking_.ask(held->stored, ask);
   if (effects.records.empty()) {
     if (const auto wake = run::next_wake(held->stored.state)) wake_for(*wake);
     return;
@@ -352,7 +325,7 @@ void Process::carry_out(const std::string& run, const run::Effects& effects) {
       });
   if (const auto wake = run::next_wake(state)) wake_for(*wake);
   if (just_ended) {
-    learn(state);
+    leads_.learn(state);
     watchers_.end(state);
     const std::string service = state.plan.service;
     const bool complete = state.phase == run::Phase::complete;
@@ -366,105 +339,11 @@ void Process::carry_out(const std::string& run, const run::Effects& effects) {
   take_turns();
 }
 
-// Before the pin and after it: with fences when they are down, so that nothing is held for it.
-bool Process::measured(const std::string& run, run::Act act) {
-  const Held* held = find(run);
-  if (held == nullptr) return false;
-  const auto& members = held->stored.state.plan.members;
-  const bool fences = std::any_of(members.begin(), members.end(),
-                                  [](const run::Member& member) { return member.fenced; });
-  return act == run::Act::arm || act == (fences ? run::Act::lower : run::Act::pin);
-}
-
-// Four timestamps with the agent's host; nothing where it does not answer at once.
-void Process::measure(const std::string& agent, Measured then) {
-  message::Envelope envelope;
-  envelope.type = "ping";
-  envelope.epoch = identity_.epoch();
-  transport::RequestOptions options;
-  options.silence = options.stall = options.deadline = seconds(2);
-  const UtcNanos asked = here_.clock.utc();
-  here_.client.request(agent, std::move(envelope), options, {},
-                       [this, asked, then = std::move(then)](const Result<Body>& end) {
-                         then(end ? service::apart_of(asked, *end, here_.clock.utc())
-                                  : std::optional<service::Apart>{});
-                       });
-}
-
-void Process::ask_agent(const std::string& run, const run::Ask& ask) {
-  Held& held = *find(run);
-  std::optional<std::string> base;
-  if (ask.key.act == run::Act::transfer) {
-    // The newest of either cluster: after a change of roles both hold what was carried last the
-    // other way round.
-    const auto points = store_.points(held.stored.state.plan.service, "");
-    for (const Body& point : points ? points.value() : std::vector<Body>{}) {
-      if (!point.value("verified_ok", true)) continue;
-      base = point.at("id");
-      break;
-    }
-  }
-  const Outgoing out =
-      message_for(held.stored.origin, held.stored.state, ask, giver_for(held, ask.key.act), base);
-  const auto heard = std::make_shared<bool>(false);
-  const auto movement = std::make_shared<Movement>(ask, here_.clock.mono());
-  held.requests[ask.key] = here_.client.request(
-      out.to, out.envelope, out.options,
-      [this, run, key = ask.key, attempt = ask.attempt, heard,
-       movement](const transport::Reply& reply) {
-        *heard = true;
-        Held* asking = find(run);
-        if (asking == nullptr) return;
-        if (auto stalled = movement->look(reply, here_.clock.mono())) {
-          here_.client.cancel(asking->requests[key]);
-          asking->requests.erase(key);
-          feed(run, run::Answer{key, attempt, std::move(*stalled)});
-          return;
-        }
-        if (reply.stage != transport::Reply::Stage::progress) return;
-        asking->progress[key] = reply.body;
-        watchers_.tell(asking->stored.state, run::step_name(key),
-                       reply.body.value("sets", Body(nullptr)));
-      },
-      [this, run, key = ask.key, attempt = ask.attempt, heard, movement](const Result<Body>& end) {
-        if (Held* asking = find(run)) asking->requests.erase(key);
-        run::Answer answer{key, attempt, run::Failure{}};
-        const auto nobody = [&](ErrorCode code) {
-          // A snapshot-agent never says `stalled`: that is the wire's word for its silence.
-          if (code == ErrorCode::stalled && movement->watched()) return true;
-          return !*heard && (code == ErrorCode::unreachable || code == ErrorCode::transport ||
-                             code == ErrorCode::stalled || code == ErrorCode::deadline);
-        };
-        if (!end) {
-          answer.outcome = failure_from_error(end.error(), !nobody(end.error().code));
-        } else if (measured(run, key.act)) {
-          measure(key.agent, [this, run, answer, done = end.value()](const auto& apart) mutable {
-            if (apart) done["clock"]["apart_ns"] = {apart->least.count, apart->most.count};
-            answer.outcome = outcome_of(answer.key.act, done);
-            feed(run, std::move(answer));
-          });
-          return;
-        } else {
-          answer.outcome = outcome_of(key.act, end.value());
-        }
-        feed(run, std::move(answer));
-      });
-}
-
-void Process::call_hook(const std::string& run, const run::Ask& ask) {
-  const Held& held = *find(run);
-  const policy::Policy& policy = held.stored.origin.policy;
-  const auto& hook = ask.key.act == run::Act::before ? policy.before : policy.after;
-  if (!hook) return;
-  hooks_.run(*hook, held.stored.state, ask.key.act,
-             [this, run, key = ask.key, attempt = ask.attempt](const Result<void>& end) {
-               run::Answer answer{key, attempt, run::Facts{run::Nothing{}}};
-               if (!end) {
-                 service::log_error(end.error());
-                 answer.outcome = failure_from_error(end.error(), true);
-               }
-               feed(run, std::move(answer));
-             });
+void Process::progressed(const std::string& run, const run::StepKey& key, const Body& body) {
+  Held* held = find(run);
+  if (held == nullptr) return;
+  held->progress[key] = body;
+  watchers_.tell(held->stored.state, run::step_name(key), body.value("sets", Body(nullptr)));
 }
 
 // A newer point was kept: the agents let go of older runs' pins with it.
@@ -530,34 +409,12 @@ void Process::woken() {
   }
 }
 
-Result<Process::Leads> Process::leads(const std::string& service) {
-  const auto known = leads_.find(service);
-  if (known != leads_.end()) return known->second;
-  LOCKSTEP_TRY(const auto last, store_.newest_in(service, run::Phase::complete));
-  if (last) learn(last->state);
-  return leads_[service];
-}
-
 Nanos Process::ahead(const policy::Policy& policy) {
   Nanos ahead = here_.site.arm_ahead;
-  if (const auto known = leads(policy.service)) ahead = std::max(ahead, Nanos{known.value().arm});
+  if (const auto known = leads_.of(policy.service))
+    ahead = std::max(ahead, Nanos{known.value().arm});
   if (policy.before) ahead = ahead + policy.before->timeout;
   return ahead;
-}
-
-void Process::learn(const run::State& ended) {
-  if (ended.phase != run::Phase::complete) return;
-  Leads leads;
-  for (const auto& [key, step] : ended.steps) {
-    if (key.act == run::Act::arm) leads.arm = std::max(leads.arm, step.ended_at - step.asked_at);
-    if (const auto* raised = std::get_if<run::Raised>(&step.facts)) {
-      for (const auto& set : raised->sets)
-        leads.raise = std::max(leads.raise, set.raised.acknowledged - set.raised.requested);
-    }
-  }
-  leads.arm = with_margin(leads.arm);
-  if (leads.raise > 0) leads.raise = with_margin(leads.raise);
-  leads_[ended.plan.service] = leads;
 }
 
 }  // namespace lockstep::scheduler

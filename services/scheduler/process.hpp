@@ -10,11 +10,10 @@
 #include <set>
 #include <string>
 
-#include "common/service/clock_body.hpp"
 #include "common/service/identity_follower.hpp"
 #include "common/service/service.hpp"
-#include "services/scheduler/hooks.hpp"
-#include "services/scheduler/messages.hpp"
+#include "services/scheduler/asking.hpp"
+#include "services/scheduler/leads.hpp"
 #include "services/scheduler/run/step.hpp"
 #include "services/scheduler/store.hpp"
 #include "services/scheduler/views.hpp"
@@ -74,33 +73,21 @@ class Process {
 
  private:
   using What = decltype(run::Input::what);
-  struct Leads {
-    run::Span arm = 0;
-    run::Span raise = 0;
-  };
   struct Held {
     StoredRun stored;
     Progress progress;
-    std::map<run::StepKey, std::string> requests;  // ids, to be cancelled
   };
 
   Held* find(const std::string& run);
-  Giver giver_for(const Held& held, run::Act act) const;
   void feed(const std::string& run, What what);
   bool write(const std::string& run, const What& what, run::State next,
              const run::Effects& effects);
   void carry_out(const std::string& run, const run::Effects& effects);
-  void ask_agent(const std::string& run, const run::Ask& ask);
-  bool measured(const std::string& run, run::Act act);
-  using Measured = std::function<void(const std::optional<service::Apart>&)>;
-  void measure(const std::string& agent, Measured then);
-  void call_hook(const std::string& run, const run::Ask& ask);
+  void progressed(const std::string& run, const run::StepKey& key, const message::Body& body);
   void supersede_older(const run::State& kept);
   void take_turns();
   void wake_for(run::Instant instant);
   void woken();
-  Result<Leads> leads(const std::string& service);
-  void learn(const run::State& ended);
   Result<std::string> add(const Origin& origin, run::Plan plan, const std::string& asked_by);
   std::optional<run::Plan> next_attempt(const run::State& ended);
   void failed_to_write(const Error& error, const std::string& run, const What& what);
@@ -108,14 +95,12 @@ class Process {
 
   service::Surroundings& here_;
   Store& store_;
-  Hooks& hooks_;
-  const service::IdentityFollower& identity_;
-  const std::string program_;
   Watchers watchers_;
   std::map<std::string, Held> runs_;
   std::set<std::string> may_transfer_;
-  std::set<std::string> told_;          // of these, those that were told so
-  std::map<std::string, Leads> leads_;  // service: learned from its last good run
+  std::set<std::string> told_;  // of these, those that were told so
+  Leads leads_;
+  Asking asking_;
   std::optional<transport::Reactor::TimerId> timer_;
   run::Instant timer_for_ = 0;
 };

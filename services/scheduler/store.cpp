@@ -270,10 +270,13 @@ Result<void> Store::intend_pruning(const std::vector<Pruning>& prunings) {
   return journal_.transact(
       "scheduler.prune", [&](journal::Transaction& transaction) -> Result<void> {
         for (const Pruning& pruning : prunings) {
+          // One that was deleted is not meant anew, by whoever saw a list from before.
           Statement put(transaction.database(),
-                        "INSERT OR REPLACE INTO prunings"
+                        "INSERT INTO prunings"
                         " (point, service, cluster, why, state, error, ended_at)"
-                        " VALUES (?, ?, ?, ?, 'intended', '', 0)");
+                        " VALUES (?, ?, ?, ?, 'intended', '', 0)"
+                        " ON CONFLICT (point) DO UPDATE SET why = excluded.why,"
+                        " state = 'intended', error = '', ended_at = 0 WHERE state <> 'done'");
           put.bind(1, pruning.point);
           put.bind(2, pruning.service);
           put.bind(3, pruning.cluster);
@@ -296,10 +299,12 @@ Result<void> Store::end_pruning(const Pruning& pruning, const std::optional<Erro
         put.bind(2, error ? error->text() : "");
         put.bind(3, now.count);
         put.bind(4, pruning.point);
-        if (put.exec() == 0 || error) return {};
+        const bool news = put.exec() > 0;
+        if (error) return {};
         Statement forget(database, "DELETE FROM points WHERE id = ?");
         forget.bind(1, pruning.point);
         forget.exec();
+        if (!news) return {};
         transaction.emit(
             "point.pruned", pruning.service,
             {{"id", pruning.point}, {"service", pruning.service}, {"why", pruning.why}});

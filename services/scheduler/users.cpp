@@ -2,8 +2,6 @@
 
 #include <SQLiteCpp/Database.h>
 
-#include <algorithm>
-
 #include "common/message/bytes.hpp"
 #include "common/message/uuid.hpp"
 #include "common/service/identity_body.hpp"
@@ -94,12 +92,6 @@ void UserData::begin(const JobPtr& job) {
   job->push ? push(job) : reconcile(job);
 }
 
-bool UserData::have_directories() const {
-  const auto& clusters = here_.site.clusters;
-  return std::all_of(clusters.begin(), clusters.end(),
-                     [](const auto& cluster) { return cluster.second.directory.has_value(); });
-}
-
 Result<void> UserData::start() {
   return here_.journal.read([this](SQLite::Database& database) -> Result<void> {
     SQLite::Statement query(database, "SELECT outcome FROM user_data");
@@ -110,19 +102,27 @@ Result<void> UserData::start() {
 }
 
 std::optional<Body> UserData::outcome() const {
-  if (!have_directories()) return std::nullopt;
-  return outcome_;
+  if (!here_.site.has_directories()) return std::nullopt;
+  Body told = outcome_;
+  told.erase("epoch");
+  // Of an older epoch it was the other directory that followed.
+  const auto decision = identity_.known();
+  if (decision && decision->number != outcome_.value("epoch", std::uint64_t{0})) {
+    return Body::object();
+  }
+  return told;
 }
 
 // A success that changes nothing has no event, and what failed before it reached the secondary's
 // agent has none either: who watches needs both.
 void UserData::note(const JobPtr& job, const Result<Body>& result) {
   const std::string now = to_rfc3339(here_.clock.utc());
-  Body outcome{{"ended_at", now}, {"how", job->how()}};
+  Body outcome{{"epoch", job->epoch.number}, {"ended_at", now}, {"how", job->how()}};
   if (result) {
     outcome["good_at"] = now;
   } else {
-    if (outcome_.contains("good_at")) outcome["good_at"] = outcome_.at("good_at");
+    const bool same = outcome_.value("epoch", std::uint64_t{0}) == job->epoch.number;
+    if (same && outcome_.contains("good_at")) outcome["good_at"] = outcome_.at("good_at");
     outcome["error"] = message::error_body(result.error());
   }
   outcome_ = std::move(outcome);
@@ -143,7 +143,7 @@ void UserData::note(const JobPtr& job, const Result<Body>& result) {
 }
 
 void UserData::sync_in_the_end() {
-  if (!have_directories()) return;
+  if (!here_.site.has_directories()) return;
   wanted_ = true;
   again();
 }

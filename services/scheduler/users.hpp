@@ -51,7 +51,6 @@ class UserData {
 
   void take_from_point(const JobPtr& job, std::size_t keeper);
   void point_part(const JobPtr& job, const config::Cluster& keeper, const message::Body& part);
-  bool have_directories() const;
   Result<JobPtr> plan(const message::Body& wish) const;
   void begin(const JobPtr& job);
   void again();

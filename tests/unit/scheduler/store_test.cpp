@@ -237,16 +237,42 @@ TEST_CASE("a message that began a run is known by its id, and leads to the run's
   CHECK(store.run_begun_by("message-1").value() == again.run);
 }
 
-TEST_CASE("a point that is pruned by two jobs at once is told of once") {
+namespace {
+
+struct Prunings {
   const Place place;
-  const auto clock = make_system_clock();
-  const auto journal = open_journal(place, *clock);
-  Store store(*journal);
+  const std::unique_ptr<Clock> clock = make_system_clock();
+  const std::unique_ptr<journal::Journal> journal = open_journal(place, *clock);
+  Store store{*journal};
   const Pruning pruning{kRun, "orders", "south", "no rule keeps it"};
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Prunings, "a point that is pruned by two jobs at once is told of once") {
   REQUIRE(store.intend_pruning({pruning}));
   REQUIRE(store.intend_pruning({pruning}));
   REQUIRE(store.end_pruning(pruning, std::nullopt, {1}));
   REQUIRE(store.end_pruning(pruning, std::nullopt, {2}));
   CHECK(journal->last_event() == 1);
   CHECK(store.open_prunings().value().empty());
+}
+
+TEST_CASE_METHOD(Prunings,
+                 "a point that was pruned is not told of again by a job whose list was older") {
+  REQUIRE(store.intend_pruning({pruning}));
+  REQUIRE(store.end_pruning(pruning, std::nullopt, {1}));
+  REQUIRE(store.intend_pruning({pruning}));
+  CHECK(store.open_prunings().value().empty());
+  REQUIRE(store.end_pruning(pruning, std::nullopt, {2}));
+  CHECK(journal->last_event() == 1);
+  // One that failed is tried again, and told of.
+  const Pruning other{"01936f3a-5b00-7000-8000-00000000abcd", "orders", "south",
+                      "no rule keeps it"};
+  REQUIRE(store.intend_pruning({other}));
+  REQUIRE(store.end_pruning(other, make_error(ErrorCode::unreachable, "away"), {3}));
+  REQUIRE(store.intend_pruning({other}));
+  CHECK(store.open_prunings().value().size() == 1);
+  REQUIRE(store.end_pruning(other, std::nullopt, {4}));
+  CHECK(journal->last_event() == 2);
 }
