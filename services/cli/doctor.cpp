@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <string>
 #include <vector>
 
@@ -30,7 +31,8 @@ constexpr std::uint64_t kLeastShare = 20;  // one part in so many
 // Between hosts a clock that may be this far off makes every run's skew too large.
 constexpr Nanos kLargeError = milliseconds(500);
 
-enum class Health { good, warning, bad };
+// `unjudged`: this host cannot tell, or need not have it.
+enum class Health { good, warning, bad, unjudged };
 struct Finding {
   std::string about;  // "clock", "key north-transfer"
   Health health = Health::good;
@@ -40,7 +42,7 @@ struct Finding {
 using Findings = std::vector<Finding>;
 
 const char* name_of(Health health) {
-  constexpr const char* kNames[] = {"good", "warning", "bad"};
+  constexpr const char* kNames[] = {"good", "warning", "bad", "unjudged"};
   return kNames[static_cast<std::size_t>(health)];
 }
 
@@ -86,7 +88,33 @@ void look_at_key(os::Disk& disk, const config::Site& site, const std::string& pa
   }
 }
 
-void look_at_keys(os::Disk& disk, const config::Site& site, Findings& out) {
+bool may_be_there(os::Disk& disk, const std::string& path) {
+  const auto status = disk.stat_at(os::kCwd, path);
+  return status || status.error().number != ENOENT;
+}
+
+// The services that are to run on this host. Where `here` leaves none out the file may be the same
+// everywhere, in containers say: then those whose secret key or whose journal is here.
+std::vector<std::string> services_of_host(os::Disk& disk, const config::Site& site) {
+  std::size_t all = site.control.size();
+  for (const auto& [name, cluster] : site.clusters) all += cluster.agents.size();
+  if (site.here.size() < all || site.keys.empty()) return site.here;
+  std::vector<std::string> out;
+  for (const auto& service : site.here) {
+    if (may_be_there(disk, transport::secret_key_path(site.keys, service)) ||
+        may_be_there(disk, site.state + "/" + service + ".db")) {
+      out.push_back(service);
+    }
+  }
+  return out;
+}
+
+bool contains(const std::vector<std::string>& list, const std::string& one) {
+  return std::find(list.begin(), list.end(), one) != list.end();
+}
+
+void look_at_keys(os::Disk& disk, const config::Site& site,
+                  const std::vector<std::string>& services, Findings& out) {
   if (site.keys.empty()) {
     out.push_back({"keys", site.insecure ? Health::warning : Health::good,
                    site.insecure ? "none: messages travel as plain text over the network"
@@ -94,7 +122,15 @@ void look_at_keys(os::Disk& disk, const config::Site& site, Findings& out) {
                    site.insecure ? "make them with `lockstep keys init`" : ""});
     return;
   }
-  for (const auto& service : site.here) look_at_key(disk, site, service, out);
+  for (const auto& service : services) look_at_key(disk, site, service, out);
+  std::string elsewhere;
+  for (const auto& service : site.here) {
+    if (!contains(services, service)) elsewhere += (elsewhere.empty() ? "" : ", ") + service;
+  }
+  if (elsewhere.empty()) return;
+  out.push_back({"keys of others", Health::unjudged,
+                 "neither the secret key nor the journal is here of " + elsewhere,
+                 "one that is to run here is to stand in `here` of lockstep.yaml"});
 }
 
 // A directory's room and its file system. Not there: said, `missing` being what that means.
@@ -133,24 +169,26 @@ void look_at_directory(os::Disk& disk, const std::string& about, const std::stri
   out.push_back(std::move(finding));
 }
 
-void look_at_directories(os::Disk& disk, const config::Site& site, Findings& out) {
-  look_at_directory(disk, "state", site.state, false, out);
+void look_at_directories(os::Disk& disk, const config::Site& site,
+                         const std::vector<std::string>& services, Findings& out) {
+  if (services.empty()) {
+    out.push_back({"state", Health::unjudged, "no service runs here", ""});
+  } else {
+    look_at_directory(disk, "state", site.state, false, out);
+  }
   for (const auto& [name, cluster] : site.clusters) {
     const bool here = std::any_of(
-        cluster.agents.begin(), cluster.agents.end(), [&site](const config::Agent& agent) {
-          return std::find(site.here.begin(), site.here.end(), agent.name) != site.here.end();
-        });
+        cluster.agents.begin(), cluster.agents.end(),
+        [&services](const config::Agent& agent) { return contains(services, agent.name); });
     if (here) look_at_directory(disk, "root of " + name, cluster.root, true, out);
   }
 }
 
 // The directory of users, at the host of the agent that reaches it.
-void look_at_users(os::Disk& disk, const config::Site& site, Findings& out) {
+void look_at_users(os::Disk& disk, const config::Site& site,
+                   const std::vector<std::string>& services, Findings& out) {
   for (const auto& [name, cluster] : site.clusters) {
-    if (!cluster.directory || std::find(site.here.begin(), site.here.end(),
-                                        cluster.directory->agent) == site.here.end()) {
-      continue;
-    }
+    if (!cluster.directory || !contains(services, cluster.directory->agent)) continue;
     const std::string about = "users of " + name;
     if (!cluster.directory->ldap) {
       look_at_directory(disk, about, os::directory_of(cluster.directory->path), false, out);
@@ -174,8 +212,29 @@ void look_at_users(os::Disk& disk, const config::Site& site, Findings& out) {
   }
 }
 
+bool is_agent(const transport::Party& party) {
+  return party.role == transport::Role::snapshot_agent ||
+         party.role == transport::Role::transfer_agent;
+}
+
+// Agents ask agents: those of their own cluster, and a transfer-agent the other cluster's. The
+// control device comes to them, so that a firewall may keep them from it.
+bool is_asked_by(const transport::Party& asker, const transport::Party& party) {
+  if (!is_agent(asker)) return true;
+  if (!is_agent(party)) return false;
+  return party.cluster == asker.cluster || (party.role == transport::Role::transfer_agent &&
+                                            asker.role == transport::Role::transfer_agent);
+}
+
 void look_at_service(const Session& session, const std::string& name, Findings& out) {
   const auto answer = session.call(name, "ping", Body::object(), Patience::probe);
+  const auto& directory = session.directory();
+  if (!answer && answer.error().code == ErrorCode::unreachable &&
+      !is_asked_by(directory.me(), directory.parties.at(name))) {
+    out.push_back({name, Health::unjudged,
+                   "does not answer " + directory.self + ", which never has to ask it", ""});
+    return;
+  }
   if (!answer) {
     out.push_back({name, Health::bad, answer.error().text(), std::string(answer.error().advice())});
     return;
@@ -195,9 +254,10 @@ Result<Findings> look(const Options& options) {
   const auto clock = make_system_clock();
   Findings findings{{"configuration", Health::good, site.file, ""}};
   look_at_clock(*clock, site, findings);
-  look_at_keys(*disk, site, findings);
-  look_at_directories(*disk, site, findings);
-  look_at_users(*disk, site, findings);
+  const auto services = services_of_host(*disk, site);
+  look_at_keys(*disk, site, services, findings);
+  look_at_directories(*disk, site, services, findings);
+  look_at_users(*disk, site, services, findings);
   if (const auto session = Session::open(options)) {
     for (const auto& [name, party] : session->directory().parties) {
       if (!party.endpoint.empty()) look_at_service(*session, name, findings);
@@ -225,9 +285,9 @@ Body body_of(const Findings& findings) {
 void print_findings(const Findings& findings) {
   Table table{{"", "", ""}};
   for (const auto& one : findings) {
-    const Colour colour = one.health == Health::good      ? Colour::good
-                          : one.health == Health::warning ? Colour::warn
-                                                          : Colour::bad;
+    const Colour colour = one.health == Health::good  ? Colour::good
+                          : one.health == Health::bad ? Colour::bad
+                                                      : Colour::warn;
     table.row({paint(colour, name_of(one.health)), one.about,
                safe(one.hint.empty() ? one.what : one.what + "; " + one.hint)});
   }

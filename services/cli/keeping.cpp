@@ -89,6 +89,22 @@ Result<int> holds(const Options& options) {
   return 0;
 }
 
+// Whether an agent knows the run as one that is over: the command is a repeat, whose first answer
+// was lost with somebody's death.
+Result<bool> ended_before(const Session& session, const std::string& run) {
+  bool ended = false;
+  for (const auto& [name, cluster] : session.site().clusters) {
+    for (const auto& agent : cluster.agents) {
+      if (agent.role != transport::Role::snapshot_agent) continue;
+      const auto done = session.call(agent.name, "snapshot.release", {{"run", run}});
+      const auto code = done ? ErrorCode::not_found : done.error().code;
+      if (code != ErrorCode::not_found && code != ErrorCode::guard) return done.error();
+      ended |= done.has_value();
+    }
+  }
+  return ended;
+}
+
 // What the hold kept is gone for good afterwards, so it is shown and has to be confirmed.
 Result<int> end_hold(const Options& options, const Holds& wish) {
   LOCKSTEP_CHECK(check_id(wish.end));
@@ -104,8 +120,17 @@ Result<int> end_hold(const Options& options, const Holds& wish) {
     ended.push_back(hold);
   }
   if (ended.empty()) {
-    return make_error(ErrorCode::not_found, "nothing is held for that run", wish.end,
-                      "see `lockstep holds`");
+    LOCKSTEP_TRY(const bool before, ended_before(session, wish.end));
+    if (!before) {
+      return make_error(ErrorCode::not_found, "nothing is held for that run", wish.end,
+                        "see `lockstep holds`");
+    }
+    if (options.json) {
+      print_json(ended);
+    } else {
+      print("nothing is held for that run any more");
+    }
+    return 0;
   }
   if (!options.json) print_holds(ended);
   if (!wish.yes) {

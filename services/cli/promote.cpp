@@ -70,6 +70,34 @@ void print_plan(const Body& plan) {
   }
 }
 
+// How far the directory of the one that takes over follows the other's; no part of the plan, for
+// users are applied by a job of their own.
+void print_users(const Session& session, const Body& plan) {
+  if (!session.site().has_directories()) return;
+  const std::string to = field(plan.at("decision"), "primary");
+  const std::string from = field(plan, "old");
+  const auto status = session.call("scheduler", "status", Body::object());
+  const bool told = status && status->contains("users");
+  const std::string good = told ? field(status->at("users"), "good_at") : std::string{};
+  std::string line;
+  if (!status) {
+    line =
+        fmt::format("how old those of {} are is not known, for the scheduler does not answer", to);
+  } else if (good.empty()) {
+    line = fmt::format("the directory of {} was never made like that of {}", to, from);
+  } else {
+    line = fmt::format("the directory of {} was last made like that of {} at {}", to, from,
+                       short_instant(good));
+  }
+  if (field(plan, "how") != "promotion") {
+    line += "; it is once more before the decision";
+  } else {
+    line += "; those of a point: lockstep users apply --point ID";
+  }
+  const bool doubtful = good.empty() || (told && status->at("users").contains("error"));
+  print(doubtful ? paint(Colour::warn, "  users: " + line) : "  users: " + line);
+}
+
 void print_divergent(const Body& divergent) {
   for (const auto& service : divergent) {
     for (const auto& set : service.at("sets")) {
@@ -124,11 +152,15 @@ Result<int> run_promote(const Options& options, Promote promote) {
       print_json(plan);
     } else {
       print_plan(plan);
+      print_users(session, plan);
       print("nothing was done");
     }
     return 0;
   }
-  if (!options.json) print_plan(plan);
+  if (!options.json) {
+    print_plan(plan);
+    print_users(session, plan);
+  }
   if (!promote.yes) {
     if (!is_terminal(0)) {
       return make_error(ErrorCode::guard, "a " + promote.how + " has to be confirmed",

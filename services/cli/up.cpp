@@ -204,13 +204,15 @@ Result<int> run_down(const Options& options) {
     print("nothing was up");
     return 0;
   }
+  const auto started = start_time_of(*disk, *pid);
   if (::kill(*pid, SIGTERM) != 0) {
     return from_errno(ErrorCode::permission, errno, "stop the services",
                       fmt::format("process {}", *pid));
   }
   const auto clock = make_system_clock();
   const MonoNanos deadline = clock->mono() + seconds(60);
-  while (running_supervisor(*disk, pid_path(site)) == pid) {
+  // The pid file is gone a little before the process.
+  while (started && start_time_of(*disk, *pid) == started) {
     if (clock->mono() > deadline) {
       return make_error(ErrorCode::deadline, "the services did not end within a minute",
                         fmt::format("process {}", *pid), "see the logs in " + site.state + "/log");

@@ -66,6 +66,7 @@ class Promotion {
   void catch_up(std::size_t index);
   void stop_writers();
   void carry(std::size_t index);
+  void carry_users();
   void run_service(std::size_t index, std::function<void(const message::Body&)> then);
   void go_back(const Error& error);
 

@@ -108,11 +108,21 @@ void Promotion::stop_writers() {
 // With the writers stopped: what becomes live lacks nothing.
 void Promotion::carry(std::size_t index) {
   while (index < job_->services.size() && !job_->services[index].point.empty()) ++index;
-  if (index == job_->services.size()) return next(Stage::carried);
+  if (index == job_->services.size()) return carry_users();
   run_service(index, [this, index](const Body& end) {
     job_->services[index].point = end.at("point").get<std::string>();
     job_->services[index].moment = end.at("moment").get<std::string>();
     if (keep()) carry(index + 1);
+  });
+}
+
+// The directory of users too: from the decision on the new primary's wins.
+void Promotion::carry_users() {
+  if (!here_.site.has_directories()) return next(Stage::carried);
+  ask("scheduler", "users.sync", {{"dry_run", false}}, kLong, [this](const Result<Body>& end) {
+    if (end) return next(Stage::carried);
+    if (end.error().code != ErrorCode::run_busy) return go_back(end.error());
+    here_.reactor.after(kWhileBusy, [this] { carry_users(); });  // that of the last run
   });
 }
 

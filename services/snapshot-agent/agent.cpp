@@ -45,7 +45,10 @@ Result<void> check_instants(const message::Body& body) {
 }  // namespace
 
 Agent::Agent(const Tools& tools, Wires wires, message::Epoch epoch)
-    : tools_(tools), wires_(std::move(wires)), epoch_(std::move(epoch)) {}
+    : tools_(tools), wires_(std::move(wires)), epoch_(std::move(epoch)), chores_([this] {
+        auto tried = try_again(tools_);  // removing what is left of runs that are over
+        return tried || !fatal(tried.error());
+      }) {}
 
 Result<std::shared_ptr<Agent>> Agent::start(const Tools& tools, Wires wires) {
   LOCKSTEP_CHECK(recover(tools));
@@ -67,7 +70,7 @@ Result<std::shared_ptr<Agent>> Agent::start(const Tools& tools, Wires wires) {
       [self = agent.get()](transport::Request request) { self->release(request); });
   agent->wires_.reactor.every(kLookAtLeases, [self = agent.get()] { self->look_at_leases(); });
   agent->wires_.reactor.every(kReportProgress, [self = agent.get()] { self->report_progress(); });
-  agent->wires_.reactor.every(kTryAgain, [self = agent.get()] { self->do_chores(); });
+  agent->wires_.reactor.every(kTryAgain, [self = agent.get()] { self->chores_.ask(); });
   return agent;
 }
 
@@ -446,14 +449,7 @@ void Agent::release(const transport::Request& request) {
   if (known != runs_.end()) runs_.erase(known);  // looked up again when somebody asks
   spdlog::warn("{} ended the hold of {}", request.peer().name, run);
   request.done(std::move(*released));
-  do_chores();
-}
-
-// Removing what is left of runs that are over may take long.
-void Agent::do_chores() {
-  chores_ = std::jthread([this] {
-    if (auto tried = try_again(tools_); !tried) fatal(tried.error());
-  });
+  chores_.ask();
 }
 
 }  // namespace lockstep::snapshot

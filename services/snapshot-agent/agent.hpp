@@ -15,6 +15,7 @@
 #include "common/transport/events.hpp"
 #include "common/transport/reactor.hpp"
 #include "common/transport/server.hpp"
+#include "services/snapshot-agent/chores.hpp"
 #include "services/snapshot-agent/logic/run_state.hpp"
 #include "services/snapshot-agent/pins.hpp"
 #include "services/snapshot-agent/steps.hpp"
@@ -70,7 +71,6 @@ class Agent {
   void handle(const transport::Request& request, Ask ask);
   void answer_holds(const transport::Request& request);
   void release(const transport::Request& request);
-  void do_chores();
   Result<bool> answered_before(const transport::Request& request);
   Result<Live*> live(const std::string& service, const std::string& run);
 
@@ -91,7 +91,7 @@ class Agent {
   Wires wires_;
   message::Epoch epoch_;
   std::map<std::string, std::unique_ptr<Live>> runs_;
-  std::jthread chores_;
+  Chores chores_;
 };
 
 }  // namespace lockstep::snapshot

@@ -79,7 +79,8 @@ Result<std::shared_ptr<void>> set_up(service::Surroundings& here) {
   }
   whole->components.add(user_data::make_users(surroundings, std::move(open)));
   if (const auto& hdfs = cluster.hdfs) {
-    const hdfs::Settings settings{hdfs->namenode, hdfs->user, hdfs->connections, hdfs->patience};
+    const hdfs::Settings settings{hdfs->namenodes, hdfs->user, hdfs->connections, hdfs->patience,
+                                  hdfs->ca};
     whole->components.add(hdfs::make_hdfs(surroundings, settings));
     if (const auto& hbase = cluster.hbase) {
       whole->components.add(

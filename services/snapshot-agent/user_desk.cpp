@@ -9,6 +9,7 @@
 #include "common/service/log.hpp"
 #include "common/users/edit.hpp"
 #include "common/users/shown.hpp"
+#include "services/snapshot-agent/user_aside.hpp"
 
 namespace lockstep::snapshot {
 
@@ -286,9 +287,11 @@ void UserDesk::apply(const Request& request) {
   const std::string base = body.value("base", "");
   const auto& own = here_.site.clusters.at(cluster_).directory->own;
   const auto scope = users::scope_for(store_->kind(), here_.site.user_data.attributes, own);
+  const Aside aside{here_.site.state, cluster_, request.envelope().epoch.number,
+                    body.at("transfer").get<std::string>(), body.at("how") == "point"};
   begin(
       request,
-      [this, document, dry_run, guard, base, scope](Progress& progress) -> Answer {
+      [this, document, dry_run, guard, base, scope, aside](Progress& progress) -> Answer {
         LOCKSTEP_TRY(const users::Document wanted, users::from_document(*document));
         if (wanted.store != store_->kind()) {
           return make_error(ErrorCode::guard,
@@ -306,6 +309,8 @@ void UserDesk::apply(const Request& request) {
         LOCKSTEP_CHECK(users::admit(guard, changes, present.size()));
         progress.of = changes.size();
         if (!dry_run && !changes.empty()) {
+          LOCKSTEP_TRY(const auto kept, keep_aside(here_.disk, aside, present, store_->kind()));
+          if (kept) spdlog::info("what the directory held before is kept in {}", *kept);
           LOCKSTEP_CHECK(store_->apply(present, changes, [&](std::size_t done) {
             progress.done = done;
             return !worker_.get_stop_token().stop_requested();

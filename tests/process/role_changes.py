@@ -1,5 +1,6 @@
 """Runs, promotions, failbacks and switchovers of one site, one after the other, each while something happens to
 it; and what has to be true when that is over. By sites whose services are processes of the test (by_hand.py)."""
+import contextlib
 import glob
 import json
 import os
@@ -10,6 +11,8 @@ import subprocess
 import tempfile
 import time
 
+from by_hand import ByHand
+from failpoints import Failpoints
 from harness import point_check, tree_compare
 
 TERMINAL = ("complete", "failed", "aborted", "missed")
@@ -24,6 +27,15 @@ data_sets:
   - {{name: ledger, component: sqlite, path: {north}/orders/ledger.db, refers_to: [invoices], fence: {{timeout: 20s}}}}
 retention: {{last: 3}}
 """
+
+
+class OneMachine(Failpoints, ByHand):
+    """A site whose services are told where to die or to stop; without a gateway."""
+
+    def __init__(self, north, south):
+        super().__init__(north, south)
+        self.prepare_failpoints()
+        self.programs.pop("gateway", None)
 
 
 def nothing(_asked):
@@ -79,7 +91,12 @@ class Roles:
 
     def keep_copy(self):
         shutil.rmtree(self.copy, ignore_errors=True)
-        subprocess.run(["cp", "-a", self.home(self.now), self.copy], check=True)
+        os.makedirs(self.copy)
+        subprocess.run(["cp", "-a", os.path.join(self.home(self.now), "invoices"), self.copy], check=True)
+        # Whoever looks at the database last takes its -wal away, in the middle of a copy by name.
+        with contextlib.closing(sqlite3.connect(os.path.join(self.home(self.now), "ledger.db"))) as db, \
+                contextlib.closing(sqlite3.connect(os.path.join(self.copy, "ledger.db"))) as copy:
+            db.backup(copy)
 
     @staticmethod
     def rows(path):
@@ -165,7 +182,8 @@ class Roles:
         said = [self.end(asked)]
 
         def there():
-            if self.client()["application"] == self.other:
+            # Applications may have been sent there, and the command have ended all the same before its last step.
+            if self.client()["application"] == self.other and not self.open_changes():
                 return True
             said.append(self.site.cli(*words, ok=None).stderr)
             return False

@@ -366,6 +366,41 @@ class WithSite(unittest.TestCase):
         os.rmdir(os.path.join(self.base, "north"))
         self.assertEqual(self.findings(1)["root of north"]["health"], "bad")
 
+    def test_doctor_of_a_container_judges_its_own_party_alone_and_says_what_it_leaves_out(self):
+        # One file for all, as in compose: `here` names nobody, and a host has its own secrets.
+        self.edit("here: [policy]\n", "")
+        secrets = [name for name in os.listdir(os.path.join(self.base, "keys")) if name.endswith(".key")]
+        apart = os.path.join(self.base, "apart")
+        os.makedirs(apart)
+        for name in secrets:
+            os.rename(os.path.join(self.base, "keys", name), os.path.join(apart, name))
+
+        def becomes(party):
+            shutil.copy2(os.path.join(apart, f"{party}.key"), os.path.join(self.base, "keys"))
+            told = json.loads(self.cli("doctor", "--json", "--as", party).stdout)
+            return {one["about"]: one for one in told["findings"]}
+        # An agent: the control device comes to it, and may be out of its reach.
+        found = becomes("north-snapshot")
+        self.assertEqual(found["key north-snapshot"]["health"], "good")
+        self.assertEqual([about for about in found if about.startswith("key ")], ["key north-snapshot"])
+        self.assertEqual(found["keys of others"]["health"], "unjudged")
+        self.assertIn("policy", found["keys of others"]["what"])
+        self.assertIn(found["root of north"]["health"], ("good", "warning"))
+        self.assertNotIn("root of south", found)
+        self.assertEqual(found["scheduler"]["health"], "unjudged")
+        self.assertEqual(found["north-transfer"]["health"], "bad")      # which it does ask
+        os.unlink(os.path.join(self.base, "keys/north-snapshot.key"))
+        # Whoever gives commands: no service runs here, and all of them are needed.
+        found = becomes("user")
+        self.assertEqual([about for about in found if about.startswith(("key ", "root of"))], [])
+        self.assertEqual(found["state"]["health"], "unjudged")
+        self.assertEqual(found["scheduler"]["health"], "bad")
+        # A service that ran here and lost its key is this host's all the same.
+        os.makedirs(os.path.join(self.base, "var"), exist_ok=True)
+        with open(os.path.join(self.base, "var/policy.db"), "wb"):
+            pass
+        self.assertEqual(becomes("user")["key policy"]["health"], "bad")
+
     def test_ping_asks_one_service(self):
         self.up()
         self.assertIn("policy answers", self.cli("ping", "policy", ok=0).stdout)

@@ -130,7 +130,8 @@ class Gates(SiteTest):
                 self.assert_same_tree(home, os.path.join(self.restore(point), "data"))
         print(f"   peaks in KiB: {peaks}")
         for name, kib in peaks[1].items():
-            self.assertLessEqual(kib, peaks[0][name] + (12 << 10), name)
+            # How much of the window is in memory is not the same at any two times.
+            self.assertLessEqual(kib, peaks[0][name] + (WINDOW >> 10), name)
             self.assertLessEqual(kib, 128 << 10, name)
 
     def test_a_run_needs_few_journal_commits(self):

@@ -6,7 +6,7 @@ import subprocess
 import time
 import unittest
 
-from harness import LOCKSTEP, Disks, Ledger, SiteTest, ledger_check
+from harness import FULL, LOCKSTEP, Disks, Ledger, SiteTest, ledger_check
 from many_hosts import ManyHosts
 from namespaces import Hosts
 
@@ -47,7 +47,8 @@ data_sets:
     def test_bulk_never_passes_the_control_device(self):
         home = os.path.join(self.site.north, "bulk")
         os.makedirs(home)
-        for i in range(32):
+        size = (1 << 30) if FULL else (128 << 20)
+        for i in range(size >> 22):
             with open(os.path.join(home, str(i)), "wb") as handle:
                 handle.write(os.urandom(4 << 20))
         self.site.up()
@@ -55,9 +56,12 @@ data_sets:
                         f"  - {{name: bulk, component: files, agent: north-files, path: {home}}}\n")
         before = self.hosts.bytes_through("control"), self.hosts.bytes_through("south")
         point = self.site.run("bulk")["point"]
-        self.assertLess(self.hosts.bytes_through("control") - before[0], 5 << 20)
-        self.assertGreater(self.hosts.bytes_through("south") - before[1], 128 << 20)
+        control, south = self.hosts.bytes_through("control") - before[0], self.hosts.bytes_through("south") - before[1]
+        print(f"of {size >> 20} MiB {control} bytes passed the control device, {south} the secondary", flush=True)
+        self.assertLess(control, 5 << 20)
+        self.assertGreater(south, size)
         self.assert_point_is_as_it_says(point)
+        self.assert_same_tree(home, os.path.join(self.restore(point), "bulk"))
 
     def test_a_secondary_cut_off_during_the_transfer_comes_back_and_the_same_run_completes(self):
         home = os.path.join(self.site.north, "bulk")

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sqlite3
+import stat
 import subprocess
 import time
 import unittest
@@ -70,7 +71,8 @@ class UserSite(SiteTest):
     def assert_no_secret_but_in_the_stores(self):
         found = []
         for folder, _, files in os.walk(self.site.base):
-            if folder.startswith((self.site.north, self.site.south)):
+            # What an application would have undone is kept there, as secret as the stores.
+            if folder.startswith((self.site.north, self.site.south, os.path.join(self.site.base, "var", "user-data-before"))):
                 continue
             for name in files:
                 path = os.path.join(folder, name)
@@ -154,6 +156,38 @@ class Users(UserSite):
         self.assertIn("south to north", done.stdout)
         self.assertEqual(self.contents("north"), {**self.contents("south"), "attributes": self.contents("north")["attributes"]})
         self.assertIn("robert", {row[2] for row in self.contents("north")["principals"]})
+
+    def run_and_wait_for_users(self, service, source, target):
+        self.site.run(service)
+        deadline = time.monotonic() + 120
+        while self.contents(source)["principals"] != self.contents(target)["principals"]:  # by itself, after the run
+            self.assertLess(time.monotonic(), deadline, self.site.logs())
+            time.sleep(0.1)
+
+    def test_users_that_only_the_old_primary_had_are_kept_when_it_is_made_like_the_new_one(self):
+        files = os.path.join(self.site.north, "files")
+        os.makedirs(files)
+        self.site.up()
+        self.fill()
+        self.site.cli("users", "apply")
+        self.site.apply(f"service: orders\nmode: push\nconsistency: bounded\nmax_skew: 10s\n"
+                        f"data_sets:\n  - {{name: files, component: files, path: {files}}}\n")
+        self.run_and_wait_for_users("orders", "north", "south")
+        self.edit("user", "late", "--add", "--password-file", self.password(OTHER))
+        self.site.cli("promote", "south", "--yes")
+        for name in ("dora", "emil"):      # the second must not take the place of what the first kept
+            self.edit("user", name, "--add", "--cluster", "south")
+            self.run_and_wait_for_users("orders", "south", "north")
+        self.assertNotIn("late", {row[2] for row in self.contents("north")["principals"]})
+        before = os.path.join(self.site.base, "var", "user-data-before", "north")
+        path = os.path.join(before, "epoch-2.jsonl")
+        self.assertEqual([stat.S_IMODE(os.stat(one).st_mode) for one in (before, path)], [0o700, 0o600])
+        with open(path, encoding="utf-8") as handle:
+            header, *records = map(json.loads, handle)
+        self.assertEqual(header, {"lockstep_users": 1, "store": "embedded"})
+        late = [record for record in records if record["name"] == "late"]
+        self.assertEqual([(one["kind"], one["passwords"]) for one in late], [("user", [OTHER])])
+        self.assertEqual({record["name"] for record in records}, {"anna", "bob", "cleo", "late", "staff", "auditor"})
 
     def test_after_a_run_it_is_done_by_itself(self):
         files = os.path.join(self.site.north, "files")

@@ -4,8 +4,10 @@ else reads it, and it goes back into a directory as a job of its own. Embedded s
 import glob
 import json
 import os
+import signal
 import sqlite3
 import stat
+import subprocess
 import threading
 import time
 import unittest
@@ -260,6 +262,71 @@ class Points(UserSite):
             self.assertEqual(self.certified(point)["from"]["cluster"], "south")
         finally:
             self.site.south, self.site.north = self.site.north, self.site.south
+        self.assert_no_secret_but_in_the_documents()
+
+    def stopped(self):
+        """The pids of this site's services that a failpoint has stopped."""
+        out = []
+        for path in glob.glob("/proc/[0-9]*"):
+            try:
+                with open(path + "/cmdline", encoding="utf-8") as line, open(path + "/stat", encoding="utf-8") as state:
+                    if self.site.config in line.read() and state.read().rpartition(")")[2].split()[0] == "T":
+                        out.append(int(os.path.basename(path)))
+            except OSError:
+                pass
+        return out
+
+    def until(self, what, look, seconds=60):
+        deadline = time.monotonic() + seconds
+        while not look():
+            self.assertLess(time.monotonic(), deadline, what + "\n" + self.site.logs())
+            time.sleep(0.1)
+
+    def alike(self):
+        north, south = self.contents("north", ("phone",)), self.contents("south", ("phone",))
+        return north == south
+
+    def test_a_switchover_loses_no_change_of_a_user_and_a_failback_keeps_aside_what_had_diverged(self):
+        place = os.path.join(self.site.base, "failpoint")
+        self.site.environment["LOCKSTEP_FAILPOINT_FILE"] = place
+        self.begin()
+        self.site.run("orders")
+        self.settled()
+        # The secondary's directory takes its time over the last change: nothing is decided before it has it.
+        self.edit("user", "dora", "--add", "--join", "staff")
+        with open(place + ".part", "w", encoding="utf-8") as handle:
+            handle.write("stop users.applied.before:1")
+        os.rename(place + ".part", place)
+        with subprocess.Popen(self.site.command_of("switchover", "south", "--stopped", "--yes"), stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, env=self.site.environment) as asked:
+            self.until("the directory's agent is stopped", self.stopped)
+            self.until("the last run", lambda: len([one for one in self.site.json("runs") if one["state"] == "complete"]) == 3)
+            time.sleep(3)
+            self.assertEqual(self.site.json("client")["decided"]["number"], 1)
+            for pid in self.stopped():
+                os.kill(pid, signal.SIGCONT)
+            said = asked.communicate(timeout=120)[0]
+        self.assertEqual(asked.returncode, 0, said)
+        self.assertTrue(self.alike())
+        self.assertIn("dora", {one[2] for one in self.contents("south")["principals"]})
+
+        # What a superseded primary's directory had by itself is kept aside, and named.
+        self.until("the way is free", lambda: self.site.cli("run", "orders", "--wait", ok=None).returncode == 0)
+        self.until("north follows", lambda: "good_at" in self.site.json("status")["users"] and self.alike())
+        plan = self.site.cli("promote", "north", "--dry-run").stdout
+        self.assertIn("users: the directory of north was last made like that of south at", plan)
+        self.site.cli("promote", "north", "--yes")
+        self.edit("user", "eve", "--cluster", "south", "--add", "--password-file", self.password(OTHER))
+        self.edit("user", "fay", "--cluster", "north", "--add")
+        self.until("both are seen", lambda: [one["health"] for one in self.site.json("client")["clusters"]] == ["healthy"] * 2)
+        done = self.site.json("failback", "south", "--stopped", "--yes")
+        aside = next(one for one in done["divergent"][0]["sets"] if one["name"] == "user-data")
+        self.assertEqual((aside["written"], aside["removed"]), (1, 0))
+        self.assertIn("user-data", {hold["set"] for hold in self.site.json("holds") if hold["reason"] == "divergent"})
+        with open(aside["path"], encoding="utf-8") as handle:
+            self.assertIn("eve", {json.loads(line).get("name") for line in handle})
+        self.assertTrue(self.alike())
+        self.assertEqual({"eve", "fay"} & {one[2] for one in self.contents("south")["principals"]}, {"fay"})
         self.assert_no_secret_but_in_the_documents()
 
     def test_nobody_but_the_scheduler_is_given_what_a_point_holds(self):

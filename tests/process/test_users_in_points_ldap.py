@@ -101,7 +101,7 @@ class InPoints(Directories):
         for folder, _, files in os.walk(self.site.base):
             for name in files:
                 path = os.path.join(folder, name)
-                if not os.path.isfile(path) or name == "user-data.jsonl":
+                if not os.path.isfile(path) or name == "user-data.jsonl" or "/user-data-before/" in path:
                     continue
                 with open(path, "rb") as handle:
                     self.assertNotIn(SECRET.encode(), handle.read(), path)
