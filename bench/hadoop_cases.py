@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 from contest import Contestant, tell
 from figures import bound, ratio, result
@@ -47,11 +48,14 @@ class Clusters:
             cluster.wipe()
         shutil.rmtree(self.home, ignore_errors=True)
 
+    def new_site(self, world):
+        site = BenchSite(world, world.disk("north", "ext4", size=1 << 28), world.disk("south", "ext4", size=1 << 28))
+        self.name_clusters(site.config, (self.north, self.south))
+        site.up()
+        return site
+
     def site_of(self, world):
-        if self.site is None:
-            self.site = BenchSite(world, world.disk("north", "ext4", size=1 << 28), world.disk("south", "ext4", size=1 << 28))
-            self.name_clusters(self.site.config, (self.north, self.south))
-            self.site.up()
+        self.site = self.site or self.new_site(world)
         return self.site
 
     def client(self, name):
@@ -215,4 +219,27 @@ def hadoop_pins(plan):
                   **conditions(clusters))
 
 
-CASES = {function.__name__.replace("_", "-"): function for function in (hadoop_large, hadoop_small, hadoop_changes, hadoop_pins)}
+def hadoop_promote(plan):
+    """HDFS: a promotion of 10,000 files beside one of 100 (quick: 1,000; full: 100,000); reported, it has no bound"""
+    clusters, everyone = Clusters.get(), []
+    for count in (100, plan.pick(1000, 10_000, 100_000)):
+        source, target = f"/promoted-{count}", f"/kept-{count}"
+        fill(clusters, source, count, 1024)
+        site = clusters.new_site(plan.world)      # all services of a site are promoted at once
+        site.backup_of("data", source, "hdfs", f", allow_snapshot: true, to: {{path: {target}}}")
+        one = Contestant(f"{count} files", ["lockstep promote south --yes"])
+        everyone.append(one)
+        for _ in range(plan.rounds):
+            site.run("data")
+            start = time.perf_counter()
+            site.json("promote", "south", "--yes")
+            one.samples.append(time.perf_counter() - start)
+            if clusters.shown("south", target) != clusters.shown("north", source):
+                raise SystemExit(f"{one.name}: what became live differs, no number is told")
+            site.json("failback", "--stopped", "--yes")
+        site.down()
+    return result(everyone, [], **conditions(clusters))
+
+
+CASES = {function.__name__.replace("_", "-"): function for function in
+         (hadoop_large, hadoop_small, hadoop_changes, hadoop_pins, hadoop_promote)}

@@ -1,7 +1,10 @@
 #!/usr/bin/python3
 """compose.yaml for real: an engine, the image, `docker compose --profile demo up -d --wait`; then containers are
 killed, paused and cut off while runs are under way, and every point that is listed verifies. Needs root; an image
-registry is not needed (tests/compose/engine)."""
+registry is not needed (tests/compose/engine).
+
+    LOCKSTEP_COMPOSE=WORD,...    of the grids of --full only the lines that hold one of the words ("policy paused")
+"""
 import json
 import os
 import shutil
@@ -21,6 +24,7 @@ PROJECT = "lockstep-test"
 SERVICES = {"policy", "scheduler", "health-monitor", "gateway", "north-snapshot", "north-transfer", "south-snapshot",
             "south-transfer"}
 
+ONLY = [word for word in os.environ.get("LOCKSTEP_COMPOSE", "").split(",") if word]
 DELAYS = (0.5, 1.5, 2.2, 2.8, 3.5)     # of a disturbance, into a run: before, at and after the moment, and while it moves
 
 
@@ -140,8 +144,7 @@ class Compose(unittest.TestCase):
         self.tell("a pushed and a pulled point, verified")
         # A machine that is busy may let one of them miss a question: who is well answers the next.
         self.wait_for(lambda: SERVICES <= self.healthy())
-        self.wait_for(lambda: SERVICES == {one["about"] for one in self.json("doctor", ok=(0, 1))["findings"]
-                                           if one["about"] in SERVICES and one["health"] == "good"})
+        self.wait_for(lambda: self.json("doctor", ok=(0, 1))["ok"])
 
     def test_2_nobody_is_root_and_keys_and_networks_are_apart(self):
         for service in sorted(SERVICES):
@@ -231,18 +234,17 @@ class Compose(unittest.TestCase):
 
     @unittest.skipUnless(FULL, "with --full")
     def test_5b_whoever_is_paused_in_any_phase_leaves_points_whole(self):
-        for service in sorted(SERVICES - {"gateway"}):
+        for service in self.chosen("{} paused"):
             for delay in DELAYS:
                 with self.subTest(service, paused_at=delay):
-                    self.disturb(delay, lambda name=service: self.pause(name),
-                                 lambda name=service: self.sh("docker", "unpause", self.container(name)))
+                    self.disturb(delay, lambda name=service: self.pause(name), lambda name=service: self.unpause(name))
             self.assert_all_is_well()
             self.tell(f"{service} paused")
         self.assert_all_is_well(of_all=True)
 
     @unittest.skipUnless(FULL, "with --full")
     def test_5c_whoever_is_cut_off_from_a_network_in_any_phase_leaves_points_whole(self):
-        for service in sorted(SERVICES - {"gateway"}):
+        for service in self.chosen("{} cut off"):
             for network in self.networks_of(service):
                 for delay in DELAYS:
                     with self.subTest(service, network=network, cut_at=delay):
@@ -253,6 +255,11 @@ class Compose(unittest.TestCase):
                 self.tell(f"{service} cut off from {network}")
         self.assert_all_is_well(of_all=True)
 
+    @staticmethod
+    def chosen(line):
+        return [service for service in sorted(SERVICES - {"gateway"})
+                if not ONLY or any(word in line.format(service) for word in ONLY)]
+
     def networks_of(self, service):
         return sorted(json.loads(self.sh("docker", "inspect", "-f", "{{json .NetworkSettings.Networks}}",
                                          self.container(service)).stdout))
@@ -261,8 +268,8 @@ class Compose(unittest.TestCase):
         """A run is under way, and for some seconds something is not as it should be. The run may fail; it ends."""
         run = self.run_of()
         time.sleep(delay)
-        begin()
         try:
+            begin()
             time.sleep(4)
         finally:
             end()
@@ -270,13 +277,44 @@ class Compose(unittest.TestCase):
 
     def pause(self, name):
         """Where a busy host does not come to freezing every process in time, runc gives up: it is asked again."""
+        pid = self.sh("docker", "inspect", "-f", "{{.State.Pid}}", self.container(name)).stdout.strip()
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8") as handle:
+            self.cgroups = dict(line.rstrip("\n").split(":", 2)[1:] for line in handle)
         for left in range(9, -1, -1):
-            done = self.sh("docker", "pause", self.container(name), ok=None)
+            try:
+                done = self.sh("docker", "pause", self.container(name), timeout=30, ok=None)
+            except subprocess.TimeoutExpired:       # it may come to it later
+                self.unpause(name)
+                continue
             if done.returncode == 0:
                 return
             if "unable to freeze" not in done.stderr or not left:
                 raise AssertionError(done.stderr)
             time.sleep(1)
+        self.fail(f"{name} cannot be paused")
+
+    def unpause(self, name):
+        """Whatever became of pausing it. Where a health check was begun just as the container froze, the engine waits
+        for that check, which is frozen, and thaws nothing any more: the kernel is asked in its place."""
+        def goes_on():
+            with subprocess.Popen(["docker", "unpause", self.container(name)], env=self.environment,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as asked:
+                try:
+                    asked.wait(15)
+                except subprocess.TimeoutExpired:
+                    self.thaw()
+                    asked.wait(60)
+            return self.sh("docker", "inspect", "-f", "{{.State.Paused}}", self.container(name)).stdout.strip() == "false"
+        self.wait_for(goes_on)
+
+    def thaw(self):
+        """cgroups(7), of either version."""
+        if "freezer" in self.cgroups:
+            file, word = f"/sys/fs/cgroup/freezer{self.cgroups['freezer']}/freezer.state", "THAWED"
+        else:
+            file, word = f"/sys/fs/cgroup{self.cgroups['']}/cgroup.freeze", "0"
+        with open(file, "w", encoding="ascii") as handle:
+            handle.write(word)
 
     def test_5_a_network_that_is_cut_between_the_clusters_and_a_container_that_is_paused(self):
         run = self.run_of()
@@ -284,7 +322,7 @@ class Compose(unittest.TestCase):
         self.sh("docker", "network", "disconnect", PROJECT + "_between", self.container("south-transfer"))
         self.pause("north-snapshot")
         time.sleep(5)
-        self.sh("docker", "unpause", self.container("north-snapshot"))
+        self.unpause("north-snapshot")
         self.sh("docker", "network", "connect", "--alias", "south-transfer", PROJECT + "_between",
                 self.container("south-transfer"))
         run.communicate(timeout=400)

@@ -44,7 +44,7 @@ class Siege:
         self.undo = []      # (when, what is said, what is done)
         self.disks = Disks()
         self.hosts = Hosts(["control", "north-a", "north-b", "south"])
-        self.site = ManyHosts(self.hosts, self.disks.make("north", "btrfs"), self.disks.make("south", "btrfs", 640 << 20))
+        self.site = ManyHosts(self.hosts, self.disks.make("north", "btrfs"), self.disks.make("south", "mixed-btrfs", 640 << 20))
         self.ledger = Ledger(os.path.join(self.site.north, "orders"), self.site)
         self.ballast = os.path.join(self.site.south, "ballast")
         self.mode = "push"

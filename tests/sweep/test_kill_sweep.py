@@ -7,26 +7,21 @@ is the programs' own. docs/reliability.md says what is held against what comes o
     LOCKSTEP_SWEEP=WORD,...    only the deaths whose line holds one of the words
     LOCKSTEP_TEST_FULL=1       all of them, not a third
 """
-import multiprocessing
 import os
 import random
 import sys
 import time
-import traceback
 import unittest
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
+from deaths import FULL, ONLY, SEED, asked_for, die, say, sweep_both_modes  # noqa: E402
 from outbox import Watch  # noqa: E402
 from reviver import Reviver  # noqa: E402
 from sweep_site import new_site, protocol  # noqa: E402
 
-FULL = os.environ.get("LOCKSTEP_TEST_FULL") == "1"
-SEED = int(os.environ.get("LOCKSTEP_SEED") or random.randrange(1 << 30))
-ONLY = [word for word in os.environ.get("LOCKSTEP_SWEEP", "").split(",") if word]
 TERMINAL = ("complete", "failed", "aborted", "missed")
 # In transfers some passings lie in the middle: enough data for several packs and several credits.
 BULK, SMALL = 24 << 20, 1 << 20
-MOST_FAILURES = 6
 
 
 class Acts:
@@ -100,12 +95,12 @@ class Acts:
 class Sweep:
     """One mode on one site; a site that a death has left wrong is replaced."""
 
-    def __init__(self, mode, seed, say):
-        self.mode, self.seed, self.say, self.random = mode, seed, say, random.Random(f"{seed}{mode}")
+    def __init__(self, mode):
+        self.mode, self.random = mode, random.Random(f"{SEED}{mode}")
         self.site = self.reviver = self.acts = self.watch = None
 
     def open(self):
-        self.site = new_site(self.mode, self.seed)
+        self.site = new_site(self.mode, SEED)
         self.acts = Acts(self.site)
         self.watch = Watch(self.site.ask, list(self.site.programs))
         self.reviver = Reviver(self.site)
@@ -154,74 +149,27 @@ class Sweep:
         return getattr(self.acts, act)(bulk) + self.site.leftovers_in_the_end()
 
     def run(self):
-        begun, failures, unmet = time.monotonic(), [], []
         self.open()
         deaths = self.enumerate()
         chosen = [(act, service, failpoint, self.random.randint(1, passings))
                   for act, service, failpoint, passings in deaths]
         everything = len(chosen)
-        lines = {one: f"{self.mode} {one[0]} {one[1]} {one[2]}:{one[3]}" for one in chosen}
         if ONLY:
-            chosen = [one for one in chosen if any(word in lines[one] for word in ONLY)]
+            chosen = asked_for(self.mode, chosen)
         elif not FULL:
             chosen = sorted(self.random.sample(chosen, (everything + 2) // 3), key=chosen.index)
-        self.say(f"{self.mode}: {everything} failpoints, {len(chosen)} deaths")
-        for one in chosen:
-            at = time.monotonic()
-            try:
-                met, problems = self.kill(*one)
-            except Exception:  # pylint: disable=broad-except
-                met, problems = True, [traceback.format_exc()]
-            self.say(f"{lines[one]}: {'ok' if met else 'not met'} in {time.monotonic() - at:.1f} s" if not problems
-                     else f"{lines[one]}: FAILED in {time.monotonic() - at:.1f} s\n  " + "\n  ".join(problems))
-            if not met:
-                unmet.append(lines[one])
-            if problems:
-                failures.append((lines[one], problems, self.site.logs(8)))
-                if len(failures) == MOST_FAILURES:
-                    break
-                self.close()
-                self.open()
+        say(f"{self.mode}: {everything} failpoints, {len(chosen)} deaths")
+        failures, unmet = die(self, chosen)
         problems = self.close()
         if problems:
             failures.append((f"{self.mode}: journals in the end", problems, ""))
-        return {"mode": self.mode, "failpoints": everything, "deaths": len(chosen), "unmet": unmet,
-                "failures": failures, "seconds": time.monotonic() - begun}
-
-
-def sweep(mode, out):
-    lock = multiprocessing.Lock()
-
-    def say(line):
-        with lock:
-            print(line, flush=True)
-    try:
-        out.put(Sweep(mode, SEED, say).run())
-    except BaseException:  # pylint: disable=broad-except
-        out.put({"mode": mode, "failpoints": 0, "deaths": 0, "unmet": [], "seconds": 0,
-                 "failures": [(mode, [traceback.format_exc()], "")]})
+        return {"failpoints": everything, "deaths": len(chosen), "unmet": unmet, "failures": failures}
 
 
 @unittest.skipIf(os.geteuid() != 0, "needs root for loop devices and mounts")
 class KillSweep(unittest.TestCase):
     def test_whoever_dies_wherever_nothing_is_lost_done_twice_or_left_behind(self):
-        print(f"LOCKSTEP_SEED={SEED}", flush=True)
-        out = multiprocessing.Queue()
-        modes = [mode for mode in ("push", "pull") if not ONLY or any(mode in word for word in ONLY)] or ["push", "pull"]
-        workers = [multiprocessing.Process(target=sweep, args=(mode, out)) for mode in modes]
-        for worker in workers:
-            worker.start()
-        told = [out.get() for _ in workers]
-        for worker in workers:
-            worker.join()
-        for one in told:
-            print(f"{one['mode']}: {one['deaths']} deaths of {one['failpoints']} failpoints, {len(one['unmet'])} not met, "
-                  f"{len(one['failures'])} failures, {one['seconds']:.0f} s")
-            for line, problems, logs in one["failures"]:
-                print(f"FAILED {line} (LOCKSTEP_SEED={SEED} LOCKSTEP_SWEEP='{line}')\n  " + "\n  ".join(problems) + f"\n{logs}")
-        self.assertEqual([line for one in told for line, _, _ in one["failures"]], [])
-        # What a round passed a death in the same act passes again, but for what depends on the clock.
-        self.assertLess(sum(len(one["unmet"]) for one in told), 1 + sum(one["deaths"] for one in told) // 20)
+        sweep_both_modes(self, lambda mode, _part: Sweep(mode).run(), lambda deaths: 1 + deaths // 20)
 
 
 if __name__ == "__main__":

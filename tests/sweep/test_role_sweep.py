@@ -7,27 +7,20 @@ given until it has succeeded; docs/reliability.md says what is true then.
     LOCKSTEP_SWEEP=WORD,...    only the deaths whose line holds one of the words
     LOCKSTEP_TEST_FULL=1       all of them, not a sixth
 """
-import multiprocessing
 import os
 import random
 import sys
-import time
-import traceback
 import unittest
 
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "process")]
 from by_hand import ByHand  # noqa: E402
+from deaths import FULL, ONLY, SEED, asked_for, die, say, sweep_both_modes  # noqa: E402
 from failpoints import Failpoints  # noqa: E402
 from harness import Disks  # noqa: E402
 from outbox import Watch  # noqa: E402
 from reviver import Reviver  # noqa: E402
 from role_changes import Roles, nothing  # noqa: E402
 import client as protocol  # noqa: E402
-
-FULL = os.environ.get("LOCKSTEP_TEST_FULL") == "1"
-SEED = int(os.environ.get("LOCKSTEP_SEED") or random.randrange(1 << 30))
-ONLY = [word for word in os.environ.get("LOCKSTEP_SWEEP", "").split(",") if word]
-MOST_FAILURES = 6
 
 
 class RoleSite(Failpoints, ByHand):
@@ -48,8 +41,8 @@ class RoleSite(Failpoints, ByHand):
 class Sweep:
     """One mode on one site; a site that a death has left wrong is replaced."""
 
-    def __init__(self, mode, say):
-        self.mode, self.say, self.random = mode, say, random.Random(f"{SEED}{mode}")
+    def __init__(self, mode):
+        self.mode = mode
         self.disks = self.site = self.roles = self.reviver = self.watch = None
 
     def open(self):
@@ -107,15 +100,13 @@ class Sweep:
 
     def run(self, part):
         """`part`: which half of the deaths."""
-        begun, failures, unmet = time.monotonic(), [], []
         self.open()
         everything = self.enumerate()
         draw = random.Random(SEED)      # the same in both workers
         chosen = [(act, place, failpoint, draw.randint(1, passings)) for act, place, failpoint, passings in everything]
         draw.shuffle(chosen)
-        lines = {one: f"{self.mode} {one[0]} {one[1]} {one[2]}:{one[3]}" for one in chosen}
         if ONLY:
-            chosen = [one for one in chosen if any(word in lines[one] for word in ONLY)]
+            chosen = asked_for(self.mode, chosen)
         else:
             chosen = chosen[part::2]
             chosen = chosen if FULL else chosen[:(len(chosen) + 5) // 6]
@@ -125,58 +116,16 @@ class Sweep:
         while order["promotion"] or order["failback"]:
             chosen += [order[name].pop() for name in ("promotion", "failback") if order[name]]
         chosen += order["switchover"]
-        self.say(f"{self.mode}: {len(everything)} failpoints of acts, {len(chosen)} deaths")
-        for one in chosen:
-            at = time.monotonic()
-            try:
-                met, problems = self.kill(*one)
-            except Exception:  # pylint: disable=broad-except
-                met, problems = True, [traceback.format_exc()]
-            self.say(f"{lines[one]}: {'ok' if met else 'not met'} in {time.monotonic() - at:.1f} s" if not problems
-                     else f"{lines[one]}: FAILED in {time.monotonic() - at:.1f} s\n  " + "\n  ".join(problems))
-            if not met:
-                unmet.append(lines[one])
-            if problems:
-                failures.append((lines[one], problems, self.site.logs(15)))
-                if len(failures) == MOST_FAILURES:
-                    break
-                self.close()
-                self.open()
+        say(f"{self.mode}: {len(everything)} failpoints of acts, {len(chosen)} deaths")
+        failures, unmet = die(self, chosen)
         self.close()
-        return {"mode": self.mode, "failpoints": len(everything), "deaths": len(chosen), "unmet": unmet,
-                "failures": failures, "seconds": time.monotonic() - begun}
-
-
-def sweep(mode, part, out):
-    def say(line):
-        print(line, flush=True)
-    try:
-        out.put(Sweep(mode, say).run(part))
-    except BaseException:  # pylint: disable=broad-except
-        out.put({"mode": mode, "failpoints": 0, "deaths": 0, "unmet": [], "seconds": 0,
-                 "failures": [(mode, [traceback.format_exc()], "")]})
+        return {"failpoints": len(everything), "deaths": len(chosen), "unmet": unmet, "failures": failures}
 
 
 @unittest.skipIf(os.geteuid() != 0, "needs root for loop devices and mounts")
 class RoleSweep(unittest.TestCase):
     def test_whoever_dies_in_a_change_of_roles_it_ends_with_one_primary_and_no_write_lost(self):
-        print(f"LOCKSTEP_SEED={SEED}", flush=True)
-        out = multiprocessing.Queue()
-        modes = [mode for mode in ("push", "pull") if not ONLY or any(mode in word for word in ONLY)] or ["push", "pull"]
-        workers = [multiprocessing.Process(target=sweep, args=(mode, part, out)) for part, mode in enumerate(modes)]
-        for worker in workers:
-            worker.start()
-        told = [out.get() for _ in workers]
-        for worker in workers:
-            worker.join()
-        for one in told:
-            print(f"{one['mode']}: {one['deaths']} deaths of {one['failpoints']} failpoints, {len(one['unmet'])} not met, "
-                  f"{len(one['failures'])} failures, {one['seconds']:.0f} s")
-            for line, problems, logs in one["failures"]:
-                print(f"FAILED {line} (LOCKSTEP_SEED={SEED} LOCKSTEP_SWEEP='{line}')\n  " + "\n  ".join(problems) + f"\n{logs}")
-        self.assertEqual([line for one in told for line, _, _ in one["failures"]], [])
-        # What depends on the clock is not passed as often at every time.
-        self.assertLess(sum(len(one["unmet"]) for one in told), 2 + sum(one["deaths"] for one in told) // 10)
+        sweep_both_modes(self, lambda mode, part: Sweep(mode).run(part), lambda deaths: 2 + deaths // 10)
 
 
 if __name__ == "__main__":
