@@ -8,6 +8,7 @@
 
 #include "common/components/hbase/contents.hpp"
 #include "common/components/hbase/hex.hpp"
+#include "common/components/hdfs/metadata.hpp"
 #include "common/os/failpoint.hpp"
 
 namespace lockstep::hbase {
@@ -34,6 +35,13 @@ std::vector<std::string> parts_of(const std::string& path) {
     begin = end + 1;
   }
   return parts;
+}
+
+// HBase's files say nothing of their owner: all of them are its user's, who may set no mark for
+// what is foreign to HDFS, and whose files want none.
+Entry as_of_hdfs(Entry entry, const std::string& user) {
+  entry.xattrs = {{std::string(hdfs::kOwner), user}};
+  return entry;
 }
 
 }  // namespace
@@ -68,7 +76,7 @@ Result<void> HBaseStaging::begin(const Entry& entry, Action action) {
     *info_ = {name, std::string(static_cast<std::size_t>(entry.size), '\0')};
     return {};
   }
-  return writer_->begin(entry, action);
+  return writer_->begin(as_of_hdfs(entry, cluster_.files.settings().user), action);
 }
 
 Result<void> HBaseStaging::write(std::uint64_t offset, std::span<const std::byte> data) {
