@@ -22,7 +22,9 @@ class Wired {
   Wired(const Clock& clock, const std::string& endpoint, const stream::Opening& opening) {
     wire.context = context.raw;
     wire.ping = milliseconds(200);
-    wire.silence = seconds(2);
+    // Longer than a host that is busy with other tests leaves a thread waiting: a peer that is
+    // taken for lost after the other's end has nobody here who would answer it again.
+    wire.silence = seconds(20);
     auto made = stream::make_bulk_server(
         wire, endpoint, clock,
         [this](std::unique_ptr<stream::Arrival> arrival) { served_.set_value(arrival->accept()); });
