@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,9 @@ class Component {
   virtual Target* target() = 0;        // nullptr: cannot be a secondary
   // Looks at the place as a client of the health-monitor would: mounted, writable, opens.
   virtual Health health(const DataSet& set) = 0;
+  // Looks at the store as a whole, whatever places it has: are its servers there, has it room.
+  // Nothing: there is no more to it than its places. Takes a few seconds at most.
+  virtual std::optional<Health> store_health() { return std::nullopt; }
 };
 
 // The components an agent was built with, by kind.

@@ -15,10 +15,10 @@ Verdict judge(const Finding& finding) {
     }
   }
   if (!anybody) return {Health::unreachable, "no agent of the cluster answers"};
+  if (!finding.registrar_answers) return {Health::failed, "the registrar does not answer"};
   for (const auto& store : finding.stores) {
     if (!store.good) return {Health::failed, store.name + ": " + store.detail};
   }
-  if (!finding.registrar_answers) return {Health::failed, "the registrar does not answer"};
   if (!silent.empty()) return {Health::degraded, "no answer from " + silent};
   return {Health::healthy, {}};
 }

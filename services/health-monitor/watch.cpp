@@ -105,7 +105,7 @@ void Watch::look_at(const std::string& cluster) {
   }
   const auto* registrar = here_.site.registrar(cluster);
   ask(registrar->name, "identity.show", Body::object(),
-      [this, &client, cluster](const Result<Body>& end) {
+      [&client, cluster](const Result<Body>& end) {
         if (!end || end->at("decided").is_null()) return;
         client.epoch = service::decision_from(end->at("decided"));
         client.told = true;
@@ -114,7 +114,10 @@ void Watch::look_at(const std::string& cluster) {
       });
   ask(registrar->name, "cluster.health", {{"sets", sets_of(cluster)}},
       [&client](const Result<Body>& end) {
-        if (!end) return;
+        if (!end) {
+          client.next.stores.push_back({"stores", false, end.error().text()});
+          return;
+        }
         for (const Body& store : end->at("stores")) {
           client.next.stores.push_back({store.at("name").get<std::string>(),
                                         store.at("good").get<bool>(),

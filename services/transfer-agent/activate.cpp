@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
 
+#include <set>
+
 #include "common/component/companions.hpp"
 #include "common/component/gives_at_once.hpp"
 #include "common/component/makes_live.hpp"
@@ -239,14 +241,20 @@ Result<Body> activate_point(const Agent& agent, const RecordStore& records, Epoc
   return Body{{"sets", std::move(sets)}};
 }
 
-Result<Body> look_at_health(const Agent& agent, const Body& request) {
+Result<Body> look_at_health(const Agent& agent, StoreWatch& watch, const Body& request) {
   Body stores = Body::array();
   const auto add = [&](const std::string& name, const component::Health& health) {
     stores.push_back(
         {{"name", name}, {"good", health.good}, {"detail", message::text_or_bytes(health.detail)}});
   };
   add("root", root_health(agent.disk, agent.root));
+  std::set<std::string> unwell;  // their places would each wait for what does not answer
+  for (const auto& store : watch.look()) {
+    add(store.kind, store.health);
+    if (!store.health.good) unwell.insert(store.kind);
+  }
   for (const Body& set : request.at("sets")) {
+    if (unwell.contains(set.at("component").get<std::string>())) continue;
     component::DataSet looked;
     looked.id = {set.at("service").get<std::string>(), set.at("name").get<std::string>()};
     looked.component = set.at("component").get<std::string>();

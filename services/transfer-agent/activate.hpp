@@ -15,6 +15,7 @@
 #include "services/transfer-agent/epoch.hpp"
 #include "services/transfer-agent/job.hpp"
 #include "services/transfer-agent/record_store.hpp"
+#include "services/transfer-agent/store_watch.hpp"
 
 namespace lockstep::transfer {
 
@@ -27,8 +28,9 @@ Result<message::Body> activate_point(const Agent& agent, const RecordStore& reco
                                      EpochKeeper& epochs, const message::Envelope& envelope,
                                      std::stop_token stop, ProgressBoard& board);
 
-// Whether the cluster's root may be written, and each of the sets named is in health. The body of
-// cluster.health.done.
-Result<message::Body> look_at_health(const Agent& agent, const message::Body& request);
+// Whether the cluster's root may be written, each store of it is in health, and each of the sets
+// named that is in none which is not. The body of cluster.health.done.
+Result<message::Body> look_at_health(const Agent& agent, StoreWatch& watch,
+                                     const message::Body& request);
 
 }  // namespace lockstep::transfer

@@ -79,6 +79,12 @@ class TransferAgent {
                                           {hbase->classpath, hbase->java, hbase->user, settings}));
       }
     }
+    std::vector<StoreWatch::Store> stores;
+    for (const std::string& kind : components_.kinds()) {
+      stores.push_back(
+          {kind, [component = components_.find(kind)] { return component->store_health(); }});
+    }
+    stores_ = std::make_unique<StoreWatch>(std::move(stores), here.clock);
     here.epoch = [this] { return epochs_->known() ? epochs_->current() : message::Epoch{}; };
   }
 
@@ -126,6 +132,7 @@ class TransferAgent {
   Remover remover_;
   Steps steps_;
   component::Surroundings surroundings_;
+  std::unique_ptr<StoreWatch> stores_;
   std::unique_ptr<stream::BulkServer> bulk_;
   std::unique_ptr<service::IdentitySite> identity_;      // of the cluster's registrar
   std::unique_ptr<service::IdentityFollower> follower_;  // of every other transfer-agent
@@ -204,7 +211,7 @@ void TransferAgent::serve() {
                });
   steps_.serve("cluster.health", monitor, kShort,
                [this](const Envelope& envelope, std::stop_token, ProgressBoard&) {
-                 return look_at_health(agent_, envelope.body);
+                 return look_at_health(agent_, *stores_, envelope.body);
                });
   const std::set<Role> listers{Role::scheduler, Role::health_monitor, Role::user};
   steps_.serve("point.list", listers, kShort,

@@ -41,10 +41,20 @@ class HBase final : public component::Component {
       return {false,
               to_error(about.error(), ErrorCode::io, "ask HBase", set.place.location).text()};
     }
+    return {true, "HBase answers"};
+  }
+
+  std::optional<component::Health> store_health() override {
+    auto about = bridge_.ask({{"op", "about"}}, seconds(5));
+    if (!about) {
+      return component::Health{
+          false, to_error(about.error(), ErrorCode::io, "ask HBase's master", "").text()};
+    }
     const int servers = about->value("servers", 0);
-    if (servers == 0) return {false, "HBase has no region server"};
-    return {true, "HBase " + about->value("version", "") + " answers, with " +
-                      std::to_string(servers) + " region servers"};
+    if (servers == 0) return component::Health{false, "HBase has no region server"};
+    return component::Health{true, "HBase " + about->value("version", "") + ": " +
+                                       std::to_string(servers) + " region servers live, " +
+                                       std::to_string(about->value("dead", 0)) + " dead"};
   }
 
  private:

@@ -32,24 +32,35 @@ class Hdfs final : public component::Component {
       return {false, to_error(status.error(), ErrorCode::io, "look at", directory).text()};
     }
     if (status->kind != Status::Kind::directory) return {false, directory + " is no directory"};
-    const auto left = hdfs_.remaining_space();
-    if (left && *left == 0) return {false, "HDFS at " + hdfs_.namenode() + " is full"};
     return {true, directory + " answers at " + hdfs_.namenode() +
-                      (status->snapshottable ? "" : ", but snapshots of it are not allowed") +
-                      roles()};
+                      (status->snapshottable ? "" : ", but snapshots of it are not allowed")};
+  }
+
+  std::optional<component::Health> store_health() override {
+    const std::vector<WebHdfs::NameNode> nodes = hdfs_.namenodes();
+    // Which of several is active, and which could not take over.
+    std::string roles = "; NameNodes:";
+    std::size_t active = nodes.size();
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      roles += (i > 0 ? ", " : " ") + nodes[i].address + " " + nodes[i].state;
+      if (nodes[i].state == "active") active = i;
+    }
+    if (active == nodes.size()) return component::Health{false, "no NameNode is active" + roles};
+    const std::string at = "HDFS at " + nodes[active].address;
+    const auto gauges = hdfs_.gauges(active);
+    if (!gauges) return component::Health{false, at + " does not tell its state" + roles};
+    if (gauges->state != "Operational") {
+      return component::Health{false, at + " is in safe mode" + roles};
+    }
+    if (gauges->live_datanodes == 0) return component::Health{false, at + " has no DataNode"};
+    if (gauges->remaining_bytes == 0) return component::Health{false, at + " is full"};
+    return component::Health{
+        true, at + ": " + std::to_string(gauges->live_datanodes) + " DataNodes live, " +
+                  std::to_string(gauges->dead_datanodes) + " dead, " +
+                  std::to_string(gauges->remaining_bytes >> 20) + " MiB left" + roles};
   }
 
  private:
-  // Of several NameNodes which is active, and which could not take over.
-  std::string roles() {
-    if (hdfs_.settings().namenodes.size() == 1) return {};
-    std::string out;
-    for (const WebHdfs::NameNode& one : hdfs_.namenodes()) {
-      out += (out.empty() ? "; NameNodes: " : ", ") + one.address + " " + one.state;
-    }
-    return out;
-  }
-
   const std::string kind_ = "hdfs";
   WebHdfs hdfs_;
   Crew crew_;

@@ -10,6 +10,8 @@ namespace {
 constexpr Nanos kAnswerTime = seconds(60);
 // What it tells of itself is asked of each in turn, and nothing depends on it for long.
 constexpr Nanos kTellTime = seconds(10);
+constexpr Nanos kGaugeTime = seconds(2);
+constexpr const char* kNamesystem = "/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState";
 
 std::string octal(std::uint32_t mode) {
   std::string out;
@@ -306,15 +308,26 @@ std::optional<bool> WebHdfs::captures_open_files() {
 }
 
 std::optional<std::uint64_t> WebHdfs::remaining_space() {
-  const auto body = told("/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState");
+  const auto body = told(kNamesystem);
   return body ? read_gauge(*body, "CapacityRemaining") : std::nullopt;
+}
+
+std::optional<WebHdfs::Gauges> WebHdfs::gauges(std::size_t namenode) {
+  const auto answer = http_.send("GET", settings_.namenodes[namenode] + kNamesystem, kGaugeTime);
+  if (!answer || answer->status != 200) return std::nullopt;
+  const auto state = read_gauge_text(answer->body, "FSState");
+  const auto live = read_gauge(answer->body, "NumLiveDataNodes");
+  const auto dead = read_gauge(answer->body, "NumDeadDataNodes");
+  const auto remaining = read_gauge(answer->body, "CapacityRemaining");
+  if (!state || !live || !dead || !remaining) return std::nullopt;
+  return Gauges{*state, *live, *dead, *remaining};
 }
 
 std::vector<WebHdfs::NameNode> WebHdfs::namenodes() {
   std::vector<NameNode> out;
   for (const std::string& address : settings_.namenodes) {
     const std::string url = address + "/jmx?qry=Hadoop:service=NameNode,name=NameNodeStatus";
-    auto answer = http_.send("GET", url, seconds(2));
+    auto answer = http_.send("GET", url, kGaugeTime);
     std::string state;
     if (!answer) {
       state = answer.error().why;

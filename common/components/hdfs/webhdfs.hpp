@@ -96,8 +96,20 @@ class WebHdfs {
     std::string address;
     std::string state;  // "active", "standby", "observer" or, in words, why it does not tell
   };
-  // As each of them tells it by its JMX now; waits two seconds for each at most.
+  // As each of them tells it by its JMX now, in the settings' order; waits two seconds for each at
+  // most.
   std::vector<NameNode> namenodes();
+
+  // Of the bean FSNamesystemState (Hadoop's Metrics document).
+  struct Gauges {
+    std::string state;  // "Operational", "safeMode"
+    std::uint64_t live_datanodes = 0;
+    std::uint64_t dead_datanodes = 0;
+    std::uint64_t remaining_bytes = 0;  // before replication
+  };
+  // As the NameNode of that index in the settings tells them now; nothing: it does not, within two
+  // seconds.
+  std::optional<Gauges> gauges(std::size_t namenode);
 
  private:
   MonoNanos deadline(Nanos patience) const { return clock_.mono() + patience; }

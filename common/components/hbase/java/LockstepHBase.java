@@ -204,6 +204,7 @@ public class LockstepHBase {
       reply.addProperty("cluster", admin.getClusterMetrics().getClusterId());
       reply.addProperty("version", admin.getClusterMetrics().getHBaseVersion());
       reply.addProperty("servers", admin.getClusterMetrics().getServersName().size());
+      reply.addProperty("dead", admin.getClusterMetrics().getDeadServerNames().size());
       return reply;
     }
   }
