@@ -47,22 +47,24 @@ Hook hook_of(const Body& body) {
 }
 
 Body set_body(const DataSet& set) {
-  return {{"name", set.name},
-          {"component", set.component},
-          {"place", place_body(set.place)},
-          {"agent", set.agent},
-          {"to",
-           {{"component", set.to.component},
-            {"place", place_body(set.to.place)},
-            {"agent", set.to.agent}}},
-          {"fence",
-           {{"kind", kFences[static_cast<int>(set.fence.kind)]},
-            {"hook", text_or_bytes(set.fence.hook)},
-            {"cgroup", text_or_bytes(set.fence.cgroup)},
-            {"timeout_ns", set.fence.timeout.count}}},
-          {"refers_to", set.refers_to},
-          {"exclude", list_of(set.exclude)},
-          {"allow_writer_stall", set.allow_writer_stall}};
+  Body out{{"name", set.name},
+           {"component", set.component},
+           {"place", place_body(set.place)},
+           {"agent", set.agent},
+           {"to",
+            {{"component", set.to.component},
+             {"place", place_body(set.to.place)},
+             {"agent", set.to.agent}}},
+           {"fence",
+            {{"kind", kFences[static_cast<int>(set.fence.kind)]},
+             {"hook", text_or_bytes(set.fence.hook)},
+             {"cgroup", text_or_bytes(set.fence.cgroup)},
+             {"timeout_ns", set.fence.timeout.count}}},
+           {"refers_to", set.refers_to},
+           {"exclude", list_of(set.exclude)},
+           {"allow_writer_stall", set.allow_writer_stall}};
+  if (set.on_base_lost == DataSet::OnBaseLost::fail) out["on_base_lost"] = "fail";
+  return out;
 }
 
 Fence fence_of(const Body& body) {
@@ -90,6 +92,7 @@ DataSet set_of(const Body& body) {
   set.refers_to = body.at("refers_to").get<std::vector<std::string>>();
   set.exclude = texts_of(body.at("exclude"));
   set.allow_writer_stall = body.at("allow_writer_stall").get<bool>();
+  if (body.contains("on_base_lost")) set.on_base_lost = DataSet::OnBaseLost::fail;
   return set;
 }
 

@@ -134,15 +134,17 @@ DataSet read_set(Map& map) {
       set.place.options["allow_snapshot"] = set.to.place.options["allow_snapshot"] = "true";
     }
   }
-  for (const char* key : {"engine", "on_base_lost"}) {
-    if (const auto later = map.find(key)) {
-      later->problem(
-          ErrorCode::not_built_yet,
-          "this version has no `" + std::string{key} + "`: " +
-              (std::string_view{key} == "engine" ? "HDFS is carried by the stream"
-                                                 : "where the base is lost all is compared"),
-          "leave it out");
+  if (const auto lost = map.find("on_base_lost")) {
+    const std::string word = lost->text().value_or("full");
+    if (word == "fail") {
+      set.on_base_lost = DataSet::OnBaseLost::fail;
+    } else if (word != "full") {
+      lost->problem(ErrorCode::config_bad_value, "expected `full` or `fail`");
     }
+  }
+  if (const auto later = map.find("engine")) {
+    later->problem(ErrorCode::not_built_yet,
+                   "this version has no `engine`: HDFS is carried by the stream", "leave it out");
   }
   map.finish();
   return set;

@@ -41,6 +41,8 @@ struct DataSet {
   std::vector<std::string> refers_to;
   std::vector<std::string> exclude;
   bool allow_writer_stall = false;
+  // Where a later transfer finds its base gone: carry everything, or fail (base-lost).
+  enum class OnBaseLost { full, fail } on_base_lost = OnBaseLost::full;
 };
 
 struct Hook {  // before and after a run, on the control device's host

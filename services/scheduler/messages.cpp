@@ -1,5 +1,7 @@
 #include "services/scheduler/messages.hpp"
 
+#include <algorithm>
+
 #include "common/message/bytes.hpp"
 #include "services/scheduler/facts_body.hpp"
 #include "services/scheduler/run/certificate.hpp"
@@ -54,6 +56,12 @@ Body at_body(const run::State& state, const run::Ask& ask) {
   return {{"service", state.plan.service}, {"sets", ask.sets}, {"at", to_rfc3339({ask.at})}};
 }
 
+bool fails_without_base(const policy::Policy& policy, const std::string& name) {
+  return std::any_of(policy.data_sets.begin(), policy.data_sets.end(), [&](const auto& set) {
+    return set.name == name && set.on_base_lost == policy::DataSet::OnBaseLost::fail;
+  });
+}
+
 Body transfer_body(const Origin& origin, const run::State& state,
                    const std::optional<std::string>& base) {
   const run::Plan& plan = state.plan;
@@ -61,6 +69,7 @@ Body transfer_body(const Origin& origin, const run::State& state,
   for (Body& set : sets) {
     set["version"] = version_body(run::version_of(state, set.at("name").get<std::string>()));
     if (base) set["base"] = *base;
+    if (fails_without_base(origin.policy, set.at("name"))) set["on_base_lost"] = "fail";
   }
   return {{"service", plan.service},
           {"moment", to_rfc3339({state.moment})},

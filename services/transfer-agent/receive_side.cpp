@@ -46,6 +46,12 @@ Result<std::optional<KeptBase>> pinned_base(const Agent& agent, Book& book,
   return std::optional<KeptBase>(KeptBase{sent->version, sent->manifest});
 }
 
+// True where the point that is to be the base was made before the set was in the policy.
+bool is_new_since(const RecordStore& records, const component::SetId& id, const std::string& run) {
+  const auto record = records.read({id.service, run});
+  return record && find_set(record->at("sets"), id.set) == nullptr;
+}
+
 }  // namespace
 
 Result<std::optional<KeptBase>> find_base(const Agent& agent, Book& book,
@@ -82,10 +88,16 @@ Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStor
 
   LOCKSTEP_TRY(auto row, book.find_received(job.run, id.set));
   std::optional<KeptBase> base;
+  bool must_have_base = false;
   if (const auto run = base_of(job.set())) {
     LOCKSTEP_TRY(base, find_base(agent, book, records, id, *run));
+    must_have_base = fails_without_base(job.set()) && (base || !is_new_since(records, id, *run));
   }
   std::vector<std::string> caveats;
+  if (must_have_base && (!base || is_gone(agent, base->version))) {
+    return base_lost(id, base ? "the receiver's version of it is gone"
+                              : "the receiver's manifest of it is gone");
+  }
   if (base && is_gone(agent, base->version)) {
     caveats.push_back("The base's version was gone: everything was sent.");
     spdlog::warn("{} of run {}: {}", id.set, job.run, caveats.back());
@@ -112,6 +124,10 @@ Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStor
   in.transfer = job.run;
   in.epoch = job.epoch.number;
   in.stage = [&](bool with_base, bool resume) -> Result<std::unique_ptr<component::Staging>> {
+    if (must_have_base && !with_base) {
+      return base_lost(id,
+                       "sender and receiver do not have the same of it, or a manifest is damaged");
+    }
     if (!resume && received.staging_attempt != job.attempt) {
       // Begun anew: under this attempt's name, so that nothing of an earlier one is mixed in.
       received.staging_attempt = job.attempt;

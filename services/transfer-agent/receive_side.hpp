@@ -11,7 +11,7 @@ namespace lockstep::transfer {
 
 // Blocks until the version is sealed. A staging of an earlier attempt of the run is gone on with
 // (the caller has seen to it that nobody else is at work on it). Errors: not-supported, pin-dropped
-// (the run has a tombstone here), and those of stream::receive_set. Thread rule: any thread; one at
+// (the run has a tombstone here), base-lost (where the policy says so), and those of stream::receive_set. Thread rule: any thread; one at
 // a time for one run and set.
 Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStore& records,
                                 const LinkWhenReady& link, const Job& job, std::stop_token stop,

@@ -20,12 +20,16 @@ Result<component::Sources*> sources_of(const Agent& agent, const std::string& ki
 }
 
 // What this side has of the base. Where the pin is gone the manifest still tells what changed; only
-// which blocks of a large file did must then be read off the whole file.
-void add_base(const Agent& agent, component::Sources& sources, const Sent& base,
-              stream::SendJob& out) {
-  if (!agent.disk.stat_at(os::kCwd, base.manifest)) return;
+// which blocks of a large file did must then be read off the whole file. Returns what is missing of
+// it, in words; empty where nothing is.
+std::string add_base(const Agent& agent, component::Sources& sources, const Sent& base,
+                     stream::SendJob& out) {
+  if (!agent.disk.stat_at(os::kCwd, base.manifest)) return "the sender's manifest of it is gone";
   out.base_manifest = base.manifest;
-  if (auto held = sources.open(base.version)) out.base = base.version;
+  const auto held = sources.open(base.version);
+  if (!held) return "the sender's pin of it cannot be opened: " + held.error().text();
+  out.base = base.version;
+  return {};
 }
 
 }  // namespace
@@ -51,13 +55,16 @@ Result<Transferred> send_one(const Agent& agent, Book& book, const RecordStore& 
   out.manifest = manifest;
   const auto base_run = base_of(set);
   if (base_run) {
+    std::string missing;
     LOCKSTEP_TRY(const auto base, book.find_sent(*base_run, id.set));
     if (base) {
-      add_base(agent, *sources, *base, out);
+      missing = add_base(agent, *sources, *base, out);
     } else {  // received, when the roles were the other way round
       LOCKSTEP_TRY(const auto kept, find_base(agent, book, records, id, *base_run));
-      if (kept) add_base(agent, *sources, {*base_run, kept->version, kept->manifest}, out);
+      if (kept)
+        missing = add_base(agent, *sources, {*base_run, kept->version, kept->manifest}, out);
     }
+    if (!missing.empty() && fails_without_base(set)) return base_lost(id, missing);
   }
   out.bandwidth = job.instruction.at("bandwidth").get<std::uint64_t>();
   out.compress = job.instruction.at("compress").get<bool>() ? stream::Compress::automatic

@@ -30,4 +30,9 @@ const message::Body* find_set(const message::Body& sets, const std::string& name
 // The run whose version is the base, where the instruction names one.
 std::optional<std::string> base_of(const message::Body& set);
 
+// True where the policy would rather have the transfer fail than everything carried for want of the
+// base that the instruction names (`on_base_lost: fail`).
+bool fails_without_base(const message::Body& set);
+Error base_lost(const component::SetId& id, const std::string& why);
+
 }  // namespace lockstep::transfer

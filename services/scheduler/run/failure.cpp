@@ -34,6 +34,7 @@ constexpr std::array kStanding = {
     "place-not-empty"sv,
     "sqlite-integrity"sv,
     "sqlite-not-a-database"sv,
+    "base-lost"sv,
 };
 
 constexpr std::array kNoOtherRun = {

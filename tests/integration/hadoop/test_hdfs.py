@@ -180,6 +180,10 @@ class HdfsService(HadoopService):
         for name in self.north.snapshots(self.path):
             self.north.call("DELETE", self.path, "DELETESNAPSHOT", snapshotname=name)
         self.change(2)
+        self.site.apply(self.policy().replace("allow_snapshot: true", "allow_snapshot: true, on_base_lost: fail"))
+        refused = self.site.cli("run", "orders", "--wait", ok=None)
+        self.assertIn("base-lost", refused.stdout + refused.stderr)
+        self.site.apply(self.policy())
         third = self.site.run("orders")["point"]
         latest = shown(self.north, self.path)
         self.assert_point(third, latest)

@@ -70,6 +70,8 @@ TEST_CASE("the sample with every key says what it says") {
   CHECK(policy.data_sets[0].allow_writer_stall);
   CHECK(policy.data_sets[1].fence.kind == Fence::Kind::cgroup);
   CHECK(policy.data_sets[1].exclude.size() == 3);
+  CHECK(policy.data_sets[1].on_base_lost == DataSet::OnBaseLost::fail);
+  CHECK(policy.data_sets[2].on_base_lost == DataSet::OnBaseLost::full);
   CHECK(policy.data_sets[2].fence.kind == Fence::Kind::none);
   for (const auto& finding : check(policy)) {
     INFO(finding.where << " " << finding.what);

@@ -1,0 +1,101 @@
+#!/usr/bin/python3
+"""What a later transfer builds on is gone: everything is carried, or the run fails, as the policy says."""
+import glob
+import json
+import os
+import subprocess
+import unittest
+
+from harness import SiteTest
+
+POLICY = """service: orders
+mode: {mode}
+consistency: bounded
+max_skew: 1m
+data_sets:
+  - {{name: invoices, component: files, path: {north}/orders/invoices, on_base_lost: {lost}}}
+{more}"""
+
+
+class LostBase(SiteTest):
+    def setUp(self):
+        super().setUp()
+        self.tree = os.path.join(self.site.north, "orders/invoices")
+        os.makedirs(self.tree)
+        self.write("one", 100_000)
+        self.site.up()
+
+    def write(self, name, size):
+        with open(os.path.join(self.tree, name), "wb") as handle:
+            handle.write(os.urandom(size))
+
+    def apply(self, lost, mode="push", more=""):
+        self.site.apply(POLICY.format(mode=mode, north=self.site.north, lost=lost, more=more))
+
+    def assert_backed_up(self, with_base):
+        """A run succeeds; the point is as the tree is."""
+        self.write("two", 1000)
+        point = self.site.run("orders")["point"]
+        self.assert_point_is_as_it_says(point)
+        self.assert_same_tree(self.tree, self.restored(point))
+        with open(self.site.record(point), encoding="utf-8") as handle:
+            sets = json.load(handle)["certificate"]["sets"]
+        self.assertEqual(bool(next(one for one in sets if one["name"] == "invoices")["base"]), with_base)
+        return point
+
+    def restored(self, point):
+        to = os.path.join(self.disks.base, "restored-" + point)
+        self.site.json("restore", point, "--to", to, "--set", "invoices")
+        return to
+
+    def assert_refused(self, why):
+        refused = self.site.cli("run", "orders", "--wait", ok=None)
+        self.assertNotEqual(refused.returncode, 0, refused.stdout)
+        said = refused.stdout + refused.stderr
+        self.assertIn("base-lost", said)
+        self.assertIn(why, said)
+        self.assertIn("on_base_lost: full", said)
+
+    def remove_pin(self):
+        pins = glob.glob(f"{self.site.north}/**/.lockstep/pins/orders/invoices/*", recursive=True, include_hidden=True)
+        pins = [pin for pin in pins if os.path.isdir(pin)]
+        self.assertEqual(len(pins), 1, pins)
+        subprocess.run(["btrfs", "subvolume", "delete", pins[0]], check=True, capture_output=True)
+
+    def remove_version(self, point):
+        os.unlink(f"{self.site.south}/orders/.lockstep/versions/orders/invoices/{point}")
+
+    def remove_manifest(self, cluster, point):
+        os.unlink(f"{cluster}/.lockstep/manifests/orders/invoices/{point}.manifest")
+
+    def test_a_run_whose_base_is_lost_fails_where_the_policy_says_so_and_carries_everything_where_not(self):
+        for mode in ("push", "pull"):
+            with self.subTest(mode=mode):
+                self.apply("fail", mode)
+                self.assert_backed_up(with_base=mode == "pull")    # the first has none to lose
+                newest = self.assert_backed_up(with_base=True)
+                for lose, why in ((lambda _: self.remove_pin(), "the sender's pin"),
+                                  (self.remove_version, "the receiver's version"),
+                                  (lambda point: self.remove_manifest(self.site.north, point), "the sender's manifest"),
+                                  (lambda point: self.remove_manifest(self.site.south, point), "the receiver's manifest")):
+                    before = len(self.site.json("points", "orders"))
+                    lose(newest)
+                    self.assert_refused(why)
+                    self.assert_refused(why)    # and again: nothing was taken for a base
+                    self.assertEqual(len(self.site.json("points", "orders")), before)
+                    self.apply("full", mode)
+                    point = self.site.run("orders")["point"]
+                    self.assert_point_is_as_it_says(point)
+                    self.apply("fail", mode)
+                    newest = self.assert_backed_up(with_base=True)
+
+    def test_a_data_set_that_is_new_in_the_policy_has_no_base_to_lose(self):
+        self.apply("fail")
+        self.assert_backed_up(with_base=False)
+        os.makedirs(os.path.join(self.site.north, "orders/papers"))
+        self.apply("fail", more=f"  - {{name: papers, component: files, path: {self.site.north}/orders/papers, on_base_lost: fail}}\n")
+        self.assert_backed_up(with_base=True)
+
+
+if __name__ == "__main__":
+    unittest.main()
