@@ -100,7 +100,7 @@ class NameNodePair(HadoopService):
         self.site.cli("verify", point)
 
     def assert_roles_are_told(self):
-        """Which of the two is active, by the health of the data set."""
+        """Which of the two is active, by the health of its cluster."""
         states = {node: self.pair.state(node) for node in self.pair.of_node}
         wanted = "NameNodes: " + ", ".join(f"127.0.0.1:{http} {states[node]}" for node, (_, http) in self.pair.of_node.items())
         deadline = time.monotonic() + 60
@@ -182,8 +182,7 @@ class NameNodePair(HadoopService):
             self.assert_kept(point, was)
         self.assert_only_points_are_left(seen)
         self.assertEqual({self.pair.state(node) for node in self.pair.of_node}, {"active", "standby"})
-        if self.pair.name == "north":   # health looks at the primary's data sets
-            self.assert_roles_are_told()
+        self.assert_roles_are_told()
         return done
 
     @phase("pin")
@@ -234,6 +233,9 @@ class NameNodePair(HadoopService):
         told = refused.stdout + refused.stderr
         for _, http in self.pair.of_node.values():
             self.assertRegex(told, rf"127.0.0.1:{http}: StandbyException")
+        south = next(one for one in self.site.json("client")["clusters"] if one["name"] == "south")
+        self.assertEqual(south["health"], "failed")
+        self.assertIn("no NameNode is active", south["reason"])
         self.pair.admin("-transitionToActive", active)
         expected = shown(self.source(), self.path)
         point = self.site.run("orders")["point"]
