@@ -9,6 +9,8 @@ namespace lockstep::hdfs {
 namespace {
 // Each piece costs two requests, some milliseconds: large enough that they do not show.
 constexpr std::uint64_t kPiece = std::uint64_t{4} << 20U;
+// On their way beside the one that is read: one connection alone does not keep a DataNode busy.
+constexpr std::size_t kAhead = 3;
 }  // namespace
 
 Reader::Reader(WebHdfs& hdfs, std::string path, std::uint64_t size, ErrorCode side)
@@ -17,13 +19,17 @@ Reader::Reader(WebHdfs& hdfs, std::string path, std::uint64_t size, ErrorCode si
 Reader::Reader(WebHdfs& hdfs, std::vector<std::string> paths, std::uint64_t size, ErrorCode side)
     : hdfs_(hdfs), paths_(std::move(paths)), size_(size), side_(side) {}
 
-Reader::~Reader() {
-  if (coming_.valid()) coming_.wait();
+Reader::~Reader() { wait_for_all(); }
+
+void Reader::wait_for_all() {
+  for (Coming& one : coming_) one.piece.wait();
+  coming_.clear();
 }
 
-Reader::Piece Reader::fetch(std::uint64_t offset) const {
+Reader::Piece Reader::fetch(std::uint64_t offset, std::vector<std::byte> memory) const {
   Piece piece;
   piece.offset = offset;
+  piece.bytes = std::move(memory);
   piece.bytes.resize(static_cast<std::size_t>(std::min(kPiece, size_ - offset)));
   for (const std::string& path : paths_) {
     auto read = hdfs_.read(path, offset, piece.bytes);
@@ -43,25 +49,33 @@ Reader::Piece Reader::fetch(std::uint64_t offset) const {
 Result<void> Reader::turn_to(std::uint64_t offset) {
   const std::uint64_t from = offset / kPiece * kPiece;
   const bool onward = piece_ && from == piece_->offset + kPiece;
-  if (coming_.valid() && coming_from_ == from) {
-    piece_ = coming_.get();
+  if (piece_) spare_ = std::move(piece_->bytes);
+  if (!coming_.empty() && coming_.front().offset == from) {
+    piece_ = coming_.front().piece.get();
+    coming_.pop_front();
   } else {
-    if (coming_.valid()) coming_.wait();
-    coming_ = {};
-    piece_ = fetch(from);
+    wait_for_all();
+    piece_ = fetch(from, std::move(spare_));
   }
   if (piece_->failure) {
     Error error = to_error(*piece_->failure, side_, "read", paths_.front());
     piece_.reset();
     return error;
   }
-  const std::uint64_t next = from + kPiece;
   // Who went on once goes on.
-  if (next < size_ && (onward || from == 0)) {
-    coming_from_ = next;
-    coming_ = std::async(std::launch::async, [this, next] { return fetch(next); });
-  }
+  ask_ahead(from + kPiece, onward ? kAhead : from == 0 ? 1 : 0);
   return {};
+}
+
+void Reader::ask_ahead(std::uint64_t from, std::size_t pieces) {
+  std::uint64_t next = coming_.empty() ? from : coming_.back().offset + kPiece;
+  for (; coming_.size() < pieces && next < size_; next += kPiece) {
+    coming_.push_back(
+        {next, std::async(std::launch::async, [this, next, memory = std::move(spare_)]() mutable {
+           return fetch(next, std::move(memory));
+         })});
+    spare_ = {};
+  }
 }
 
 Result<std::size_t> Reader::read(std::uint64_t offset, std::span<std::byte> into) {

@@ -1,7 +1,8 @@
-// Reader: the content of one file, in pieces of which the next is on its way while one is read.
+// Reader: the content of one file, in pieces of which some more are on their way while one is read.
 #pragma once
 
 #include <cstddef>
+#include <deque>
 #include <future>
 #include <optional>
 #include <string>
@@ -31,16 +32,23 @@ class Reader final : public component::EntryReader {
     std::vector<std::byte> bytes;
     std::optional<Failure> failure;  // there are no bytes then
   };
-  Piece fetch(std::uint64_t offset) const;
+  struct Coming {
+    std::uint64_t offset = 0;
+    std::future<Piece> piece;
+  };
+  // Into `memory`, of a piece that is not needed any more.
+  Piece fetch(std::uint64_t offset, std::vector<std::byte> memory) const;
   Result<void> turn_to(std::uint64_t offset);
+  void ask_ahead(std::uint64_t from, std::size_t pieces);
+  void wait_for_all();
 
   WebHdfs& hdfs_;
   std::vector<std::string> paths_;
   std::uint64_t size_;
   ErrorCode side_;
   std::optional<Piece> piece_;
-  std::future<Piece> coming_;
-  std::uint64_t coming_from_ = 0;
+  std::deque<Coming> coming_;  // one after the other
+  std::vector<std::byte> spare_;
 };
 
 }  // namespace lockstep::hdfs
