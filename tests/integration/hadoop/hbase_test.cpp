@@ -160,6 +160,8 @@ TEST_CASE("versions are carried, kept, given back and dropped") {
   auto& target = *world.south.component->target();
   must(target.check(world.set, 1));
   CHECK(world.north.component->health(world.set).good);
+  CHECK_THAT(world.north.component->store_health().value().detail,
+             Catch::Contains("1 region servers live, 0 dead"));
   const Version first_pin = world.pin(1);
   const Version found = must(pins.find(context_of(run_id(1)), world.set)).value();
   CHECK(found.native == first_pin.native);
