@@ -50,6 +50,10 @@ Result<void> Reader::turn_to(std::uint64_t offset) {
   const std::uint64_t from = offset / kPiece * kPiece;
   const bool onward = piece_ && from == piece_->offset + kPiece;
   if (piece_) spare_ = std::move(piece_->bytes);
+  while (!coming_.empty() && coming_.front().offset < from) {  // skipped
+    coming_.front().piece.wait();
+    coming_.pop_front();
+  }
   if (!coming_.empty() && coming_.front().offset == from) {
     piece_ = coming_.front().piece.get();
     coming_.pop_front();
@@ -63,7 +67,8 @@ Result<void> Reader::turn_to(std::uint64_t offset) {
     return error;
   }
   // Who went on once goes on.
-  ask_ahead(from + kPiece, onward ? kAhead : from == 0 ? 1 : 0);
+  const auto others = static_cast<std::size_t>(std::max(hdfs_.settings().connections - 1, 1));
+  ask_ahead(from + kPiece, onward ? std::min(kAhead, others) : from == 0 ? 1 : 0);
   return {};
 }
 
