@@ -88,14 +88,14 @@ void Asking::measure(const std::string& agent, Measured then) {
 }
 
 void Asking::ask_agent(const StoredRun& stored, const run::Ask& ask) {
-  std::optional<std::string> base;
+  std::optional<Body> base;
   if (ask.key.act == run::Act::transfer) {
     // The newest of either cluster: after a change of roles both hold what was carried last the
     // other way round.
     const auto points = store_.points(stored.state.plan.service, "");
     for (const Body& point : points ? points.value() : std::vector<Body>{}) {
       if (!point.value("verified_ok", true)) continue;
-      base = point.at("id");
+      base = point;
       break;
     }
   }

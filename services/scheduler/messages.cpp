@@ -62,14 +62,18 @@ bool fails_without_base(const policy::Policy& policy, const std::string& name) {
   });
 }
 
-Body transfer_body(const Origin& origin, const run::State& state,
-                   const std::optional<std::string>& base) {
+bool among(const Body& names, const Body& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+Body transfer_body(const Origin& origin, const run::State& state, const std::optional<Body>& base) {
   const run::Plan& plan = state.plan;
   Body sets = origin.sets;
   for (Body& set : sets) {
     set["version"] = version_body(run::version_of(state, set.at("name").get<std::string>()));
-    if (base) set["base"] = *base;
-    if (fails_without_base(origin.policy, set.at("name"))) set["on_base_lost"] = "fail";
+    const Body& name = set.at("name");
+    if (base && among(base->at("sets"), name)) set["base"] = base->at("id");
+    if (fails_without_base(origin.policy, name)) set["on_base_lost"] = "fail";
   }
   return {{"service", plan.service},
           {"moment", to_rfc3339({state.moment})},
@@ -108,7 +112,7 @@ Body seal_body(const Origin& origin, const run::State& state, const Giver& giver
 }
 
 Body body_for(const Origin& origin, const run::State& state, const run::Ask& ask,
-              const Giver& giver, const std::optional<std::string>& base) {
+              const Giver& giver, const std::optional<Body>& base) {
   switch (ask.key.act) {
     case run::Act::arm:
       return arm_body(origin, state);
@@ -151,7 +155,7 @@ const char* consistency_name(run::Consistency consistency) {
 }
 
 Outgoing message_for(const Origin& origin, const run::State& state, const run::Ask& ask,
-                     const Giver& giver, const std::optional<std::string>& base) {
+                     const Giver& giver, const std::optional<Body>& base) {
   Outgoing out;
   out.to = ask.key.agent;
   out.envelope.type = message_type(state, ask.key.act);

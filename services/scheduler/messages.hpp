@@ -25,10 +25,11 @@ struct Outgoing {
   transport::RequestOptions options;
 };
 
-// Requires an ask of an agent, not of a hook. `base`: the newest point of the service, on which a
-// transfer may build. The same state, ask and base give the same body: a repeat is a repeat.
+// Requires an ask of an agent, not of a hook. `base`: the newest good point of the service, on
+// which the transfers of the sets that it has may build. The same state, ask and base give the same
+// body: a repeat is a repeat.
 Outgoing message_for(const Origin& origin, const run::State& state, const run::Ask& ask,
-                     const Giver& giver, const std::optional<std::string>& base);
+                     const Giver& giver, const std::optional<message::Body>& base);
 
 // Of a run whose transfer is done (docs/point-format.md, "The certificate").
 message::Body certificate_body(const Origin& origin, const run::State& state, const Giver& giver);

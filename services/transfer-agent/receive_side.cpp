@@ -31,45 +31,42 @@ bool is_gone(const Agent& agent, const component::Version& version) {
 
 // What this side had sent itself, when the roles were the other way round: its pin serves as well,
 // as long as it is held. Opening it settles one whose agent died before.
-Result<std::optional<KeptBase>> pinned_base(const Agent& agent, Book& book,
-                                            const component::SetId& id, const std::string& run) {
+Result<BaseHere> pinned_base(const Agent& agent, Book& book, const component::SetId& id,
+                             const std::string& run) {
   LOCKSTEP_TRY(const auto sent, book.find_sent(run, id.set));
-  if (!sent) return std::optional<KeptBase>{};
+  if (!sent) return BaseHere{{}, "nothing of it is here any more", false};
   auto* component = agent.components.find(sent->version.component);
-  if (component == nullptr || component->sources() == nullptr ||
-      !component->sources()->open(sent->version)) {
-    return std::optional<KeptBase>{};
+  if (component == nullptr || component->sources() == nullptr) {
+    return BaseHere{{}, "this agent has no component " + sent->version.component, false};
   }
+  const auto held = component->sources()->open(sent->version);
+  if (!held && held.error().code != ErrorCode::version_missing) return held.error();
+  if (!held) return BaseHere{{}, "its pin is gone", false};
   if (component->target() != nullptr && !component->target()->may_start_from(sent->version)) {
-    return std::optional<KeptBase>{};
+    return BaseHere{{}, "its pin may hold other content by now than what was sent", true};
   }
-  return std::optional<KeptBase>(KeptBase{sent->version, sent->manifest});
-}
-
-// True where the point that is to be the base was made before the set was in the policy.
-bool is_new_since(const RecordStore& records, const component::SetId& id, const std::string& run) {
-  const auto record = records.read({id.service, run});
-  return record && find_set(record->at("sets"), id.set) == nullptr;
+  return BaseHere{KeptBase{sent->version, sent->manifest}, {}, false};
 }
 
 }  // namespace
 
-Result<std::optional<KeptBase>> find_base(const Agent& agent, Book& book,
-                                          const RecordStore& records, const component::SetId& id,
-                                          const std::string& run) {
-  std::optional<KeptBase> found;
+Result<BaseHere> find_base(const Agent& agent, Book& book, const RecordStore& records,
+                           const component::SetId& id, const std::string& run) {
+  BaseHere found;
   LOCKSTEP_TRY(const auto row, book.find_received(run, id.set));
   if (row && row->version) {
-    found = KeptBase{*row->version, row->manifest};
+    found.kept = KeptBase{*row->version, row->manifest};
   } else if (auto record = records.read({id.service, run})) {
     if (const auto* set = find_set(record->at("sets"), id.set)) {
-      found = KeptBase{version_in(*record, *set), manifest_in(*set)};
+      found.kept = KeptBase{version_in(*record, *set), manifest_in(*set)};
     }
   }
-  if (!found) {
+  if (!found.kept) {
     LOCKSTEP_TRY(found, pinned_base(agent, book, id, run));
   }
-  if (found && !agent.disk.stat_at(os::kCwd, found->manifest)) found.reset();
+  if (found.kept && !agent.disk.stat_at(os::kCwd, found.kept->manifest)) {
+    return BaseHere{{}, "its manifest is gone", false};
+  }
   return found;
 }
 
@@ -89,19 +86,18 @@ Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStor
   LOCKSTEP_TRY(auto row, book.find_received(job.run, id.set));
   std::optional<KeptBase> base;
   bool must_have_base = false;
-  if (const auto run = base_of(job.set())) {
-    LOCKSTEP_TRY(base, find_base(agent, book, records, id, *run));
-    must_have_base = fails_without_base(job.set()) && (base || !is_new_since(records, id, *run));
-  }
   std::vector<std::string> caveats;
-  if (must_have_base && (!base || is_gone(agent, base->version))) {
-    return base_lost(id, base ? "the receiver's version of it is gone"
-                              : "the receiver's manifest of it is gone");
-  }
-  if (base && is_gone(agent, base->version)) {
-    caveats.push_back("The base's version was gone: everything was sent.");
-    spdlog::warn("{} of run {}: {}", id.set, job.run, caveats.back());
-    base.reset();
+  if (const auto run = base_of(job.set())) {
+    LOCKSTEP_TRY(BaseHere here, find_base(agent, book, records, id, *run));
+    base = std::move(here.kept);
+    if (base && is_gone(agent, base->version)) {
+      caveats.push_back("The base's version was gone: everything was sent.");
+      spdlog::warn("{} of run {}: {}", id.set, job.run, caveats.back());
+      base.reset();
+      here.missing = "its version is gone";
+    }
+    must_have_base = fails_without_base(job.set()) && !here.never_was;
+    if (must_have_base && !base) return base_lost(id, *run, "of the receiver " + here.missing);
   }
   Received received;
   if (row) {
@@ -125,7 +121,7 @@ Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStor
   in.epoch = job.epoch.number;
   in.stage = [&](bool with_base, bool resume) -> Result<std::unique_ptr<component::Staging>> {
     if (must_have_base && !with_base) {
-      return base_lost(id,
+      return base_lost(id, base_of(job.set()).value_or(""),
                        "sender and receiver do not have the same of it, or a manifest is damaged");
     }
     if (!resume && received.staging_attempt != job.attempt) {

@@ -11,19 +11,24 @@ namespace lockstep::transfer {
 
 // Blocks until the version is sealed. A staging of an earlier attempt of the run is gone on with
 // (the caller has seen to it that nobody else is at work on it). Errors: not-supported, pin-dropped
-// (the run has a tombstone here), base-lost (where the policy says so), and those of stream::receive_set. Thread rule: any thread; one at
-// a time for one run and set.
+// (the run has a tombstone here), base-lost (where the policy says so), and those of
+// stream::receive_set. Thread rule: any thread; one at a time for one run and set.
 Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStore& records,
                                 const LinkWhenReady& link, const Job& job, std::stop_token stop,
                                 ProgressBoard& board);
 
-// The base as this side keeps it: by the book, else by the record of the point.
+// The base as this side keeps it: by the book, else by the record of the point, else as it was
+// pinned here. Errors: those of opening a pin that is there.
 struct KeptBase {
   component::Version version;
   std::string manifest;
 };
-Result<std::optional<KeptBase>> find_base(const Agent& agent, Book& book,
-                                          const RecordStore& records, const component::SetId& id,
-                                          const std::string& run);
+struct BaseHere {
+  std::optional<KeptBase> kept;
+  std::string missing;     // of what is not kept, in words
+  bool never_was = false;  // what there is was never fit to be one: nothing that served was lost
+};
+Result<BaseHere> find_base(const Agent& agent, Book& book, const RecordStore& records,
+                           const component::SetId& id, const std::string& run);
 
 }  // namespace lockstep::transfer

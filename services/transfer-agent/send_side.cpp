@@ -22,14 +22,15 @@ Result<component::Sources*> sources_of(const Agent& agent, const std::string& ki
 // What this side has of the base. Where the pin is gone the manifest still tells what changed; only
 // which blocks of a large file did must then be read off the whole file. Returns what is missing of
 // it, in words; empty where nothing is.
-std::string add_base(const Agent& agent, component::Sources& sources, const Sent& base,
-                     stream::SendJob& out) {
-  if (!agent.disk.stat_at(os::kCwd, base.manifest)) return "the sender's manifest of it is gone";
+Result<std::string> add_base(const Agent& agent, component::Sources& sources, const Sent& base,
+                             bool must_open, stream::SendJob& out) {
+  if (!agent.disk.stat_at(os::kCwd, base.manifest)) return std::string("its manifest is gone");
   out.base_manifest = base.manifest;
   const auto held = sources.open(base.version);
-  if (!held) return "the sender's pin of it cannot be opened: " + held.error().text();
-  out.base = base.version;
-  return {};
+  if (held) out.base = base.version;
+  // What cannot be opened just now is not lost: later it may be.
+  if (!held && must_open && held.error().code != ErrorCode::version_missing) return held.error();
+  return held ? std::string() : std::string("its pin is gone");
 }
 
 }  // namespace
@@ -55,16 +56,20 @@ Result<Transferred> send_one(const Agent& agent, Book& book, const RecordStore& 
   out.manifest = manifest;
   const auto base_run = base_of(set);
   if (base_run) {
+    const bool must = fails_without_base(set);
     std::string missing;
     LOCKSTEP_TRY(const auto base, book.find_sent(*base_run, id.set));
     if (base) {
-      missing = add_base(agent, *sources, *base, out);
+      LOCKSTEP_TRY(missing, add_base(agent, *sources, *base, must, out));
     } else {  // received, when the roles were the other way round
-      LOCKSTEP_TRY(const auto kept, find_base(agent, book, records, id, *base_run));
-      if (kept)
-        missing = add_base(agent, *sources, {*base_run, kept->version, kept->manifest}, out);
+      LOCKSTEP_TRY(const BaseHere here, find_base(agent, book, records, id, *base_run));
+      missing = here.missing;
+      if (here.kept) {
+        const Sent kept{*base_run, here.kept->version, here.kept->manifest};
+        LOCKSTEP_TRY(missing, add_base(agent, *sources, kept, must, out));
+      }
     }
-    if (!missing.empty() && fails_without_base(set)) return base_lost(id, missing);
+    if (must && !missing.empty()) return base_lost(id, *base_run, "of the sender " + missing);
   }
   out.bandwidth = job.instruction.at("bandwidth").get<std::uint64_t>();
   out.compress = job.instruction.at("compress").get<bool>() ? stream::Compress::automatic

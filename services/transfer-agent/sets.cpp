@@ -78,11 +78,12 @@ const Body* find_set(const Body& sets, const std::string& name) {
 
 bool fails_without_base(const Body& set) { return set.contains("on_base_lost"); }
 
-Error base_lost(const component::SetId& id, const std::string& why) {
+Error base_lost(const component::SetId& id, const std::string& run, const std::string& why) {
   return make_error(
-      ErrorCode::base_lost, "the base of the transfer is lost: " + why, id.service + "/" + id.set,
-      "to carry everything once, apply the policy with `on_base_lost: full`, run, and "
-      "apply it as it is again");
+      ErrorCode::base_lost, "the base of the transfer, point " + run + ", is lost: " + why,
+      id.service + "/" + id.set,
+      "to carry everything once, apply the policy with `on_base_lost: full`, run, and apply it as "
+      "it is again");
 }
 
 std::optional<std::string> base_of(const Body& set) {

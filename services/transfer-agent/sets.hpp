@@ -33,6 +33,6 @@ std::optional<std::string> base_of(const message::Body& set);
 // True where the policy would rather have the transfer fail than everything carried for want of the
 // base that the instruction names (`on_base_lost: fail`).
 bool fails_without_base(const message::Body& set);
-Error base_lost(const component::SetId& id, const std::string& why);
+Error base_lost(const component::SetId& id, const std::string& run, const std::string& why);
 
 }  // namespace lockstep::transfer

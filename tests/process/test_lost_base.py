@@ -74,10 +74,10 @@ class LostBase(SiteTest):
                 self.apply("fail", mode)
                 self.assert_backed_up(with_base=mode == "pull")    # the first has none to lose
                 newest = self.assert_backed_up(with_base=True)
-                for lose, why in ((lambda _: self.remove_pin(), "the sender's pin"),
-                                  (self.remove_version, "the receiver's version"),
-                                  (lambda point: self.remove_manifest(self.site.north, point), "the sender's manifest"),
-                                  (lambda point: self.remove_manifest(self.site.south, point), "the receiver's manifest")):
+                for lose, why in ((lambda _: self.remove_pin(), "of the sender its pin is gone"),
+                                  (self.remove_version, "of the receiver its version is gone"),
+                                  (lambda point: self.remove_manifest(self.site.north, point), "of the sender its manifest is gone"),
+                                  (lambda point: self.remove_manifest(self.site.south, point), "of the receiver its manifest is gone")):
                     before = len(self.site.json("points", "orders"))
                     lose(newest)
                     self.assert_refused(why)
