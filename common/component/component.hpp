@@ -36,6 +36,9 @@ struct Surroundings {
 struct Health {
   bool good = false;
   std::string detail;  // what is wrong, or what was looked at
+  // Of trouble that may come right by itself (a fail-over, a restart): for how long it is no reason
+  // yet to call the store unwell. Of store_health() alone.
+  std::optional<Nanos> may_last = {};
 };
 
 class Component {

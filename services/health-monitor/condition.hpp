@@ -22,6 +22,8 @@ struct Finding {
   std::vector<Party> agents;
   bool registrar_answers = false;
   std::vector<Store> stores;
+  bool pending =
+      false;  // of some store nothing is known yet: no reason to call the cluster healthy
 };
 
 struct Verdict {

@@ -115,9 +115,13 @@ void Watch::look_at(const std::string& cluster) {
   ask(registrar->name, "cluster.health", {{"sets", sets_of(cluster)}},
       [&client](const Result<Body>& end) {
         if (!end) {
-          client.next.stores.push_back({"stores", false, end.error().text()});
+          client.next.stores.push_back(
+              {"registrar", false,
+               "it did not tell in time how root, stores and data sets are: " +
+                   end.error().text()});
           return;
         }
+        client.next.pending = end->value("pending", false);
         for (const Body& store : end->at("stores")) {
           client.next.stores.push_back({store.at("name").get<std::string>(),
                                         store.at("good").get<bool>(),
@@ -137,7 +141,9 @@ void Watch::answered(const std::string& cluster) {
   client.next = {};
   const Health before = client.condition.counts().health;
   const bool first = !client.condition.known();
-  const bool changed = client.condition.take(judge(client.finding));
+  const Verdict verdict = judge(client.finding);
+  if (client.finding.pending && verdict.health == Health::healthy) return choose();
+  const bool changed = client.condition.take(verdict);
   const UtcNanos now = here_.clock.utc();
   const Verdict& counts = client.condition.counts();
   if (counts.health == Health::healthy) client.last_healthy = now;

@@ -6,8 +6,6 @@
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
 
-#include <set>
-
 #include "common/component/companions.hpp"
 #include "common/component/gives_at_once.hpp"
 #include "common/component/makes_live.hpp"
@@ -248,24 +246,18 @@ Result<Body> look_at_health(const Agent& agent, StoreWatch& watch, const Body& r
         {{"name", name}, {"good", health.good}, {"detail", message::text_or_bytes(health.detail)}});
   };
   add("root", root_health(agent.disk, agent.root));
-  std::set<std::string> unwell;  // their places would each wait for what does not answer
-  for (const auto& store : watch.look()) {
-    add(store.kind, store.health);
-    if (!store.health.good) unwell.insert(store.kind);
-  }
+  std::vector<component::DataSet> places;
   for (const Body& set : request.at("sets")) {
-    if (unwell.contains(set.at("component").get<std::string>())) continue;
-    component::DataSet looked;
-    looked.id = {set.at("service").get<std::string>(), set.at("name").get<std::string>()};
-    looked.component = set.at("component").get<std::string>();
-    looked.place.location = message::bytes_of(set.at("location"));
-    auto* component = agent.components.find(looked.component);
-    const std::string name = looked.id.service + "/" + looked.id.set;
-    add(name, component == nullptr
-                  ? component::Health{false, "this agent has no component " + looked.component}
-                  : component->health(looked));
+    component::DataSet& place = places.emplace_back();
+    place.id = {set.at("service").get<std::string>(), set.at("name").get<std::string>()};
+    place.component = set.at("component").get<std::string>();
+    place.place.location = message::bytes_of(set.at("location"));
   }
-  return Body{{"stores", std::move(stores)}};
+  const StoreWatch::Told told = watch.look(places);
+  for (const auto& row : told.rows) add(row.name, row.health);
+  Body out{{"stores", std::move(stores)}};
+  if (told.pending) out["pending"] = true;
+  return out;
 }
 
 }  // namespace lockstep::transfer

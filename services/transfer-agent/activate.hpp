@@ -29,7 +29,7 @@ Result<message::Body> activate_point(const Agent& agent, const RecordStore& reco
                                      std::stop_token stop, ProgressBoard& board);
 
 // Whether the cluster's root may be written, each store of it is in health, and each of the sets
-// named that is in none which is not. The body of cluster.health.done.
+// named that is in no store in trouble. The body of cluster.health.done.
 Result<message::Body> look_at_health(const Agent& agent, StoreWatch& watch,
                                      const message::Body& request);
 

@@ -84,7 +84,12 @@ class TransferAgent {
       stores.push_back(
           {kind, [component = components_.find(kind)] { return component->store_health(); }});
     }
-    stores_ = std::make_unique<StoreWatch>(std::move(stores), here.clock);
+    const auto place = [this](const component::DataSet& set) {
+      auto* component = components_.find(set.component);
+      if (component != nullptr) return component->health(set);
+      return component::Health{false, "this agent has no component " + set.component};
+    };
+    stores_ = std::make_unique<StoreWatch>(std::move(stores), place, here.clock);
     here.epoch = [this] { return epochs_->known() ? epochs_->current() : message::Epoch{}; };
   }
 

@@ -1,9 +1,12 @@
-// StoreWatch: how the cluster's stores are, as its registrar tells the health-monitor each second.
+// StoreWatch: how the cluster's stores and the places in them are, as its registrar tells the
+// health-monitor each second.
 //
 // The servers of a store may take their time to answer, or never do. Each store is therefore looked
-// at by a thread of its own, which begins when it is first asked for; look() waits a moment for
-// them and then says what is known. A store that has not told for kSilence how it is counts as
-// unwell; one that was never looked at to the end is left out until then.
+// at by a thread of its own, and all places by another one; they begin when they are first asked
+// for. look() waits a moment for them and then says what is known. Who has not told for kSilence
+// how he is counts as unwell. Trouble of a store that may come right by itself (a fail-over) counts
+// once it has lasted as long as the store says; until then the store is well, with that detail, and
+// its places, which would meet the same trouble, are left out.
 #pragma once
 
 #include <condition_variable>
@@ -30,35 +33,62 @@ class StoreWatch {
     std::string kind;
     Look look;
   };
-  struct Told {
-    std::string kind;
+  using PlaceLook = std::function<component::Health(const component::DataSet&)>;
+  struct Row {
+    std::string name;  // a store's kind; a place's "service/set"
     component::Health health;
+  };
+  struct Told {
+    std::vector<Row> rows;
+    bool pending = false;  // something was never looked at to the end yet, and is left out
   };
   static constexpr Nanos kMoment = milliseconds(800);
   static constexpr Nanos kSilence = seconds(10);
 
   // `clock` must outlive it.
-  StoreWatch(std::vector<Store> stores, const Clock& clock);
+  StoreWatch(std::vector<Store> stores, PlaceLook place_look, const Clock& clock);
+  StoreWatch(const StoreWatch&) = delete;
+  StoreWatch& operator=(const StoreWatch&) = delete;
+  ~StoreWatch();
 
-  // In the order of the stores.
-  std::vector<Told> look();
+  // The stores in their order, then those of `places` that are in no store that is in trouble.
+  Told look(const std::vector<component::DataSet>& places);
 
  private:
-  struct One {
-    Store store;
-    std::optional<component::Health> known;
-    MonoNanos since;           // `known` is from then; before there is one: asked first then
+  // Somebody who is looked at again and again.
+  struct Subject {
+    std::function<bool(std::unique_lock<std::mutex>&)> look;  // false: never again
+    MonoNanos since;           // the last look that ended began then; or: was first asked for
+    bool known = false;        // there is one
     unsigned long wanted = 0;  // looks that were asked for
     unsigned long done = 0;    // up to which they were answered
     bool none = false;
     std::jthread thread;
   };
-  void serve(One& one, const std::stop_token& stop);
+  struct Known {
+    Store store;
+    component::Health health;
+    std::optional<MonoNanos> trouble_since;
+    Subject subject;
+    // Trouble that does not count yet.
+    bool settling(MonoNanos now) const;
+  };
+  void ask(Subject& subject);
+  void serve(Subject& subject, const std::stop_token& stop);
+  bool look_at(Known& known, std::unique_lock<std::mutex>& lock);
+  bool look_at_places(std::unique_lock<std::mutex>& lock);
+  bool in_trouble(const std::string& kind) const;
+  // Adds the row of a silent one; true where what is known of it counts.
+  bool counts(const Subject& subject, const std::string& name, Told& told) const;
 
   const Clock& clock_;
-  std::mutex mutex_;
+  const PlaceLook place_look_;
+  mutable std::mutex mutex_;
   std::condition_variable_any changed_;
-  std::list<One> stores_;
+  std::vector<component::DataSet> wanted_places_;
+  std::vector<Row> places_;  // of the last look at them
+  std::list<Known> stores_;
+  Subject place_subject_;
 };
 
 }  // namespace lockstep::transfer

@@ -10,7 +10,7 @@ from harness import SiteTest, free_port
 
 
 class NameNode(http.server.ThreadingHTTPServer):
-    """Answers /jmx as Hadoop 3.4.2 does, with what `beans` says; or not, while `hanging`."""
+    """Answers as Hadoop 3.4.2 does, /jmx with what `beans` says; or not, until it `may_answer`."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", free_port()), Page)
@@ -26,8 +26,12 @@ class NameNode(http.server.ThreadingHTTPServer):
 class Page(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.may_answer.wait(120)
-        bean = self.server.beans.get(self.path.rpartition("name=")[2])
-        body = json.dumps({"beans": [bean] if bean else []}).encode()
+        if self.path.startswith("/webhdfs/v1/?op=GETFILESTATUS"):
+            answer = {"FileStatus": {"pathSuffix": "", "type": "DIRECTORY", "permission": "755"}}
+        else:
+            bean = self.server.beans.get(self.path.rpartition("name=")[2])
+            answer = {"beans": [bean] if bean else []}
+        body = json.dumps(answer).encode()
         try:
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -45,7 +49,7 @@ class StoreHealth(SiteTest):
         return next(one for one in self.site.json("client")["clusters"] if one["name"] == "south")
 
     def wait_for(self, health, words):
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 60
         while True:
             seen = self.south()
             text = seen["reason"] + " ".join(store["detail"] for store in seen["stores"] if store["name"] == "hdfs")
@@ -63,7 +67,7 @@ class StoreHealth(SiteTest):
             text = handle.read()
         self.assertEqual(text.count("    root: south\n"), 1)
         with open(self.site.config, "w", encoding="utf-8") as handle:
-            handle.write(text.replace("    root: south\n", f"    root: south\n    hdfs: {{namenodes: [\"{namenode.url}\"], user: hdfs}}\n"))
+            handle.write(text.replace("    root: south\n", f"    root: south\n    hdfs: {{namenodes: [\"{namenode.url}\"], user: hdfs, patience: 2s}}\n"))
         self.site.up()
         self.wait_for("healthy", "2 DataNodes live, 1 dead, 5120 MiB left")
         good = {name: dict(bean) for name, bean in namenode.beans.items()}
@@ -76,10 +80,17 @@ class StoreHealth(SiteTest):
                 self.wait_for("failed", words)
                 namenode.beans = {name: dict(one) for name, one in good.items()}
                 self.wait_for("healthy", "2 DataNodes live")
+        # Pages that are closed to us say nothing of HDFS: WebHDFS does.
+        namenode.beans = {"NameNodeStatus": {}}
+        self.wait_for("healthy", "WebHDFS answers; NameNodes:")
+        namenode.beans = {name: dict(one) for name, one in good.items()}
+        self.wait_for("healthy", "2 DataNodes live")
         # One that takes connections and says nothing holds up neither the registrar nor the look at the other cluster.
         namenode.may_answer.clear()
         self.wait_for("failed", "no NameNode is active")
-        self.assertEqual(self.site.json("client")["application"], "north")
+        north = next(one for one in self.site.json("client")["clusters"] if one["name"] == "north")
+        self.assertEqual(north["health"], "healthy")
+        self.assertEqual([store["good"] for store in north["stores"]], [True])
         namenode.may_answer.set()
         self.wait_for("healthy", "2 DataNodes live")
         self.site.cli("status")

@@ -41,23 +41,33 @@ class Hdfs final : public component::Component {
     // Which of several is active, and which could not take over.
     std::string roles = "; NameNodes:";
     std::size_t active = nodes.size();
+    bool tells_not = false;
     for (std::size_t i = 0; i < nodes.size(); ++i) {
-      roles += (i > 0 ? ", " : " ") + nodes[i].address + " " + nodes[i].state;
-      if (nodes[i].state == "active") active = i;
+      const std::string& state = nodes[i].state;
+      roles += (i > 0 ? ", " : " ") + nodes[i].address + " " + state;
+      if (state == "active") active = i;
+      tells_not = tells_not || (nodes[i].answers && state != "standby" && state != "observer");
     }
-    if (active == nodes.size()) return component::Health{false, "no NameNode is active" + roles};
+    // A transfer waits for what comes right by itself, and so does this.
+    const auto trouble = [&](const std::string& what) {
+      return component::Health{false, what + roles, hdfs_.settings().patience};
+    };
+    if (active == nodes.size()) {
+      if (tells_not && hdfs_.status("/", seconds(2))) {  // /jmx is closed to us, WebHDFS is not
+        return component::Health{true, "WebHDFS answers" + roles};
+      }
+      return trouble("no NameNode is active");
+    }
     const std::string at = "HDFS at " + nodes[active].address;
     const auto gauges = hdfs_.gauges(active);
-    if (!gauges) return component::Health{false, at + " does not tell its state" + roles};
-    if (gauges->state != "Operational") {
-      return component::Health{false, at + " is in safe mode" + roles};
-    }
-    if (gauges->live_datanodes == 0) return component::Health{false, at + " has no DataNode"};
+    if (!gauges) return component::Health{true, at + " is active" + roles};
+    if (gauges->state != "Operational") return trouble(at + " is in safe mode");
+    if (gauges->live_datanodes == 0) return trouble(at + " has no DataNode");
     if (gauges->remaining_bytes == 0) return component::Health{false, at + " is full"};
     return component::Health{
         true, at + ": " + std::to_string(gauges->live_datanodes) + " DataNodes live, " +
                   std::to_string(gauges->dead_datanodes) + " dead, " +
-                  std::to_string(gauges->remaining_bytes >> 20) + " MiB left" + roles};
+                  std::to_string(gauges->remaining_bytes >> 20U) + " MiB left" + roles};
   }
 
  private:

@@ -1,17 +1,16 @@
 #include "common/components/hdfs/webhdfs.hpp"
 
+#include <algorithm>
+#include <future>
 #include <utility>
 
 namespace lockstep::hdfs {
 
 namespace {
 
-// A NameNode answers in milliseconds; one that collects garbage, in seconds.
-constexpr Nanos kAnswerTime = seconds(60);
 // What it tells of itself is asked of each in turn, and nothing depends on it for long.
 constexpr Nanos kTellTime = seconds(10);
 constexpr Nanos kGaugeTime = seconds(2);
-constexpr const char* kNamesystem = "/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState";
 
 std::string octal(std::uint32_t mode) {
   std::string out;
@@ -45,11 +44,11 @@ WebHdfs::WebHdfs(Settings settings, const Clock& clock)
     : settings_(std::move(settings)), clock_(clock), http_(settings_.ca) {}
 
 Reply<std::string> WebHdfs::ask(Tries& tries, const char* method, const std::string& path,
-                                const char* operation, Query query) {
+                                const char* operation, Query query, Nanos answer_time) {
   query.emplace_back("user.name", settings_.user);
   const std::size_t asked = tries.turn();
   const std::string url = address(settings_.namenodes[asked], path, operation, query);
-  auto answer = http_.send(method, url, kAnswerTime);
+  auto answer = http_.send(method, url, answer_time);
   const bool good = answer && (answer->status == 200 || answer->status == 201);
   if (good) {
     serving_ = asked;
@@ -63,9 +62,9 @@ Reply<std::string> WebHdfs::ask(Tries& tries, const char* method, const std::str
 }
 
 Reply<std::string> WebHdfs::call(const char* method, const std::string& path, const char* operation,
-                                 Query query, Nanos patience) {
+                                 Query query, Nanos patience, Nanos answer_time) {
   for (Tries tries = this->tries(patience);;) {
-    auto answer = ask(tries, method, path, operation, query);
+    auto answer = ask(tries, method, path, operation, query, answer_time);
     if (answer) return answer;
     Failure failure = std::move(answer).error();
     if (!tries.again(failure)) return failure;
@@ -78,7 +77,9 @@ Reply<void> WebHdfs::done(Reply<std::string> answer) {
 }
 
 Reply<Status> WebHdfs::status(const std::string& path, Nanos patience) {
-  LOCKSTEP_TRY(const std::string body, call("GET", path, "GETFILESTATUS", {}, patience));
+  // Who wants to know it soon is not kept by one that hangs.
+  LOCKSTEP_TRY(const std::string body,
+               call("GET", path, "GETFILESTATUS", {}, patience, std::min(patience, kAnswerTime)));
   return read_status(body);
 }
 
@@ -308,12 +309,19 @@ std::optional<bool> WebHdfs::captures_open_files() {
 }
 
 std::optional<std::uint64_t> WebHdfs::remaining_space() {
-  const auto body = told(kNamesystem);
+  const auto body = told("/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState");
   return body ? read_gauge(*body, "CapacityRemaining") : std::nullopt;
 }
 
+// Where web pages want to know who asks, he says so, as with every operation.
+std::string WebHdfs::gauge_url(const std::string& namenode, const char* bean) const {
+  return namenode + "/jmx?user.name=" + escape(settings_.user, false) +
+         "&qry=Hadoop:service=NameNode,name=" + bean;
+}
+
 std::optional<WebHdfs::Gauges> WebHdfs::gauges(std::size_t namenode) {
-  const auto answer = http_.send("GET", settings_.namenodes[namenode] + kNamesystem, kGaugeTime);
+  const auto answer =
+      http_.send("GET", gauge_url(settings_.namenodes[namenode], "FSNamesystemState"), kGaugeTime);
   if (!answer || answer->status != 200) return std::nullopt;
   const auto state = read_gauge_text(answer->body, "FSState");
   const auto live = read_gauge(answer->body, "NumLiveDataNodes");
@@ -324,19 +332,24 @@ std::optional<WebHdfs::Gauges> WebHdfs::gauges(std::size_t namenode) {
 }
 
 std::vector<WebHdfs::NameNode> WebHdfs::namenodes() {
-  std::vector<NameNode> out;
-  for (const std::string& address : settings_.namenodes) {
-    const std::string url = address + "/jmx?qry=Hadoop:service=NameNode,name=NameNodeStatus";
-    auto answer = http_.send("GET", url, kGaugeTime);
-    std::string state;
-    if (!answer) {
-      state = answer.error().why;
-    } else if (answer->status != 200) {
-      state = read_failure(answer->status, answer->body, answer->challenge).text;
-    } else {
-      state = read_gauge_text(answer->body, "State").value_or("its JMX does not tell");
+  const auto ask = [this](const std::string& address) {
+    auto answer = http_.send("GET", gauge_url(address, "NameNodeStatus"), kGaugeTime);
+    if (!answer) return NameNode{host_of(address), answer.error().why, false};
+    if (answer->status != 200) {
+      const Failure failure = read_failure(answer->status, answer->body, answer->challenge);
+      return NameNode{host_of(address), "its JMX does not tell: " + failure.text, true};
     }
-    out.push_back({host_of(address), std::move(state)});
+    auto state = read_gauge_text(answer->body, "State");
+    return NameNode{host_of(address), state.value_or("its JMX does not tell"), true};
+  };
+  std::vector<std::future<NameNode>> asked;
+  for (const std::string& address : settings_.namenodes) {
+    asked.push_back(std::async(std::launch::async, ask, address));
+  }
+  std::vector<NameNode> out;
+  for (auto& one : asked) {
+    out.push_back(one.get());
+    if (out.back().state == "active") serving_ = out.size() - 1;
   }
   return out;
 }

@@ -94,10 +94,11 @@ class WebHdfs {
 
   struct NameNode {
     std::string address;
-    std::string state;  // "active", "standby", "observer" or, in words, why it does not tell
+    std::string state;     // "active", "standby", "observer" or, in words, why it does not tell
+    bool answers = false;  // it is there, whether it tells or not
   };
-  // As each of them tells it by its JMX now, in the settings' order; waits two seconds for each at
-  // most.
+  // As each of them tells it by its JMX now, in the settings' order; all are asked at once, and
+  // waited for two seconds at most.
   std::vector<NameNode> namenodes();
 
   // Of the bean FSNamesystemState (Hadoop's Metrics document).
@@ -112,16 +113,18 @@ class WebHdfs {
   std::optional<Gauges> gauges(std::size_t namenode);
 
  private:
+  // A NameNode answers in milliseconds; one that collects garbage, in seconds.
+  static constexpr Nanos kAnswerTime = seconds(60);
   MonoNanos deadline(Nanos patience) const { return clock_.mono() + patience; }
   Tries tries(Nanos patience) const {
     return {clock_, settings_.namenodes, serving_.load(), deadline(patience)};
   }
   // One try, at the NameNode whose turn it is.
   Reply<std::string> ask(Tries& tries, const char* method, const std::string& path,
-                         const char* operation, Query query);
+                         const char* operation, Query query, Nanos answer_time = kAnswerTime);
   // Until it succeeds, fails for good, or patience ends.
   Reply<std::string> call(const char* method, const std::string& path, const char* operation,
-                          Query query, Nanos patience);
+                          Query query, Nanos patience, Nanos answer_time = kAnswerTime);
   Reply<std::string> call(const char* method, const std::string& path, const char* operation,
                           Query query) {
     return call(method, path, operation, std::move(query), settings_.patience);
@@ -129,6 +132,7 @@ class WebHdfs {
   Reply<void> done(Reply<std::string> answer);
   // The address of the DataNode that a NameNode's answer leads to.
   Reply<std::string> datanode(const std::string& body) const;
+  std::string gauge_url(const std::string& namenode, const char* bean) const;
   // What the first NameNode that answers says at this address below its own.
   std::optional<std::string> told(const std::string& below);
 
