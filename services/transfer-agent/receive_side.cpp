@@ -90,14 +90,17 @@ Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStor
   if (const auto run = base_of(job.set())) {
     LOCKSTEP_TRY(BaseHere here, find_base(agent, book, records, id, *run));
     base = std::move(here.kept);
-    if (base && is_gone(agent, base->version)) {
-      caveats.push_back("The base's version was gone: everything was sent.");
-      spdlog::warn("{} of run {}: {}", id.set, job.run, caveats.back());
+    const bool gone = base && is_gone(agent, base->version);
+    if (gone) {
       base.reset();
       here.missing = "its version is gone";
     }
     must_have_base = fails_without_base(job.set()) && !here.never_was;
     if (must_have_base && !base) return base_lost(id, *run, "of the receiver " + here.missing);
+    if (gone) {
+      caveats.push_back("The base's version was gone: everything was sent.");
+      spdlog::warn("{} of run {}: {}", id.set, job.run, caveats.back());
+    }
   }
   Received received;
   if (row) {

@@ -46,7 +46,7 @@ class LostBase(SiteTest):
     def restored(self, point):
         to = os.path.join(self.disks.base, "restored-" + point)
         self.site.json("restore", point, "--to", to, "--set", "invoices")
-        return to
+        return os.path.join(to, "invoices")
 
     def assert_refused(self, why):
         refused = self.site.cli("run", "orders", "--wait", ok=None)
@@ -57,13 +57,14 @@ class LostBase(SiteTest):
         self.assertIn("on_base_lost: full", said)
 
     def remove_pin(self):
-        pins = glob.glob(f"{self.site.north}/**/.lockstep/pins/orders/invoices/*", recursive=True, include_hidden=True)
-        pins = [pin for pin in pins if os.path.isdir(pin)]
+        pins = [pin for pin in glob.glob(f"{self.site.north}/orders/.lockstep/pins/orders/invoices/*") if os.path.isdir(pin)]
         self.assertEqual(len(pins), 1, pins)
         subprocess.run(["btrfs", "subvolume", "delete", pins[0]], check=True, capture_output=True)
 
     def remove_version(self, point):
-        os.unlink(f"{self.site.south}/orders/.lockstep/versions/orders/invoices/{point}")
+        link = f"{self.site.south}/orders/.lockstep/versions/orders/invoices/{point}"
+        subprocess.run(["btrfs", "subvolume", "delete", os.path.realpath(link)], check=True, capture_output=True)
+        os.unlink(link)
 
     def remove_manifest(self, cluster, point):
         os.unlink(f"{cluster}/.lockstep/manifests/orders/invoices/{point}.manifest")

@@ -78,8 +78,8 @@ Reply<void> WebHdfs::done(Reply<std::string> answer) {
 
 Reply<Status> WebHdfs::status(const std::string& path, Nanos patience) {
   // Who wants to know it soon is not kept by one that hangs.
-  LOCKSTEP_TRY(const std::string body,
-               call("GET", path, "GETFILESTATUS", {}, patience, std::min(patience, kAnswerTime)));
+  LOCKSTEP_TRY(const std::string body, call("GET", path, "GETFILESTATUS", {}, patience,
+                                            std::clamp(patience, kGaugeTime, kAnswerTime)));
   return read_status(body);
 }
 
