@@ -11,6 +11,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace lockstep::hdfs {
 
@@ -24,11 +25,13 @@ class Body {
 
  private:
   static constexpr std::size_t kMost = std::size_t{8} << 20U;
+  void drop_first();
 
   std::mutex mutex_;
   std::condition_variable moved_;
   std::deque<std::string> pieces_;
-  std::size_t skip_ = 0;  // of the first piece
+  std::vector<std::string> spare_;  // their memory is used again
+  std::size_t skip_ = 0;            // of the first piece
   std::size_t held_ = 0;
   bool given_up_ = false;
 };

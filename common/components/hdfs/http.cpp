@@ -25,8 +25,7 @@ struct Library {
 struct Sink {
   CURL* handle = nullptr;
   Answer answer;
-  std::span<std::byte> into;
-  std::size_t got = 0;
+  const Http::Take* take = nullptr;
   bool overflow = false;
 };
 
@@ -35,14 +34,8 @@ std::size_t take_body(char* data, std::size_t one, std::size_t count, void* user
   const std::size_t size = one * count;
   long status = 0;
   ::curl_easy_getinfo(sink.handle, CURLINFO_RESPONSE_CODE, &status);
-  if (!sink.into.empty() && status == 200) {
-    if (size > sink.into.size() - sink.got) {
-      sink.overflow = true;
-      return 0;
-    }
-    std::memcpy(sink.into.data() + sink.got, data, size);
-    sink.got += size;
-    return size;
+  if (sink.take != nullptr && status == 200) {
+    return (*sink.take)(std::as_bytes(std::span(data, size))) ? size : 0;
   }
   if (sink.answer.body.size() + size > kMostBody) {
     sink.overflow = true;
@@ -154,7 +147,7 @@ struct Http::Line {
 Http::Http(std::string ca) : ca_(std::move(ca)) { static const Library library; }
 Http::~Http() = default;
 
-std::unique_ptr<Http::Line> Http::take() {
+std::unique_ptr<Http::Line> Http::take_line() {
   {
     const std::lock_guard lock(mutex_);
     if (!idle_.empty()) {
@@ -173,7 +166,7 @@ void Http::give_back(std::unique_ptr<Line> line) {
 
 Expected<Answer, Lost> Http::send(const std::string& method, const std::string& url,
                                   Nanos timeout) {
-  auto line = take();
+  auto line = take_line();
   Sink sink;
   line->prepare(method, url, ca_, sink);
   ::curl_easy_setopt(line->handle, CURLOPT_TIMEOUT_MS,
@@ -187,21 +180,20 @@ Expected<Answer, Lost> Http::send(const std::string& method, const std::string& 
   return answer;
 }
 
-Expected<Http::Got, Lost> Http::read(const std::string& url, std::span<std::byte> into) {
-  auto line = take();
+Expected<Answer, Lost> Http::stream(const std::string& url, const Take& take) {
+  auto line = take_line();
   Sink sink;
-  sink.into = into;
+  sink.take = &take;
   line->prepare("GET", url, ca_, sink);
   ::curl_easy_setopt(line->handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
   ::curl_easy_setopt(line->handle, CURLOPT_LOW_SPEED_TIME, kStallSeconds);
   auto answer = line->perform(sink);
   give_back(std::move(line));
-  if (!answer) return std::move(answer).error();
-  return Got{std::move(*answer), sink.got};
+  return answer;
 }
 
 Expected<Answer, Lost> Http::put(const std::string& url, std::uint64_t size, const Fill& fill) {
-  auto line = take();
+  auto line = take_line();
   Sink sink;
   Spring spring{&fill, size};
   line->prepare("PUT", url, ca_, sink);

@@ -47,13 +47,10 @@ class Http {
   // `method` GET, PUT, POST or DELETE, without a body. An answer of more than 256 MiB is lost.
   Expected<Answer, Lost> send(const std::string& method, const std::string& url, Nanos timeout);
 
-  // GET of bytes: what a 200 brings goes to `into` (more than it takes: lost), and `got` says how
-  // much; the body of any other answer is in the answer.
-  struct Got {
-    Answer answer;
-    std::size_t got = 0;
-  };
-  Expected<Got, Lost> read(const std::string& url, std::span<std::byte> into);
+  // GET of bytes as they come: `take` is given what a 200 brings, piece by piece, may wait, and
+  // returns false to end it (lost then); the body of any other answer is in the answer.
+  using Take = std::function<bool(std::span<const std::byte>)>;
+  Expected<Answer, Lost> stream(const std::string& url, const Take& take);
 
   // PUT of `size` bytes, which `fill` gives piece by piece: it returns how many it wrote, at least
   // one, or nothing to give up. It may wait.
@@ -62,7 +59,7 @@ class Http {
 
  private:
   struct Line;  // a handle with its connections
-  std::unique_ptr<Line> take();
+  std::unique_ptr<Line> take_line();
   void give_back(std::unique_ptr<Line> line);
 
   const std::string ca_;

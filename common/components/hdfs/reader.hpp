@@ -1,9 +1,9 @@
-// Reader: the content of one file, in pieces of which some more are on their way while one is read.
+// Reader: the content of one file. Who reads on in order is given what comes on one connection, and
+// which is on its way while he works; who jumps, pieces.
 #pragma once
 
 #include <cstddef>
-#include <deque>
-#include <future>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,25 +30,23 @@ class Reader final : public component::EntryReader {
   struct Piece {
     std::uint64_t offset = 0;
     std::vector<std::byte> bytes;
-    std::optional<Failure> failure;  // there are no bytes then
   };
-  struct Coming {
-    std::uint64_t offset = 0;
-    std::future<Piece> piece;
-  };
-  // Into `memory`, of a piece that is not needed any more.
-  Piece fetch(std::uint64_t offset, std::vector<std::byte> memory) const;
-  Result<void> turn_to(std::uint64_t offset);
-  void ask_ahead(std::uint64_t from, std::size_t pieces);
-  void wait_for_all();
+  class Flow;
+
+  // Gives `take` the bytes from `offset` to `end`; nothing: all of them, or as many as it took.
+  std::optional<Failure> pass(std::uint64_t offset, std::uint64_t end,
+                              const Http::Take& take) const;
+  Result<std::size_t> read_some(std::uint64_t offset, std::span<std::byte> into);
+  Result<void> fetch(std::uint64_t offset);
+  Error failed(const Failure& failure) const;
 
   WebHdfs& hdfs_;
   std::vector<std::string> paths_;
   std::uint64_t size_;
   ErrorCode side_;
-  std::optional<Piece> piece_;
-  std::deque<Coming> coming_;  // one after the other
-  std::vector<std::byte> spare_;
+  std::uint64_t next_ = 0;  // where the last read ended
+  Piece piece_;
+  std::unique_ptr<Flow> flow_;
 };
 
 }  // namespace lockstep::hdfs

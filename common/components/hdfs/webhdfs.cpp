@@ -109,34 +109,45 @@ Reply<std::string> WebHdfs::datanode(const std::string& body) const {
   return repair(location);
 }
 
-Reply<void> WebHdfs::read(const std::string& path, std::uint64_t offset,
-                          std::span<std::byte> into) {
-  if (into.empty()) return {};
-  const Query query{{"offset", std::to_string(offset)},
-                    {"length", std::to_string(into.size())},
-                    {"noredirect", "true"}};
-  for (Tries tries = this->tries(settings_.patience);;) {
-    Failure failure;
-    auto body = ask(tries, "GET", path, "OPEN", query);
-    auto location = body ? datanode(*body) : Reply<std::string>(std::move(body).error());
-    if (!location) {
-      failure = std::move(location).error();
-    } else {
-      auto got = http_.read(*location, into);
-      if (!got) {
-        failure = failure_of(got.error(), *location);
-      } else if (got->answer.status != 200) {
-        failure = read_failure(got->answer.status, got->answer.body, got->answer.challenge);
-        // The DataNode's own troubles (a block that moved, a shutdown) may pass too.
-        if (failure.trouble == Trouble::other) failure.trouble = Trouble::wait;
-      } else if (got->got != into.size()) {
-        failure = {Trouble::other, "the file is shorter than its status says"};
+Reply<void> WebHdfs::stream(const std::string& path, std::uint64_t offset, std::uint64_t length,
+                            const Http::Take& take) {
+  bool wanted = true;
+  const Http::Take pass = [&](std::span<const std::byte> bytes) {
+    if (bytes.size() > length) return false;
+    offset += bytes.size();
+    length -= bytes.size();
+    wanted = take(bytes);
+    return wanted;
+  };
+  while (length > 0 && wanted) {
+    const std::uint64_t begun = offset;
+    for (Tries tries = this->tries(settings_.patience); offset == begun;) {
+      const Query query{{"offset", std::to_string(offset)},
+                        {"length", std::to_string(length)},
+                        {"noredirect", "true"}};
+      Failure failure;
+      auto body = ask(tries, "GET", path, "OPEN", query);
+      auto location = body ? datanode(*body) : Reply<std::string>(std::move(body).error());
+      if (!location) {
+        failure = std::move(location).error();
       } else {
-        return {};
+        auto answer = http_.stream(*location, pass);
+        if (!answer) {
+          failure = failure_of(answer.error(), *location);
+        } else if (answer->status != 200) {
+          failure = read_failure(answer->status, answer->body, answer->challenge);
+          // The DataNode's own troubles (a block that moved, a shutdown) may pass too.
+          if (failure.trouble == Trouble::other) failure.trouble = Trouble::wait;
+        } else if (length == 0) {
+          return {};
+        } else {
+          return Failure{Trouble::other, "the file is shorter than its status says"};
+        }
       }
+      if (offset == begun && !tries.again(failure)) return failure;
     }
-    if (!tries.again(failure)) return failure;
   }
+  return {};
 }
 
 Reply<void> WebHdfs::create(const std::string& path, const Creation& creation, std::uint64_t size,

@@ -47,8 +47,11 @@ class WebHdfs {
   Reply<std::vector<std::string>> acl(const std::string& path);
   Reply<std::vector<component::Xattr>> xattrs(const std::string& path);
 
-  // Fills `into` from `offset`; requires that the file has so many bytes there (else other).
-  Reply<void> read(const std::string& path, std::uint64_t offset, std::span<std::byte> into);
+  // Gives `take` the `length` bytes from `offset` on, in order, as they come on one connection; it
+  // may wait, and returns false to have no more. What breaks on its way is asked for again from
+  // where it had come to; patience begins anew with each byte. Requires that the file has them.
+  Reply<void> stream(const std::string& path, std::uint64_t offset, std::uint64_t length,
+                     const Http::Take& take);
 
   struct Creation {
     std::uint32_t mode = 0644;

@@ -15,9 +15,13 @@ TEST_CASE("hdfs: a pin is a snapshot of the directory") {
     auto page = must(world.north.user.list(root, ""));
     std::string out;
     for (const auto& status : page.statuses) {
-      std::string content(status.length, '\0');
-      must(world.north.user.read(hdfs::join(root, status.name), 0,
-                                 std::as_writable_bytes(std::span(content))));
+      std::string content;
+      must(world.north.user.stream(hdfs::join(root, status.name), 0, status.length,
+                                   [&content](std::span<const std::byte> bytes) {
+                                     content.append(reinterpret_cast<const char*>(bytes.data()),
+                                                    bytes.size());
+                                     return true;
+                                   }));
       out += status.name + "=" + content + ";";
     }
     return out;

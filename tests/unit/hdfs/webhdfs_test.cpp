@@ -16,7 +16,8 @@ using namespace lockstep::hdfs;
 
 namespace {
 
-// Answers each request with the next line of a script: "200 BODY", "401 ...", or "drop".
+// Answers each request with the next line of a script: "200 BODY", "401 ...", "drop", or "cut
+// BODY": a 200 that breaks after its first half.
 class Server {
  public:
   explicit Server(std::vector<std::string> script) : script_(std::move(script)) {
@@ -64,10 +65,11 @@ class Server {
         const std::string body = answer.substr(4);
         const std::string challenge =
             answer.starts_with("401") ? "WWW-Authenticate: Negotiate\r\n" : "";
+        const bool cut = answer.starts_with("cut");
         const std::string whole =
-            "HTTP/1.1 " + answer.substr(0, 3) + " X\r\n" + challenge +
-            "Connection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
-            body;
+            "HTTP/1.1 " + (cut ? "200" : answer.substr(0, 3)) + " X\r\n" + challenge +
+            "Connection: close\r\nContent-Length: " + std::to_string(body.size() * (cut ? 2 : 1)) +
+            "\r\n\r\n" + body;
         (void)!::write(peer, whole.data(), whole.size());
       }
       ::shutdown(peer, SHUT_WR);
@@ -101,6 +103,13 @@ struct Asked {
   Server server;
   WebHdfs hdfs;
 };
+
+Http::Take taking(std::string& into) {
+  return [&into](std::span<const std::byte> bytes) {
+    into.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return true;
+  };
+}
 
 }  // namespace
 
@@ -184,9 +193,10 @@ TEST_CASE("webhdfs: a DataNode in trouble is tried again after a pause, at the s
   Server datanode({"drop", "403 " + remote("IOException"), "200 1234"});
   const std::string located = "200 {\"Location\":\"" + datanode.url() + "/x\"}";
   Pair pair({kStandby}, {located, located, located});
-  std::array<std::byte, 4> into{};
+  std::string got;
   const MonoNanos begin = pair.clock->mono();
-  REQUIRE(pair.hdfs.read("/f", 0, into));
+  REQUIRE(pair.hdfs.stream("/f", 0, 4, taking(got)));
+  CHECK(got == "1234");
   CHECK(pair.clock->mono() - begin >= milliseconds(150));
   CHECK(pair.first.asked().size() == 1);
   CHECK(pair.second.asked().size() == 3);
@@ -268,8 +278,28 @@ TEST_CASE("webhdfs: a rename whose answer was lost is found done") {
 TEST_CASE("webhdfs: content that is shorter than was said is no content") {
   Asked datanode({"200 1234"});
   Asked namenode({"200 {\"Location\":\"" + datanode.server.url() + "/x\"}"});
-  std::array<std::byte, 8> into{};
-  const auto read = namenode.hdfs.read("/f", 0, into);
+  std::string got;
+  const auto read = namenode.hdfs.stream("/f", 0, 8, taking(got));
   REQUIRE_FALSE(read);
   CHECK(read.error().text.find("shorter") != std::string::npos);
+}
+
+TEST_CASE("webhdfs: what breaks on its way is asked for again from where it had come to") {
+  Asked datanode({"cut 1234", "200 5678"});
+  const std::string located = "200 {\"Location\":\"" + datanode.server.url() + "/x\"}";
+  Asked namenode({located, located});
+  std::string got;
+  REQUIRE(namenode.hdfs.stream("/f", 100, 8, taking(got)));
+  CHECK(got == "12345678");
+  const auto asked = namenode.server.asked();
+  REQUIRE(asked.size() == 2);
+  CHECK(asked[0].find("offset=100&length=8") != std::string::npos);
+  CHECK(asked[1].find("offset=104&length=4") != std::string::npos);
+}
+
+TEST_CASE("webhdfs: who wants no more is given no more") {
+  Asked datanode({"200 12345678"});
+  Asked namenode({"200 {\"Location\":\"" + datanode.server.url() + "/x\"}"});
+  CHECK(namenode.hdfs.stream("/f", 0, 8, [](std::span<const std::byte>) { return false; }));
+  CHECK(namenode.server.asked().size() == 1);
 }
