@@ -6,7 +6,7 @@ import os
 import subprocess
 import unittest
 
-from harness import SiteTest
+from harness import SiteTest, point_check
 
 POLICY = """service: orders
 mode: {mode}
@@ -96,6 +96,21 @@ class LostBase(SiteTest):
         os.makedirs(os.path.join(self.site.north, "orders/papers"))
         self.apply("fail", more=f"  - {{name: papers, component: files, path: {self.site.north}/orders/papers, on_base_lost: fail}}\n")
         self.assert_backed_up(with_base=True)
+
+    def test_after_a_promotion_the_old_primarys_pin_is_the_base_and_a_new_data_set_has_none_to_lose(self):
+        self.apply("fail")
+        first = self.assert_backed_up(with_base=False)
+        self.site.json("promote", "south", "--yes")
+        os.makedirs(os.path.join(self.site.south, "orders/papers"))
+        with open(os.path.join(self.site.south, "orders/invoices/three"), "wb") as handle:
+            handle.write(os.urandom(1000))
+        self.apply("fail", more=f"  - {{name: papers, component: files, path: {self.site.north}/orders/papers, on_base_lost: fail}}\n")
+        point = self.site.run("orders")["point"]
+        record = f"{self.site.north}/.lockstep/points/orders/{point}.json"
+        self.assertEqual(point_check.check_record(record, True)[1], [])
+        with open(record, encoding="utf-8") as handle:
+            bases = {one["name"]: one["base"] for one in json.load(handle)["certificate"]["sets"]}
+        self.assertEqual(bases, {"invoices": first, "papers": None})
 
 
 if __name__ == "__main__":
