@@ -22,8 +22,8 @@ struct Finding {
   std::vector<Party> agents;
   bool registrar_answers = false;
   std::vector<Store> stores;
-  bool pending =
-      false;  // of some store nothing is known yet: no reason to call the cluster healthy
+  // Of some store nothing is known yet, which is no reason to call the cluster healthy.
+  bool pending = false;
 };
 
 struct Verdict {

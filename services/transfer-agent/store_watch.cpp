@@ -44,9 +44,10 @@ bool StoreWatch::in_trouble(const std::string& kind) const {
 }
 
 void StoreWatch::ask(Subject& subject) {
+  // Who was not asked for a while has not been silent for it.
+  if (subject.done == subject.wanted) subject.since = clock_.mono();
   ++subject.wanted;
   if (subject.thread.joinable()) return;
-  subject.since = clock_.mono();
   subject.thread =
       std::jthread([this, &subject](const std::stop_token& stop) { serve(subject, stop); });
 }

@@ -58,7 +58,7 @@ class StoreWatch {
   // Somebody who is looked at again and again.
   struct Subject {
     std::function<bool(std::unique_lock<std::mutex>&)> look;  // false: never again
-    MonoNanos since;           // the last look that ended began then; or: was first asked for
+    MonoNanos since;           // from then on without an answer: asked, or the last look begun
     bool known = false;        // there is one
     unsigned long wanted = 0;  // looks that were asked for
     unsigned long done = 0;    // up to which they were answered

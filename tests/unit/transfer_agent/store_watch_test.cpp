@@ -150,3 +150,21 @@ TEST_CASE("Trouble that may come right by itself counts once it has lasted, its 
   fails_over = true;  // it begins anew
   CHECK(good(watch.look(places), "hdfs") == true);
 }
+
+TEST_CASE("Who was not asked for a while is not called silent for it") {
+  Hands hands;
+  std::counting_semaphore<> may_end{0};
+  StoreWatch watch({{"hdfs",
+                     [&]() -> std::optional<Health> {
+                       may_end.acquire();
+                       return Health{true, "well", {}};
+                     }}},
+                   well, hands);
+  may_end.release(1);
+  CHECK(good(watch.look({}), "hdfs") == true);
+  hands.pass(StoreWatch::kSilence + seconds(60));  // nobody asks
+  CHECK(good(watch.look({}), "hdfs") == true);     // slow, and well a minute ago
+  hands.pass(StoreWatch::kSilence + Nanos{1});
+  CHECK(good(watch.look({}), "hdfs") == false);
+  may_end.release(3);
+}
