@@ -32,7 +32,7 @@ bool is_gone(const Agent& agent, const component::Version& version) {
 // What this side had sent itself, when the roles were the other way round: its pin serves as well,
 // as long as it is held. Opening it settles one whose agent died before.
 Result<BaseHere> pinned_base(const Agent& agent, Book& book, const component::SetId& id,
-                             const std::string& run) {
+                             const std::string& run, bool must_open) {
   LOCKSTEP_TRY(const auto sent, book.find_sent(run, id.set));
   if (!sent) return BaseHere{{}, "nothing of it is here any more", false};
   auto* component = agent.components.find(sent->version.component);
@@ -40,7 +40,7 @@ Result<BaseHere> pinned_base(const Agent& agent, Book& book, const component::Se
     return BaseHere{{}, "this agent has no component " + sent->version.component, false};
   }
   const auto held = component->sources()->open(sent->version);
-  if (!held && held.error().code != ErrorCode::version_missing) return held.error();
+  if (!held && must_open && held.error().code != ErrorCode::version_missing) return held.error();
   if (!held) return BaseHere{{}, "its pin is gone", false};
   if (component->target() != nullptr && !component->target()->may_start_from(sent->version)) {
     return BaseHere{{}, "its pin may hold other content by now than what was sent", true};
@@ -51,7 +51,7 @@ Result<BaseHere> pinned_base(const Agent& agent, Book& book, const component::Se
 }  // namespace
 
 Result<BaseHere> find_base(const Agent& agent, Book& book, const RecordStore& records,
-                           const component::SetId& id, const std::string& run) {
+                           const component::SetId& id, const std::string& run, bool must_open) {
   BaseHere found;
   LOCKSTEP_TRY(const auto row, book.find_received(run, id.set));
   if (row && row->version) {
@@ -62,7 +62,7 @@ Result<BaseHere> find_base(const Agent& agent, Book& book, const RecordStore& re
     }
   }
   if (!found.kept) {
-    LOCKSTEP_TRY(found, pinned_base(agent, book, id, run));
+    LOCKSTEP_TRY(found, pinned_base(agent, book, id, run, must_open));
   }
   if (found.kept && !agent.disk.stat_at(os::kCwd, found.kept->manifest)) {
     return BaseHere{{}, "its manifest is gone", false};
@@ -88,14 +88,15 @@ Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStor
   bool must_have_base = false;
   std::vector<std::string> caveats;
   if (const auto run = base_of(job.set())) {
-    LOCKSTEP_TRY(BaseHere here, find_base(agent, book, records, id, *run));
+    must_have_base = fails_without_base(job.set());
+    LOCKSTEP_TRY(BaseHere here, find_base(agent, book, records, id, *run, must_have_base));
     base = std::move(here.kept);
     const bool gone = base && is_gone(agent, base->version);
     if (gone) {
       base.reset();
       here.missing = "its version is gone";
     }
-    must_have_base = fails_without_base(job.set()) && !here.never_was;
+    must_have_base = must_have_base && !here.never_was;
     if (must_have_base && !base) return base_lost(id, *run, "of the receiver " + here.missing);
     if (gone) {
       caveats.push_back("The base's version was gone: everything was sent.");

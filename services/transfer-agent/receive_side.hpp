@@ -18,7 +18,8 @@ Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStor
                                 ProgressBoard& board);
 
 // The base as this side keeps it: by the book, else by the record of the point, else as it was
-// pinned here. Errors: those of opening a pin that is there.
+// pinned here. Errors: with `must_open` those of opening a pin that is there, which count as
+// missing otherwise.
 struct KeptBase {
   component::Version version;
   std::string manifest;
@@ -29,6 +30,6 @@ struct BaseHere {
   bool never_was = false;  // what there is was never fit to be one: nothing that served was lost
 };
 Result<BaseHere> find_base(const Agent& agent, Book& book, const RecordStore& records,
-                           const component::SetId& id, const std::string& run);
+                           const component::SetId& id, const std::string& run, bool must_open);
 
 }  // namespace lockstep::transfer

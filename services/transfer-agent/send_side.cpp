@@ -62,7 +62,7 @@ Result<Transferred> send_one(const Agent& agent, Book& book, const RecordStore& 
     if (base) {
       LOCKSTEP_TRY(missing, add_base(agent, *sources, *base, must, out));
     } else {  // received, when the roles were the other way round
-      LOCKSTEP_TRY(const BaseHere here, find_base(agent, book, records, id, *base_run));
+      LOCKSTEP_TRY(const BaseHere here, find_base(agent, book, records, id, *base_run, must));
       missing = here.missing;
       if (here.kept) {
         const Sent kept{*base_run, here.kept->version, here.kept->manifest};
