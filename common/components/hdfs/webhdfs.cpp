@@ -11,6 +11,7 @@ namespace {
 // What it tells of itself is asked of each in turn, and nothing depends on it for long.
 constexpr Nanos kTellTime = seconds(10);
 constexpr Nanos kGaugeTime = seconds(2);
+constexpr const char* kNamesystem = "FSNamesystemState";
 
 std::string octal(std::uint32_t mode) {
   std::string out;
@@ -319,20 +320,20 @@ std::optional<bool> WebHdfs::captures_open_files() {
   return *value == "true";
 }
 
-std::optional<std::uint64_t> WebHdfs::remaining_space() {
-  const auto body = told("/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState");
-  return body ? read_gauge(*body, "CapacityRemaining") : std::nullopt;
+// Where web pages want to know who asks, he says so, as with every operation.
+std::string WebHdfs::jmx(const char* bean) const {
+  return "/jmx?user.name=" + escape(settings_.user, false) +
+         "&qry=Hadoop:service=NameNode,name=" + bean;
 }
 
-// Where web pages want to know who asks, he says so, as with every operation.
-std::string WebHdfs::gauge_url(const std::string& namenode, const char* bean) const {
-  return namenode + "/jmx?user.name=" + escape(settings_.user, false) +
-         "&qry=Hadoop:service=NameNode,name=" + bean;
+std::optional<std::uint64_t> WebHdfs::remaining_space() {
+  const auto body = told(jmx(kNamesystem));
+  return body ? read_gauge(*body, "CapacityRemaining") : std::nullopt;
 }
 
 std::optional<WebHdfs::Gauges> WebHdfs::gauges(std::size_t namenode) {
   const auto answer =
-      http_.send("GET", gauge_url(settings_.namenodes[namenode], "FSNamesystemState"), kGaugeTime);
+      http_.send("GET", settings_.namenodes[namenode] + jmx(kNamesystem), kGaugeTime);
   if (!answer || answer->status != 200) return std::nullopt;
   const auto state = read_gauge_text(answer->body, "FSState");
   const auto live = read_gauge(answer->body, "NumLiveDataNodes");
@@ -344,7 +345,7 @@ std::optional<WebHdfs::Gauges> WebHdfs::gauges(std::size_t namenode) {
 
 std::vector<WebHdfs::NameNode> WebHdfs::namenodes() {
   const auto ask = [this](const std::string& address) {
-    auto answer = http_.send("GET", gauge_url(address, "NameNodeStatus"), kGaugeTime);
+    auto answer = http_.send("GET", address + jmx("NameNodeStatus"), kGaugeTime);
     if (!answer) return NameNode{host_of(address), answer.error().why, false};
     if (answer->status != 200) {
       const Failure failure = read_failure(answer->status, answer->body, answer->challenge);

@@ -135,7 +135,8 @@ class WebHdfs {
   Reply<void> done(Reply<std::string> answer);
   // The address of the DataNode that a NameNode's answer leads to.
   Reply<std::string> datanode(const std::string& body) const;
-  std::string gauge_url(const std::string& namenode, const char* bean) const;
+  // The address of a bean of its JMX below a NameNode's own.
+  std::string jmx(const char* bean) const;
   // What the first NameNode that answers says at this address below its own.
   std::optional<std::string> told(const std::string& below);
 
