@@ -9,7 +9,7 @@ TEST_CASE("hdfs: an attempt that died is undone, whatever it had done") {
   World world;
   fill(world);
   const Version first_pin = world.pin(1);
-  const Version first = must(test::Carrier(world.carry(first_pin, 1)).run()).version;
+  const Version first = world.carried(first_pin, 1);
   change(world);
   const Version second_pin = world.pin(2);
   component::Target& target = *world.south.component->target();
@@ -75,8 +75,8 @@ TEST_CASE(
   World world;
   world.put("file", "content");
   const Version pinned = world.pin(1);
-  const Version kept = must(test::Carrier(world.carry(pinned, 1)).run()).version;
-  const Version again = must(test::Carrier(world.carry(pinned, 1)).run()).version;
+  const Version kept = world.carried(pinned, 1);
+  const Version again = world.carried(pinned, 1);
   CHECK(again.native == kept.native);
   CHECK(must(world.south.component->target()->list(world.target)).size() == 1);
   const auto native = must(hdfs::native_from_text(kept.native));

@@ -39,7 +39,7 @@ TEST_CASE("hdfs: everything is carried and restored") {
   fill(world);
   must(world.south.component->target()->check(world.target, 1 << 20));
   const Version pinned = world.pin(1);
-  const Version kept = must(test::Carrier(world.carry(pinned, 1)).run()).version;
+  const Version kept = world.carried(pinned, 1);
   CHECK(kept.name == run_id(1));
   world.same(pinned, kept);
   must(world.south.component->target()->check_version(kept));
@@ -89,7 +89,7 @@ TEST_CASE("hdfs: every sort of change is carried on a base, and the difference n
   World world;
   fill(world);
   const Version first_pin = world.pin(1);
-  const Version first = must(test::Carrier(world.carry(first_pin, 1)).run()).version;
+  const Version first = world.carried(first_pin, 1);
   change(world);
   const Version second_pin = world.pin(2);
 
@@ -177,7 +177,7 @@ TEST_CASE(
   World world;
   world.put("file", "begun");
   const Version first_pin = world.pin(1);
-  const Version first = must(test::Carrier(world.carry(first_pin, 1)).run()).version;
+  const Version first = world.carried(first_pin, 1);
   // The same inode, and a time that says that nothing happened.
   const auto before = must(world.north.user.status(world.source + "/file"));
   const std::string command =

@@ -127,6 +127,10 @@ struct World {
             run_id(number)};
   }
 
+  Version carried(const Version& pinned, int number) {
+    return must(test::Carrier(carry(pinned, number)).run()).version;
+  }
+
   void same(const Version& pinned, const Version& kept) {
     auto from = must(north.component->sources()->open(pinned));
     auto to = must(south.component->sources()->open(kept));

@@ -8,7 +8,7 @@ import random
 import time
 import unittest
 
-from service import HadoopService  # it finds the modules below
+from service import BOUNDED, HadoopService  # it finds the modules below
 import by_hand
 import failpoints
 from harness import FULL, point_check
@@ -18,14 +18,9 @@ from pair import Pair
 SEED = int(os.environ.get("LOCKSTEP_SEED") or random.randrange(1 << 30))
 PHASES = ("pin", "transfer", "seal")
 CHOSEN = PHASES if FULL else (random.Random(SEED).choice(PHASES),)
-POLICY = """service: orders
-mode: {mode}
-consistency: bounded
-max_skew: 1m
-max_lateness: 1m
-bandwidth: 20MB
-data_sets:
+POLICY = BOUNDED + """\
   - {{name: trail, component: hdfs, path: {path}, allow_snapshot: true, to: {{path: {to}}}}}
+bandwidth: 20MB
 """
 
 

@@ -5,20 +5,15 @@ import os
 import time
 import unittest
 
-from service import HadoopService  # it finds the modules below
+from service import BOUNDED, HadoopService  # it finds the modules below
 from harness import FULL
 from hdfs_tree import Hdfs
 from secured import Secured
 
-POLICY = """service: orders
-mode: push
-consistency: bounded
-max_skew: 1m
-max_lateness: 1m
+POLICY = BOUNDED + """\
+  - {{name: trail, component: hdfs, path: {path}, allow_snapshot: true, to: {{path: {path}-kept}}}}
 attempts: 1
 deadline: 1m
-data_sets:
-  - {{name: trail, component: hdfs, path: {path}, allow_snapshot: true, to: {{path: {path}-kept}}}}
 """
 
 
@@ -50,7 +45,7 @@ class WantsKerberos(HadoopService):
 
     def assert_refused(self):
         self.site.up()
-        self.site.apply(POLICY.format(path=self.path))
+        self.site.apply(POLICY.format(mode="push", path=self.path))
         refused = self.site.cli("run", "orders", "--wait", ok=None)
         self.assertNotEqual(refused.returncode, 0)
         self.assertIn("asks for Kerberos", refused.stdout + refused.stderr)

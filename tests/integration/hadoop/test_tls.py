@@ -4,20 +4,15 @@ cluster is of hadoop.py, which runs already; the one with TLS is started here, a
 import os
 import unittest
 
-from service import HadoopService  # it finds the modules below
+from service import BOUNDED, HadoopService  # it finds the modules below
 from harness import FULL, point_check
 from hdfs_tree import Hdfs, shown
 from tls import Tls
 
-POLICY = """service: orders
-mode: push
-consistency: bounded
-max_skew: 1m
-max_lateness: 1m
+POLICY = BOUNDED + """\
+  - {{name: trail, component: hdfs, path: {path}, allow_snapshot: true, to: {{path: {to}}}}}
 attempts: 1
 deadline: 2m
-data_sets:
-  - {{name: trail, component: hdfs, path: {path}, allow_snapshot: true, to: {{path: {to}}}}}
 """
 
 
@@ -59,7 +54,7 @@ class OverTls(HadoopService):
 
     def run_it(self, **options):
         self.site.up()
-        self.site.apply(POLICY.format(path=self.path, to=self.to))
+        self.site.apply(POLICY.format(mode="push", path=self.path, to=self.to))
         return self.site.cli("run", "orders", "--wait", **options)
 
     def assert_refused(self, *words):
