@@ -191,13 +191,13 @@ void Agreement::tell(const TryPtr& attempt, const identity::Decision& decision) 
       envelope.type = "identity.decide";
       envelope.body = {{"decision", body_of(decision)}};
       here_.client.request(party, std::move(envelope), kPatience, {},
-                           [this, decision, left, site, end](const Result<Body>& answer) {
+                           [this, decision, left, name = site, end](const Result<Body>& answer) {
                              if (!answer) {
-                               spdlog::warn("{} was not told of the decision: {}", site,
+                               spdlog::warn("{} was not told of the decision: {}", name,
                                             answer.error().text());
                              }
                              if (--*left == 0) return end();
-                             if (answer && site == decision.primary)
+                             if (answer && name == decision.primary)
                                here_.reactor.after(kMomentMore, end);
                            });
     }

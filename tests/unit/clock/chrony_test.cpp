@@ -58,7 +58,7 @@ TEST_CASE("what is no answer to the question is none, however it is broken") {
   for (std::size_t length = 0; length < 104; ++length) {
     CHECK_FALSE(read_tracking(std::span{good}.first(length), kSequence));
   }
-  for (const std::size_t at : {0, 1, 5, 7, 9, 16}) {
+  for (const std::size_t at : {0U, 1U, 5U, 7U, 9U, 16U}) {
     auto broken = good;
     broken[at] ^= 0x40;
     CHECK_FALSE(read_tracking(broken, kSequence));

@@ -98,7 +98,7 @@ TEST_CASE("a full target fails with no-space wherever it strikes, and nothing pa
   bench.write("b/two", std::string(20'000, 'y'));
   component::Context context;
   context.run = kRunOne;
-  for (const std::uint64_t bytes : {0, 1, 10'000, 20'000, 30'000}) {
+  for (const std::uint64_t bytes : {0U, 1U, 10'000U, 20'000U, 30'000U}) {
     INFO(bytes);
     disk.full_after(bytes, bench.top / "south");
     auto made = Carrier(bench.carry(kRunOne)).run();

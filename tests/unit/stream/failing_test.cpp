@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/support/faulty_disk.hpp"
+#include "tests/support/measurable.hpp"
 #include "tests/unit/stream/peers.hpp"
 #include "tests/unit/stream/trees.hpp"
 
@@ -283,9 +284,10 @@ TEST_CASE("memory does not follow the number of entries") {
   // How much waits in the sockets is a matter of how the threads are scheduled; what follows the
   // number of entries is there every time.
   long large = peak_of(450'000);
-  for (int again = 0; again < 2 && large - small >= kRoom; ++again) {
+  const int more = test::kMemoryIsMeasurable ? 2 : 0;
+  for (int again = 0; again < more && large - small >= kRoom; ++again) {
     large = std::min(large, peak_of(450'000));
   }
   INFO(small << " KiB, then " << large << " KiB");
-  CHECK(large - small < kRoom);
+  if (test::kMemoryIsMeasurable) CHECK(large - small < kRoom);
 }
