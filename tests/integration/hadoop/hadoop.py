@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 """Two real Hadoop clusters on this machine (north and south), for tests: HDFS with a NameNode and a
-DataNode each and, where asked for, HBase on it with a ZooKeeper, a master and a region server each.
+DataNode each and, where asked for, HBase on it with a ZooKeeper, a master and a region server each, and YARN
+with a ResourceManager and a NodeManager each.
 
     hadoop.py fetch              Maven copies the pinned jars into the cache
     hadoop.py start [CLUSTER]    fetches where needed, formats where new, starts HDFS, waits until it serves
     hadoop.py hbase [CLUSTER]    starts HBase on the HDFS that is up, waits until it serves
+    hadoop.py yarn [CLUSTER]     starts YARN for the HDFS that is up, waits until it serves
     hadoop.py status             a line for each process
-    hadoop.py stop [CLUSTER]     ends the recorded processes, and no others
+    hadoop.py stop [CLUSTER]     ends the recorded processes and those of YARN's jobs, and no others
     hadoop.py wipe [CLUSTER]     stops it and removes its data
     hadoop.py ports              the first value of LOCKSTEP_HADOOP_PORTS of which all ports are free
     hadoop.py env                what the tests want to be told, for a shell's eval
@@ -37,6 +39,7 @@ PORTS = range(20, 90)   # from its base, of every cluster
 NAMENODE = "org.apache.hadoop.hdfs.server.namenode.NameNode"
 DATANODE = "org.apache.hadoop.hdfs.server.datanode.DataNode"
 HBASE = "org.apache.hadoop.hbase."
+YARN = "org.apache.hadoop.yarn.server."
 # What Hadoop reaches for by reflection and Java 17 keeps closed.
 OPENS = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in
          ("java.lang", "java.lang.reflect", "java.nio", "java.io", "java.net", "java.util", "java.util.concurrent",
@@ -83,7 +86,7 @@ def jars(pom="pom.xml"):
 
 class Cluster:
     SERVING = ("namenode", "datanode")  # whom HDFS needs
-    PROCESSES = (*SERVING, "zookeeper", "master", "regionserver")
+    PROCESSES = (*SERVING, "resourcemanager", "nodemanager", "zookeeper", "master", "regionserver")
 
     def __init__(self, name, base=None, home=None):
         self.name = name
@@ -95,8 +98,19 @@ class Cluster:
         self.hbase = {"hbase.zookeeper.property.clientPort": self.zookeeper, "hbase.master.port": base + 60,
                       "hbase.master.info.port": base + 61, "hbase.regionserver.port": base + 62,
                       "hbase.regionserver.info.port": base + 63}
+        self.resourcemanager = {"yarn.resourcemanager.scheduler.address": base + 30,
+                                "yarn.resourcemanager.resource-tracker.address": base + 31,
+                                "yarn.resourcemanager.address": base + 32,
+                                "yarn.resourcemanager.admin.address": base + 33,
+                                "yarn.resourcemanager.webapp.address": base + 88}
+        self.nodemanager = {"yarn.nodemanager.address": base + 40, "yarn.nodemanager.localizer.address": base + 41,
+                            "yarn.nodemanager.webapp.address": base + 42}
+        self.shuffle = base + 43
+        self.yarn_url = f"http://127.0.0.1:{base + 88}"
         self.home = os.path.join(HOME, home or name)
         self.conf = os.path.join(self.home, "conf")
+        self.yarn_conf = os.path.join(self.home, "conf-yarn")  # what a client of YARN, and of HDFS, is configured by
+        self.containers = os.path.join(self.home, "data/yarn")  # where YARN's jobs run
         self.url = f"http://127.0.0.1:{self.http}"
         self.urls = [self.url]  # of all its NameNodes
         self.settings = {}  # more of `hdfs:` in lockstep.yaml
@@ -138,6 +152,10 @@ class Cluster:
     def hbase_classpath(self):
         """HBase comes with the Hadoop client that it was built with."""
         return f"{self.conf}:{jars('hbase/pom.xml')}/*"
+
+    def yarn_classpath(self):
+        """Of YARN and its clients, DistCp among them."""
+        return f"{self.yarn_conf}:{jars('yarn/pom.xml')}/*"
 
     def launch(self, name, *words, classpath=None, environment=None):
         if self.pid(name) is not None:
@@ -184,13 +202,60 @@ class Cluster:
                           key + ".info.bindAddress": "127.0.0.1"})
         hbase.update(self.hbase)
         for name, properties in (("core-site.xml", core), ("hdfs-site.xml", hdfs), ("hbase-site.xml", hbase)):
-            with open(os.path.join(self.conf, name), "w", encoding="utf-8") as handle:
-                handle.write("<configuration>\n")
-                for key, value in properties.items():
-                    handle.write(f"<property><name>{key}</name><value>{value}</value></property>\n")
-                handle.write("</configuration>\n")
+            self.write_site(os.path.join(self.conf, name), properties)
         with open(os.path.join(self.conf, "log4j.properties"), "w", encoding="utf-8") as handle:
             handle.write(LOG4J)
+
+    @staticmethod
+    def write_site(path, properties):
+        with open(path, "w", encoding="utf-8") as handle:
+            handle.write("<configuration>\n")
+            for key, value in properties.items():
+                handle.write(f"<property><name>{key}</name><value>{value}</value></property>\n")
+            handle.write("</configuration>\n")
+
+    def write_yarn_configuration(self):
+        """Into a directory of its own, with HDFS's: who is configured by that one alone runs jobs himself."""
+        os.makedirs(self.yarn_conf, exist_ok=True)
+        for name in ("core-site.xml", "hdfs-site.xml"):
+            shutil.copy(os.path.join(self.conf, name), self.yarn_conf)
+        with open(os.path.join(self.yarn_conf, "log4j.properties"), "w", encoding="utf-8") as handle:
+            handle.write("lockstep.log=INFO\n" + LOG4J)  # of clients that this file does not start
+        jvm = " ".join(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xss512k", "-Djava.net.preferIPv4Stack=true",
+                        *OPENS])
+        mapred = {"mapreduce.framework.name": "yarn", "mapreduce.job.ubertask.enable": "false",
+                  "mapreduce.shuffle.port": self.shuffle,
+                  "mapreduce.application.classpath": self.yarn_classpath(),
+                  "yarn.app.mapreduce.am.resource.mb": 512, "yarn.app.mapreduce.am.command-opts": "-Xmx256m " + jvm,
+                  "mapreduce.map.memory.mb": 384, "mapreduce.map.java.opts": "-Xmx256m " + jvm,
+                  # What a job waits for beyond its work: 1 s each by default, and 5 s.
+                  "yarn.app.mapreduce.am.scheduler.heartbeat.interval-ms": 100,
+                  "mapreduce.client.progressmonitor.pollinterval": 200, "mapreduce.client.completion.pollinterval": 200}
+        yarn = {"yarn.resourcemanager.hostname": "127.0.0.1", "yarn.nodemanager.hostname": "127.0.0.1",
+                "yarn.application.classpath": self.yarn_classpath().replace(":", ","),
+                "yarn.nodemanager.env-whitelist": "JAVA_HOME,PATH",
+                "yarn.nodemanager.aux-services": "mapreduce_shuffle",
+                "yarn.nodemanager.resource.memory-mb": 4096, "yarn.nodemanager.resource.cpu-vcores": 8,
+                "yarn.scheduler.minimum-allocation-mb": 128,
+                "yarn.nodemanager.vmem-check-enabled": "false", "yarn.nodemanager.pmem-check-enabled": "false",
+                "yarn.nodemanager.local-dirs": self.containers, "yarn.nodemanager.log-dirs": f"{self.home}/log/yarn",
+                # As HDFS goes on when the machine's disk is nearly full, so does YARN.
+                "yarn.nodemanager.disk-health-checker.enable": "false",
+                "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": 100,
+                "yarn.nodemanager.heartbeat.interval-ms": 100,
+                # The wait by the interval is how often is tried, and each takes what the RPC below tries, 10 s.
+                "yarn.resourcemanager.connect.retry-interval.ms": 500, "yarn.resourcemanager.connect.max-wait.ms": 5000,
+                # A node, or a job's master, that is silent is lost: 10 min by default.
+                "yarn.nm.liveness-monitor.expiry-interval-ms": 30000,
+                "yarn.am.liveness-monitor.expiry-interval-ms": 30000}
+        yarn.update({key: f"127.0.0.1:{port}" for key, port in (self.resourcemanager | self.nodemanager).items()})
+        scheduler = {"yarn.scheduler.capacity.root.queues": "default",
+                     "yarn.scheduler.capacity.root.default.capacity": 100,
+                     "yarn.scheduler.capacity.maximum-am-resource-percent": 0.5,
+                     "yarn.scheduler.capacity.node-locality-delay": -1}
+        for name, properties in (("mapred-site.xml", mapred), ("yarn-site.xml", yarn),
+                                 ("capacity-scheduler.xml", scheduler)):
+            self.write_site(os.path.join(self.yarn_conf, name), properties)
 
     def environment(self):
         return {**os.environ, "HADOOP_USER_NAME": "hdfs"}
@@ -281,6 +346,43 @@ class Cluster:
             time.sleep(0.1)
         return self
 
+    # --- YARN, for the HDFS that is up
+    def begin_yarn(self):
+        """Starts what does not run; wait_yarn() waits for it."""
+        self.write_yarn_configuration()
+        java = shutil.which(self.java("", 0)[0])
+        if java is None:
+            raise Failed("no java was found")
+        # A job's processes take their Java from there.
+        home = os.path.dirname(os.path.dirname(os.path.realpath(java)))
+        options = {"classpath": self.yarn_classpath(), "environment": {**self.environment(), "JAVA_HOME": home}}
+        self.launch("resourcemanager", YARN + "resourcemanager.ResourceManager", **options)
+        self.launch("nodemanager", YARN + "nodemanager.NodeManager", **options)
+
+    def serves_yarn(self):
+        try:
+            with urllib.request.urlopen(self.yarn_url + "/ws/v1/cluster/metrics", timeout=5) as answer:
+                return json.load(answer)["clusterMetrics"]["activeNodes"] == 1
+        except (OSError, ValueError, LookupError):
+            return False
+
+    def wait_yarn(self, seconds=400):
+        deadline = time.monotonic() + seconds
+        while not self.serves_yarn():
+            for name in ("resourcemanager", "nodemanager"):
+                self.check_alive(name, deadline)
+            time.sleep(0.1)
+        return self
+
+    def end_containers(self):
+        """Ends what a NodeManager that was killed left running: the processes that run in its directories."""
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                if os.readlink(f"/proc/{pid}/cwd").startswith(self.containers + "/"):
+                    os.kill(int(pid), signal.SIGKILL)
+            except (FileNotFoundError, PermissionError, ProcessLookupError):
+                pass
+
     def end(self, name, how=signal.SIGTERM, seconds=20):
         pid = self.pid(name)
         if pid is not None:
@@ -301,6 +403,8 @@ class Cluster:
     def stop(self):
         for name in reversed(self.PROCESSES):
             self.end(name)
+            if name == "nodemanager":
+                self.end_containers()
 
     def wipe(self):
         self.stop()
@@ -316,8 +420,9 @@ class Cluster:
                               env=self.environment(), check=False, **options)
 
 
-def name_clusters(config, clusters, with_hbase=False):
-    """Writes into a site's lockstep.yaml how its clusters reach these of the same names."""
+def name_clusters(config, clusters, with_hbase=False, distcp=None):
+    """Writes into a site's lockstep.yaml how its clusters reach these of the same names. `distcp`: settings of the
+    engine beside the default ones; None: no cluster names its YARN."""
     with open(config, encoding="utf-8") as handle:
         text = handle.read()
     for cluster in clusters:
@@ -325,6 +430,9 @@ def name_clusters(config, clusters, with_hbase=False):
         if text.count(root) != 1:
             raise Failed(f"{config} has no line `root: {cluster.name}` to write HDFS behind")
         hdfs = {"namenodes": cluster.urls, "user": "hdfs", **cluster.settings}
+        if distcp is not None:
+            hdfs["filesystem"] = f"hdfs://127.0.0.1:{cluster.rpc}"
+            hdfs["distcp"] = {"classpath": cluster.yarn_classpath(), "resourcemanagers": [cluster.yarn_url], "maps": 4, **distcp}
         added = f"    hdfs: {json.dumps(hdfs)}\n"
         if with_hbase:
             added += f'    hbase: {{classpath: "{cluster.hbase_classpath()}"}}\n'
@@ -352,13 +460,14 @@ def free_offset():
 
 def main(words):
     command, names = (words[0] if words else ""), words[1:2] or list(BASE)
-    if command not in ("fetch", "start", "status", "stop", "wipe", "ports", "env", "hdfs", "hbase") or any(name not in BASE for name in names):
+    known = ("fetch", "start", "status", "stop", "wipe", "ports", "env", "hdfs", "hbase", "yarn")
+    if command not in known or any(name not in BASE for name in names):
         print(__doc__, file=sys.stderr)
         return 2
     clusters = [Cluster(name) for name in names]
     try:
         if command == "fetch":
-            print(jars(), jars("hbase/pom.xml"), sep="\n")
+            print(jars(), jars("hbase/pom.xml"), jars("yarn/pom.xml"), sep="\n")
         elif command == "start":
             began = time.monotonic()
             for cluster in clusters:
@@ -375,12 +484,22 @@ def main(words):
                 cluster.wait_hbase()
                 print(f"{cluster.name}: HBase, ZooKeeper at 127.0.0.1:{cluster.zookeeper}")
             print(f"up in {time.monotonic() - began:.1f} s")
+        elif command == "yarn":
+            began = time.monotonic()
+            for cluster in clusters:
+                cluster.begin_yarn()
+            for cluster in clusters:
+                cluster.wait_yarn()
+                print(f"{cluster.name}: YARN, {cluster.yarn_url}")
+            print(f"up in {time.monotonic() - began:.1f} s")
         elif command == "ports":
             print(free_offset())
         elif command == "env":
             for cluster in clusters:
                 print(f"export LOCKSTEP_HDFS_{cluster.name.upper()}={cluster.url}")
                 print(f"export LOCKSTEP_HBASE_{cluster.name.upper()}='{cluster.hbase_classpath()}'")
+                print(f"export LOCKSTEP_YARN_{cluster.name.upper()}={cluster.yarn_url}")
+                print(f"export LOCKSTEP_DISTCP_{cluster.name.upper()}='{cluster.yarn_classpath()}'")
         elif command == "hdfs":
             return clusters[0].hdfs(*words[2:]).returncode
         else:

@@ -23,6 +23,7 @@ data_sets:
 
 class HadoopService(SiteTest):
     with_hbase = False
+    distcp = None      # settings of the engine; the clusters have YARN then
 
     @classmethod
     def setUpClass(cls):
@@ -35,7 +36,7 @@ class HadoopService(SiteTest):
 
     def setUp(self):
         super().setUp()
-        hadoop.name_clusters(self.site.config, self.clusters.values(), self.with_hbase)
+        hadoop.name_clusters(self.site.config, self.clusters.values(), self.with_hbase, self.distcp)
         home = os.path.join(self.site.north, "orders")
         os.makedirs(home + "/invoices")
         with open(home + "/invoices/one", "w", encoding="utf-8") as handle:
