@@ -1,6 +1,7 @@
 // A cluster's Hadoop in lockstep.yaml: `hdfs` and `hbase` (docs/components/hdfs.md, hbase.md).
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -12,6 +13,19 @@ namespace lockstep::config {
 
 class Value;
 
+// How jobs of DistCp are run on a cluster's YARN.
+struct DistCp {
+  std::string classpath;  // Hadoop's configuration and classes, as `hadoop classpath` tells them
+  // "http://host:port" or "https://host:port", of the ResourceManagers' web servers, at least one,
+  // and all alike.
+  std::vector<std::string> resourcemanagers;
+  std::string java = "java";  // a program; looked up in PATH where it has no '/'
+  std::string queue = "default";
+  int maps = 20;                                  // at most so many at once
+  int bandwidth = 100;                            // MB a second, of each of them
+  std::uint64_t from = std::uint64_t{64} << 30U;  // bytes: `engine: auto` streams what has fewer
+};
+
 // How the agents of a cluster reach its HDFS.
 struct Hdfs {
   // "http://host:port" or "https://host:port", of the NameNodes' web servers, at least one; several
@@ -21,6 +35,9 @@ struct Hdfs {
   int connections = 8;           // requests and files on their way at once
   Nanos patience = seconds(30);  // for how long what may come right by itself is tried again
   std::string ca;  // of https: the file of the certificates that may sign; empty: the system's
+  // "hdfs://host:port" or "hdfs://nameservice": as Hadoop's own programs name it; empty: not said.
+  std::string filesystem;
+  std::optional<DistCp> distcp;  // nothing: none is run here; else there is a `filesystem`
 };
 
 // How the agents of a cluster reach its HBase, which lies on its HDFS.

@@ -12,6 +12,7 @@ using message::text_or_bytes;
 
 constexpr const char* kFences[] = {"none", "own_lock", "hook", "cgroup"};
 constexpr const char* kConsistencies[] = {"fenced", "ordered", "bounded"};
+constexpr const char* kEngines[] = {"stream", "distcp", "auto"};
 
 Body list_of(const std::vector<std::string>& texts) {
   Body out = Body::array();
@@ -64,6 +65,7 @@ Body set_body(const DataSet& set) {
            {"exclude", list_of(set.exclude)},
            {"allow_writer_stall", set.allow_writer_stall}};
   if (set.on_base_lost == DataSet::OnBaseLost::fail) out["on_base_lost"] = "fail";
+  if (set.engine != DataSet::Engine::stream) out["engine"] = engine_name(set.engine);
   return out;
 }
 
@@ -93,6 +95,10 @@ DataSet set_of(const Body& body) {
   set.exclude = texts_of(body.at("exclude"));
   set.allow_writer_stall = body.at("allow_writer_stall").get<bool>();
   if (body.contains("on_base_lost")) set.on_base_lost = DataSet::OnBaseLost::fail;
+  const auto engine = body.value("engine", "stream");
+  for (int i = 0; i < 3; ++i) {
+    if (engine == kEngines[i]) set.engine = static_cast<DataSet::Engine>(i);
+  }
   return set;
 }
 
@@ -136,6 +142,8 @@ Result<Drill> drill_of(const Body& body) {
 }
 
 }  // namespace
+
+const char* engine_name(DataSet::Engine engine) { return kEngines[static_cast<int>(engine)]; }
 
 Body to_body(const Policy& policy) {
   Body sets = Body::array();

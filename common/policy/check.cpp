@@ -90,6 +90,13 @@ class Checker {
         set.to.component != "hdfs") {
       error(set_at(i, "allow_snapshot"), "only `hdfs` knows `allow_snapshot`");
     }
+    if (set.engine != DataSet::Engine::stream &&
+        (set.component != "hdfs" || set.to.component != "hdfs")) {
+      error(set_at(i, "engine"),
+            "DistCp carries only `hdfs` that is kept as `hdfs`, not `" + set.component + "` as `" +
+                set.to.component + "`",
+            "leave `engine` out: the stream carries it");
+    }
   }
 
   // Tables are written as /NAMESPACE/TABLE, and keep their names in the other cluster.

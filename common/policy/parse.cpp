@@ -142,9 +142,9 @@ DataSet read_set(Map& map) {
       lost->problem(ErrorCode::config_bad_value, "expected `full` or `fail`");
     }
   }
-  if (const auto later = map.find("engine")) {
-    later->problem(ErrorCode::not_built_yet,
-                   "this version has no `engine`: HDFS is carried by the stream", "leave it out");
+  if (const auto engine = map.find("engine")) {
+    set.engine =
+        static_cast<DataSet::Engine>(engine->choice({"stream", "distcp", "auto"}).value_or(0));
   }
   map.finish();
   return set;

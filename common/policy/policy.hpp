@@ -43,7 +43,12 @@ struct DataSet {
   bool allow_writer_stall = false;
   // Where a later transfer finds its base gone: carry everything, or fail (base-lost).
   enum class OnBaseLost { full, fail } on_base_lost = OnBaseLost::full;
+  // What carries the content of what is carried whole; `automatic` decides by its size.
+  enum class Engine { stream, distcp, automatic } engine = Engine::stream;
 };
+
+// As policies and instructions write it: "stream", "distcp", "auto".
+const char* engine_name(DataSet::Engine engine);
 
 struct Hook {  // before and after a run, on the control device's host
   std::vector<std::string> argv;

@@ -61,9 +61,13 @@ void check_hosts(const config::Cluster& cluster, const std::string& named, const
                       "the file system must be mounted at the same path at both hosts"});
 }
 
+std::string primary_of(const policy::Policy& policy, const config::Site& site) {
+  return policy.primary.empty() ? layout_of(site).primary : policy.primary;
+}
+
 void check_agents(const policy::Policy& policy, const config::Site& site,
                   std::vector<Finding>& findings) {
-  const std::string primary = policy.primary.empty() ? layout_of(site).primary : policy.primary;
+  const std::string primary = primary_of(policy, site);
   for (const auto& [name, cluster] : site.clusters) {
     for (std::size_t i = 0; i < policy.data_sets.size(); ++i) {
       const auto& set = policy.data_sets[i];
@@ -76,6 +80,35 @@ void check_agents(const policy::Policy& policy, const config::Site& site,
       } else {
         check_agent(cluster, Role::transfer_agent, set.to.agent, at + ".to.agent", findings);
       }
+    }
+  }
+}
+
+// DistCp names both clusters' HDFS, and is run by the one whose agent starts the transfer.
+void check_engines(const policy::Policy& policy, const config::Site& site,
+                   std::vector<Finding>& findings) {
+  const std::string primary = primary_of(policy, site);
+  const std::string name_it = "name it in lockstep.yaml (docs/components/hdfs.md)";
+  const std::string or_stream = name_it + ", or leave `engine` out: the stream carries it";
+  for (std::size_t i = 0; i < policy.data_sets.size(); ++i) {
+    const auto& set = policy.data_sets[i];
+    if (set.engine == policy::DataSet::Engine::stream) continue;
+    if (set.component != "hdfs" || set.to.component != "hdfs") continue;  // told by policy::check
+    const std::string where = "data_sets[" + std::to_string(i) + "].engine";
+    const auto lacks = [&set](const std::string& cluster, const std::string& key) {
+      return "the cluster `" + cluster + "` has no `hdfs." + key +
+             "`, which `engine: " + policy::engine_name(set.engine) + "` needs";
+    };
+    for (const auto& [name, cluster] : site.clusters) {
+      if (!cluster.hdfs) continue;  // told with the component
+      if (cluster.hdfs->filesystem.empty()) {
+        findings.push_back({false, where, lacks(name, "filesystem"), or_stream});
+      }
+      if (cluster.hdfs->distcp) continue;
+      const bool runs_it = (name == primary) == (policy.mode == policy::Mode::push);
+      findings.push_back({!runs_it, where,
+                          lacks(name, "distcp") + (runs_it ? "" : " once the roles have changed"),
+                          runs_it ? or_stream : name_it});
     }
   }
 }
@@ -115,6 +148,7 @@ Verdict judge(const policy::Policy& wanted, const std::vector<policy::Policy>& o
   Verdict out;
   out.findings = policy::check(wanted);
   check_agents(wanted, site, out.findings);
+  check_engines(wanted, site, out.findings);
   check_user_data(wanted, site, out.findings);
   out.own = out.findings.size();
 

@@ -56,10 +56,15 @@ Body at_body(const run::State& state, const run::Ask& ask) {
   return {{"service", state.plan.service}, {"sets", ask.sets}, {"at", to_rfc3339({ask.at})}};
 }
 
-bool fails_without_base(const policy::Policy& policy, const std::string& name) {
-  return std::any_of(policy.data_sets.begin(), policy.data_sets.end(), [&](const auto& set) {
-    return set.name == name && set.on_base_lost == policy::DataSet::OnBaseLost::fail;
-  });
+// What the policy says of how a set is transferred, where it is not the default.
+void add_wishes(Body& set, const policy::Policy& policy) {
+  using policy::DataSet;
+  for (const DataSet& wanted : policy.data_sets) {
+    if (set.at("name") != wanted.name) continue;
+    if (wanted.on_base_lost == DataSet::OnBaseLost::fail) set["on_base_lost"] = "fail";
+    if (wanted.engine != DataSet::Engine::stream)
+      set["engine"] = policy::engine_name(wanted.engine);
+  }
 }
 
 bool among(const Body& names, const Body& name) {
@@ -73,7 +78,7 @@ Body transfer_body(const Origin& origin, const run::State& state, const std::opt
     set["version"] = version_body(run::version_of(state, set.at("name").get<std::string>()));
     const Body& name = set.at("name");
     if (base && among(base->at("sets"), name)) set["base"] = base->at("id");
-    if (fails_without_base(origin.policy, name)) set["on_base_lost"] = "fail";
+    add_wishes(set, origin.policy);
   }
   return {{"service", plan.service},
           {"moment", to_rfc3339({state.moment})},

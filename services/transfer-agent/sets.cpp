@@ -92,4 +92,10 @@ std::optional<std::string> base_of(const Body& set) {
   return found->get<std::string>();
 }
 
+Engine engine_of(const Body& set) {
+  const auto found = set.find("engine");
+  if (found == set.end()) return Engine::stream;
+  return *found == "auto" ? Engine::automatic : Engine::distcp;
+}
+
 }  // namespace lockstep::transfer

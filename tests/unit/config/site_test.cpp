@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "common/config/reader.hpp"
 #include "common/os/disk.hpp"
 #include "common/transport/keys.hpp"
 #include "tests/unit/config/samples.hpp"
@@ -60,6 +61,44 @@ TEST_CASE("the sample of three hosts may use one root twice") {
   CHECK(hdfs->user == "hdfs");
   CHECK(hdfs->connections == 16);
   CHECK(hdfs->patience == seconds(60));
+  CHECK(hdfs->filesystem == "hdfs://south");
+  REQUIRE(hdfs->distcp);
+  CHECK(hdfs->distcp->classpath == "/etc/hadoop/conf:/opt/hadoop/share/hadoop/common/*");
+  CHECK(hdfs->distcp->resourcemanagers == std::vector<std::string>{"https://192.0.2.25:8090"});
+  CHECK(hdfs->distcp->java == "/opt/java/bin/java");
+  CHECK(hdfs->distcp->queue == "backup");
+  CHECK(hdfs->distcp->maps == 40);
+  CHECK(hdfs->distcp->bandwidth == 50);
+  CHECK(hdfs->distcp->from == std::uint64_t{1} << 40U);
+  const auto& other = site->clusters.at("north").hdfs;
+  REQUIRE(other);
+  CHECK(other->filesystem == "hdfs://192.0.2.15:8020");
+  CHECK_FALSE(other->distcp);
+}
+
+TEST_CASE("the ca of NameNodes without TLS is that of the ResourceManagers, where they have it") {
+  const auto read = [](const std::string& scheme, Report& report) {
+    const auto document = read_document(
+        "namenodes: [\"http://nn:9870\"]\nfilesystem: hdfs://nn\nca: ca.pem\n"
+        "distcp: {classpath: /c, resourcemanagers: [\"" +
+            scheme + "://rm:8088\"]}\n",
+        report);
+    REQUIRE(document);
+    return read_hdfs(*document, [](const auto& path) { return path->text().value_or(""); });
+  };
+  Report good{"f"};
+  const auto hdfs = read("https", good);
+  CHECK(good.clean());
+  REQUIRE((hdfs && hdfs->distcp));
+  CHECK(hdfs->ca == "ca.pem");
+  CHECK(hdfs->distcp->java == "java");
+  CHECK(hdfs->distcp->queue == "default");
+  CHECK(hdfs->distcp->maps == 20);
+  CHECK(hdfs->distcp->bandwidth == 100);
+  CHECK(hdfs->distcp->from == std::uint64_t{64} << 30U);
+  Report bad{"f"};
+  CHECK(read("http", bad));
+  CHECK_FALSE(bad.clean());
 }
 
 TEST_CASE(

@@ -106,6 +106,22 @@ TEST_CASE("what a component does not know") {
   CHECK(wheres(check(policy({hooked("a", "relative")}))) == "data_sets[0].path");
 }
 
+TEST_CASE("an engine is for hdfs that is kept as hdfs") {
+  DataSet trail = hooked("trail", "/srv/trail");
+  trail.component = trail.to.component = "hdfs";
+  for (const auto engine : {DataSet::Engine::distcp, DataSet::Engine::automatic}) {
+    trail.engine = engine;
+    CHECK(check(policy({trail})).empty());
+    auto tree = trail;
+    tree.to.component = "files";
+    CHECK(wheres(check(policy({tree}))) == "data_sets[0].engine");
+    tree.component = "files";
+    CHECK(wheres(check(policy({tree}))) == "data_sets[0].engine");
+    tree.to.component = "hdfs";
+    CHECK(wheres(check(policy({tree}))) == "data_sets[0].engine");
+  }
+}
+
 TEST_CASE("hdfs: what it does not know, and whose places its paths are") {
   DataSet trail = hooked("trail", "/srv/trail");
   trail.component = trail.to.component = "hdfs";

@@ -64,7 +64,7 @@ TEST_CASE("the sample with every key says what it says") {
   CHECK(policy.drill->schedule.missed == Schedule::Missed::skip);
   CHECK(policy.drill->timeout == seconds(1800));
   CHECK(policy.drill->max_age == seconds(15 * 86400));
-  REQUIRE(policy.data_sets.size() == 3);
+  REQUIRE(policy.data_sets.size() == 4);
   CHECK(policy.data_sets[0].fence.kind == Fence::Kind::own_lock);
   CHECK(policy.data_sets[0].fence.timeout == seconds(2));
   CHECK(policy.data_sets[0].allow_writer_stall);
@@ -73,6 +73,8 @@ TEST_CASE("the sample with every key says what it says") {
   CHECK(policy.data_sets[1].on_base_lost == DataSet::OnBaseLost::fail);
   CHECK(policy.data_sets[2].on_base_lost == DataSet::OnBaseLost::full);
   CHECK(policy.data_sets[2].fence.kind == Fence::Kind::none);
+  CHECK(policy.data_sets[2].engine == DataSet::Engine::stream);
+  CHECK(policy.data_sets[3].engine == DataSet::Engine::automatic);
   for (const auto& finding : check(policy)) {
     INFO(finding.where << " " << finding.what);
     CHECK(finding.warning);
@@ -94,6 +96,22 @@ TEST_CASE("every valid sample goes through its body unchanged and is valid by th
     const auto unpacked = message::unpack_body(message::pack_body(body));
     REQUIRE(unpacked);
     CHECK(*unpacked == body);
+  }
+}
+
+TEST_CASE("each engine goes through a body, in which the stream, the default, is not named") {
+  for (const std::string word : {"stream", "distcp", "auto"}) {
+    const auto policy = parse(
+        "service: orders\ndata_sets: [{name: trail, component: hdfs, path: /t, engine: " + word +
+            "}]\n",
+        "file.yaml");
+    REQUIRE(policy);
+    CHECK(engine_name(policy->data_sets[0].engine) == word);
+    const auto body = to_body(*policy);
+    CHECK(body.at("data_sets")[0].value("engine", "") == (word == "stream" ? "" : word));
+    const auto back = from_body(body);
+    REQUIRE(back);
+    CHECK(back->data_sets[0].engine == policy->data_sets[0].engine);
   }
 }
 

@@ -181,6 +181,32 @@ TEST_CASE("the agents that a policy names belong to the site") {
   CHECK(refuses(role.findings));
 }
 
+TEST_CASE("an engine has what it needs in the clusters, also after a change of roles") {
+  const auto told = [](const config::Site& site, const std::string& mode) {
+    const auto verdict = judge(parsed("service: orders\nretention: {last: 3}\nmode: " + mode +
+                                      "\ndata_sets:\n  - {name: trail, component: hdfs, path: "
+                                      "/trail, agent: north-files, engine: auto, fence: {hook: "
+                                      "pause}}\n"),
+                               {}, site);
+    std::string out;
+    for (const auto& finding : verdict.findings) {
+      CHECK(finding.where == "data_sets[0].engine");
+      out +=
+          finding.what.substr(0, finding.what.find(", which")) + (finding.warning ? "?\n" : "\n");
+    }
+    return out;
+  };
+  config::Site both = site();  // south has `distcp` and drives a pull
+  CHECK(told(both, "pull") == "the cluster `north` has no `hdfs.distcp`?\n");
+  CHECK(told(both, "push") == "the cluster `north` has no `hdfs.distcp`\n");
+  auto& north = *both.clusters.at("north").hdfs;
+  north.distcp = both.clusters.at("south").hdfs->distcp;
+  CHECK(told(both, "pull").empty());
+  CHECK(told(both, "push").empty());
+  north.filesystem.clear();
+  CHECK(told(both, "pull") == "the cluster `north` has no `hdfs.filesystem`\n");
+}
+
 TEST_CASE("only conflicts that a policy brings in are told") {
   const std::string agent = ", agent: north-files";
   const auto orders = parsed(yaml_of("orders", "/data/orders" + agent));

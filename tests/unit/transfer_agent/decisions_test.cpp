@@ -5,6 +5,7 @@
 #include "services/transfer-agent/guards.hpp"
 #include "services/transfer-agent/job.hpp"
 #include "services/transfer-agent/restore.hpp"
+#include "services/transfer-agent/sets.hpp"
 
 using namespace lockstep;
 using namespace lockstep::transfer;
@@ -72,6 +73,15 @@ transport::Directory south() {
 }
 
 }  // namespace
+
+TEST_CASE("a data set of which the instruction names no engine is the stream's") {
+  Body one = set("north", "south");
+  CHECK(engine_of(one) == Engine::stream);
+  one["engine"] = "distcp";
+  CHECK(engine_of(one) == Engine::distcp);
+  one["engine"] = "auto";
+  CHECK(engine_of(one) == Engine::automatic);
+}
 
 TEST_CASE("deleting: the lock, the newest good point, points that are not there") {
   const std::vector<PointFacts> points{
