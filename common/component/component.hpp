@@ -41,6 +41,8 @@ struct Health {
   std::optional<Nanos> may_last = {};
 };
 
+class Carries;  // carries.hpp
+
 class Component {
  public:
   virtual ~Component() = default;
@@ -51,9 +53,10 @@ class Component {
   // True where places are paths of this host, which others may look at, make and rename; false
   // where only the component reads them (a directory of HDFS).
   virtual bool places_are_paths() const { return true; }
-  virtual Snapshots* snapshots() = 0;  // nullptr: cannot be a primary
-  virtual Sources* sources() = 0;      // nullptr: not carried by the stream
-  virtual Target* target() = 0;        // nullptr: cannot be a secondary
+  virtual Snapshots* snapshots() = 0;             // nullptr: cannot be a primary
+  virtual Sources* sources() = 0;                 // nullptr: not carried by the stream
+  virtual Target* target() = 0;                   // nullptr: cannot be a secondary
+  virtual Carries* carries() { return nullptr; }  // nullptr: the stream carries all
   // Looks at the place as a client of the health-monitor would: mounted, writable, opens.
   virtual Health health(const DataSet& set) = 0;
   // Looks at the store as a whole, whatever places it has: are its servers there, has it room.

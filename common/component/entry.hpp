@@ -57,6 +57,10 @@ struct Entry {
   std::string link_target;    // symlink: its text; hard_link: path of the first name
   std::vector<Xattr> xattrs;  // sorted by name
   std::vector<Extent> holes;  // regular files: sorted, disjoint, as the source reports them
+  // Regular files whose bytes no agent has read, because an engine of the store's own carried them
+  // (carries.hpp): the store's checksum of the content, as Source::kept_sum() gives it, which the
+  // content digest is made of. Otherwise empty. A source's cursor does not give it.
+  std::string sum;
 
   // How the source recognises that an entry did not change since an earlier version. Never
   // digested, never sent; meaningful only to the component that wrote it.

@@ -6,6 +6,8 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
+#include <string>
 #include <vector>
 
 #include "common/component/data_set.hpp"
@@ -78,12 +80,28 @@ class Source {
   // Where this cannot be known the answer is false, and the content is read.
   virtual bool unchanged(const Entry& before, const Entry& now) const = 0;
 
+  // The checksum that the store itself keeps of a regular file's content, with its algorithm: two
+  // stores of one kind have the same of the same content, where they keep it in the same way. At
+  // most 256 bytes. Error: source-read, not-supported where the store keeps none.
+  virtual Result<std::string> kept_sum(const Entry& entry);
+  // The same in the way of `like`, made from the content, all of which is read. Errors:
+  // source-read, not-supported (`like` is of a way that is not known here), cancelled.
+  virtual Result<std::string> made_sum(const Entry& entry, const std::string& like,
+                                       const std::stop_token& stop);
+
   // Runs of bytes in which `entry` may differ from the entry of the same path in `base` (a version
   // of the same set that is still held), sorted and disjoint, cut at the smaller size; nothing
   // where that is not known or not worth it: then all is sent. A cheap look (shared extents) or a
   // comparison of the two files, as the component sees fit.
   virtual Result<std::optional<std::vector<Extent>>> changed_extents(const Entry& entry,
                                                                      const Version& base) = 0;
+
+  // The same for who knows nothing else of the base's content (Entry::sum): where there is no cheap
+  // look, the two files are read and compared.
+  virtual Result<std::optional<std::vector<Extent>>> compared_extents(const Entry& entry,
+                                                                      const Version& base) {
+    return changed_extents(entry, base);
+  }
 };
 
 // Opens sources. Thread rule: any thread.

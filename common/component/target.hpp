@@ -20,6 +20,8 @@ enum class Action : std::uint8_t {
   create = 1,    // whatever has that path is replaced; content follows in full
   patch = 2,     // the base's content stays; only the extents that follow are overwritten
   metadata = 3,  // the content stays as in the base; only metadata is set
+  adopt = 4,     // what has that path is replaced by what an engine brought (carries.hpp), whose
+                 // checksum must be the entry's `sum`; nothing is written
 };
 
 // One attempt's staging: starts as the base's content (or empty), receives changes in manifest
@@ -65,6 +67,10 @@ class Staging {
   virtual Result<Version> seal() = 0;
 
   virtual Result<void> abandon() = 0;
+
+  // Where an engine of the store's own may bring files that Action::adopt then takes, in the
+  // store's words; this attempt's alone. Empty: it cannot adopt.
+  virtual std::string carried_to() const { return {}; }
 
   // What was found when the staging was begun that a person should hear of, as sentences for the
   // log and the certificate: that somebody had changed what nobody may, and that it was undone.

@@ -78,8 +78,7 @@ Result<void> Applier::go_on_with_file() {
   for (std::uint64_t i = 0; i < state_.next_leaf && state_.has_base && base_->leaves_left() > 0;
        ++i)
     LOCKSTEP_CHECK(base_->read_leaf());
-  const Action action = state_.action == Action::metadata ? Action::metadata : Action::patch;
-  return staging_.begin(file(), action);
+  return staging_.begin(file(), state_.action == Action::create ? Action::patch : state_.action);
 }
 
 bool Applier::base_at_entry() const { return base_ && base_->at() == At::entry; }
@@ -144,14 +143,15 @@ Result<void> Applier::apply_entry(const Record& record) {
   const bool same_kind = match && base_->entry().kind == entry.kind;
   const bool directory = entry.kind == EntryKind::directory;
   const bool regular = entry.kind == EntryKind::regular;
-  if (record.action != Action::create && !same_kind)
+  const bool made = record.action == Action::create || record.action == Action::adopt;
+  if (!made && !same_kind)
     return disagreement("a change of what the base does not have", entry.path);
-  if (record.action == Action::patch &&
-      (!regular || stored_leaves(base_->entry()) == 0 || stored_leaves(entry) == 0))
+  if (record.action == Action::patch && (!has_leaves(base_->entry()) || !has_leaves(entry)))
     return hostile("a patch of what cannot be patched", entry.path);
   if (record.action == Action::metadata && !directory &&
       (!regular || base_->entry().size != entry.size))
     return hostile("a change of metadata that changes more", entry.path);
+  LOCKSTEP_CHECK(check_sum(record));
   if (record.action == Action::create && directory && same_kind)
     return disagreement("a new directory where the base has one", entry.path);
 
@@ -176,11 +176,24 @@ Result<void> Applier::apply_entry(const Record& record) {
   return same_kind ? advance_base() : skip_base_tree();
 }
 
+// Where content is known by a checksum, nothing of it travels: it was brought, or stays.
+Result<void> Applier::check_sum(const Record& record) const {
+  const Entry& entry = record.entry;
+  if (record.action == Action::adopt) {
+    if (entry.sum.empty() || state_.with_base || staging_.carried_to().empty())
+      return hostile("a file to adopt where none was brought", entry.path);
+    return {};
+  }
+  const bool stays = record.action == Action::metadata && base_at_entry();
+  if (entry.sum == (stays ? base_->entry().sum : std::string())) return {};
+  return hostile("a checksum in place of content that is sent", entry.path);
+}
+
 Result<void> Applier::apply_extent(const Record& record) {
   if (!state_.open) return make_error(ErrorCode::stream_hostile, "content of no file");
   const Entry& entry = file();
-  if (state_.action == Action::metadata)
-    return hostile("content of a file that keeps its content", entry.path);
+  if (state_.action == Action::metadata || state_.action == Action::adopt)
+    return hostile("content of a file whose content is not sent", entry.path);
   if (record.offset < state_.extent_end)
     return hostile("extents that overlap or are out of order", entry.path);
   if (record.offset > entry.size || record.length > entry.size - record.offset)
@@ -233,7 +246,10 @@ Result<void> Applier::settle_leaf() {
   const Entry& entry = file();
   const std::uint64_t index = state_.next_leaf;
   const std::uint64_t length = leaf_length(entry.size, index);
-  if (state_.partial_leaf) {
+  // A base that is known by a checksum has no leaves to copy.
+  const bool summed = state_.action == Action::patch && !base_->entry().sum.empty() &&
+                      (index + 1) * kLeaf <= base_->entry().size;
+  if (state_.partial_leaf || summed) {
     leaf_.resize(static_cast<std::size_t>(length));
     LOCKSTEP_TRY(const std::size_t got, staging_.read_back(index * kLeaf, leaf_));
     // Past the end of what was written so far there are zeros: the size is set by finish().
@@ -261,8 +277,10 @@ Result<void> Applier::emit_leaf(const Digest128& digest) {
   return {};
 }
 
-// The content digest of a file of one leaf or none that keeps its content, or got its leaf.
+// The content digest of a file of one leaf or none that keeps its content, or got its leaf, or is
+// known by its checksum.
 Result<Digest256> Applier::kept_content() {
+  if (!file().sum.empty()) return content_of_sum(file().size, file().sum);
   if (state_.action == Action::metadata) {
     LOCKSTEP_TRY(const ManifestReader::Tail tail, base_->tail());
     return tail.content;
@@ -275,8 +293,8 @@ Result<Digest256> Applier::kept_content() {
 Result<void> Applier::apply_close(const Digest256& told) {
   if (!state_.open) return make_error(ErrorCode::stream_hostile, "the end of no file");
   const bool leaves_stored = stored_leaves(file()) > 0;
-  if (leaves_stored || state_.action != Action::metadata)
-    LOCKSTEP_CHECK(leaves_before(leaf_count(file().size)));
+  const bool one_leaf_sent = file().sum.empty() && state_.action != Action::metadata;
+  if (leaves_stored || one_leaf_sent) LOCKSTEP_CHECK(leaves_before(leaf_count(file().size)));
   const std::string path = file().path;
   Digest256 content{};
   if (!leaves_stored) {

@@ -69,6 +69,7 @@ class Applier {
   Result<void> go_on_with_file();
 
   Result<void> apply_entry(const Record& record);
+  Result<void> check_sum(const Record& record) const;
   Result<void> apply_extent(const Record& record);
   Result<void> apply_close(const Digest256& content);
   Result<void> apply_remove(const std::string& path);

@@ -134,6 +134,14 @@ void ContentDigest::add(const Digest128& leaf) {
 
 Digest256 ContentDigest::finish() { return hash_.finish(); }
 
+Digest256 content_of_sum(std::uint64_t size, std::string_view sum) {
+  Sha256 hash;
+  hash.update(tag("lockstep.content.sum.1"));
+  hash.update_u64(size);
+  hash.update(sum);
+  return hash.finish();
+}
+
 Digest256 entry_digest(const Entry& entry, const Digest256& content) {
   Sha256 hash = begin_entry(entry);
   if (entry.kind == component::EntryKind::regular) hash.update(std::as_bytes(std::span(content)));

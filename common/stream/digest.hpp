@@ -68,6 +68,9 @@ class ContentDigest {
   std::uint64_t leaves_ = 0;
 };
 
+// The content digest of a file whose content is known by its store's checksum (Entry::sum).
+Digest256 content_of_sum(std::uint64_t size, std::string_view sum);
+
 // The entry digest of anything but a directory. `content` is used for regular files only.
 Digest256 entry_digest(const Entry& entry, const Digest256& content);
 

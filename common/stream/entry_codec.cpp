@@ -34,6 +34,8 @@ const char* check_fields(const Entry& entry) {
   }
   // A size that no offset can reach would overflow the arithmetic of leaves.
   if (entry.size > static_cast<std::uint64_t>(INT64_MAX)) return "size";
+  if (!entry.sum.empty() && (!regular || entry.sum.size() > kMaxSum || !entry.holes.empty()))
+    return "checksum";
   for (std::size_t i = 0; i < entry.xattrs.size(); ++i) {
     if (entry.xattrs[i].name.empty()) return "xattr name";
     if (i > 0 && entry.xattrs[i - 1].name >= entry.xattrs[i].name) return "order of xattrs";
@@ -53,7 +55,7 @@ const char* check_fields(const Entry& entry) {
 Result<void> encode_entry(const Entry& entry, WithNative native, Buffer& out) {
   const std::size_t start = out.size();
   ByteWriter writer(out);
-  writer.number(static_cast<std::uint8_t>(entry.kind));
+  writer.number(entry.sum.empty() ? static_cast<std::uint8_t>(entry.kind) : kSummedFile);
   writer.number(entry.mode);
   writer.number(entry.uid);
   writer.number(entry.gid);
@@ -72,6 +74,7 @@ Result<void> encode_entry(const Entry& entry, WithNative native, Buffer& out) {
     writer.number(hole.offset);
     writer.number(hole.length);
   }
+  if (!entry.sum.empty()) writer.counted(entry.sum);
   if (native == WithNative::yes) {
     writer.number(entry.native.inode);
     writer.number(entry.native.ctime_ns);
@@ -95,7 +98,8 @@ DecodedEntry decode_entry(ByteReader& in, WithNative native) {
   DecodedEntry out;
   Entry& entry = out.entry;
   const std::size_t start = in.left();
-  entry.kind = static_cast<EntryKind>(in.number<std::uint8_t>());
+  const auto kind = in.number<std::uint8_t>();
+  entry.kind = kind == kSummedFile ? EntryKind::regular : static_cast<EntryKind>(kind);
   entry.mode = in.number<std::uint32_t>();
   entry.uid = in.number<std::uint32_t>();
   entry.gid = in.number<std::uint32_t>();
@@ -123,6 +127,13 @@ DecodedEntry decode_entry(ByteReader& in, WithNative native) {
     hole.length = in.number<std::uint64_t>();
     entry.holes.push_back(hole);
   }
+  if (kind == kSummedFile) {
+    entry.sum = in.counted(kMaxSum);
+    if (entry.sum.empty()) {
+      out.bad = "checksum";
+      return out;
+    }
+  }
   if (native == WithNative::yes) {
     entry.native.inode = in.number<std::uint64_t>();
     entry.native.ctime_ns = in.number<std::int64_t>();
@@ -145,6 +156,7 @@ void normalise(Entry& entry) {
   if (kind != EntryKind::regular) {
     entry.size = 0;
     entry.holes.clear();
+    entry.sum.clear();
   }
   if (kind != EntryKind::char_device && kind != EntryKind::block_device) entry.device = 0;
   if (kind != EntryKind::symlink && kind != EntryKind::hard_link) entry.link_target.clear();

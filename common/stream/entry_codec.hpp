@@ -14,6 +14,11 @@ namespace lockstep::stream {
 inline constexpr std::size_t kMaxEntryBytes = 1024 * 1024;
 inline constexpr std::size_t kMaxHoles = 16384;
 
+inline constexpr std::size_t kMaxSum = 256;
+
+// The kind under which a regular file stands whose content is known by its store's checksum.
+inline constexpr std::uint8_t kSummedFile = 9;
+
 enum class WithNative : bool { no, yes };
 
 // Error: source-special where the entry is longer than kMaxEntryBytes (its xattrs are).

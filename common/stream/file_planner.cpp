@@ -65,7 +65,7 @@ void FilePlanner::add_new(std::uint64_t offset, std::uint64_t length) {
 
 void FilePlanner::add_changed(const Leaf& leaf, const std::optional<Extents>& candidates) {
   if (leaf.hole) return add_run({leaf.offset, leaf.length, true});
-  if (!leaf.base || !candidates) return add_run({leaf.offset, leaf.length, false});
+  if (!leaf.base_has_it || !candidates) return add_run({leaf.offset, leaf.length, false});
   const std::uint64_t leaf_end = leaf.offset + leaf.length;
   std::uint64_t sent_to = leaf.offset;
   for (std::size_t i = candidate_; i < candidates->size(); ++i) {
@@ -112,17 +112,20 @@ Result<std::vector<FilePlanner::Leaf>> FilePlanner::look_at_chunk(
       LOCKSTEP_TRY(const Digest128 digest, base->read_leaf());
       if (base_length == leaf.length) leaf.base = digest;
     }
+    leaf.base_has_it = leaf.base || (base != nullptr && !base->entry().sum.empty() &&
+                                     at + leaf.length <= base->entry().size);
     bool may_differ = true;
-    if (leaf.base && candidates) {
+    if (leaf.base_has_it && candidates) {
       skip_before(*candidates, candidate, at);
       may_differ =
           candidate < candidates->size() && (*candidates)[candidate].offset < at + leaf.length;
     }
+    leaf.as_in_base = !may_differ;
     skip_before(entry_->holes, hole, at);
     leaf.hole = hole < entry_->holes.size() && entry_->holes[hole].offset <= at &&
                 end_of(entry_->holes[hole]) >= at + leaf.length;
-    leaf.read = may_differ && !leaf.hole;
-    if (!may_differ)
+    leaf.read = (may_differ || !leaf.base) && !leaf.hole;
+    if (!may_differ && leaf.base)
       leaf.digest = *leaf.base;
     else if (leaf.hole)
       leaf.digest = zero_leaf_digest(leaf.length);
@@ -148,7 +151,9 @@ Result<void> FilePlanner::hash_chunk(std::uint64_t offset, std::vector<Leaf>& le
                                               static_cast<std::size_t>(end - leaves[i].offset))));
     for (; i <= last; ++i) leaves[i].digest = xxh3_128(bytes_of(leaves[i]));
   }
-  for (Leaf& leaf : leaves) leaf.differs = !leaf.base || *leaf.base != leaf.digest;
+  for (Leaf& leaf : leaves) {
+    leaf.differs = leaf.base ? *leaf.base != leaf.digest : !leaf.as_in_base;
+  }
   return {};
 }
 
@@ -184,7 +189,9 @@ Result<bool> FilePlanner::plan_small(ManifestReader* base, const WholeContent& a
 
 Result<bool> FilePlanner::plan_large(ManifestReader* base,
                                      const std::optional<Extents>& candidates) {
-  const bool patch = base != nullptr && stored_leaves(base->entry()) > 0;
+  // Of a base that is known by a checksum only a comparison tells what it has.
+  const bool patch =
+      base != nullptr && has_leaves(base->entry()) && (base->entry().sum.empty() || candidates);
   if (!patch) {
     base = nullptr;
     LOCKSTEP_CHECK(ensure_begun(Action::create));

@@ -45,8 +45,10 @@ class FilePlanner {
     std::size_t length = 0;
     Digest128 digest{};
     std::optional<Digest128> base;  // where the base has one of the same length
+    bool base_has_it = false;       // the base has bytes there, whose digest it may not know
     bool read = false;
     bool hole = false;
+    bool as_in_base = false;  // as the candidates tell
     bool differs = false;
   };
   // Bytes of the chunk that will be sent.

@@ -95,7 +95,9 @@ Result<ManifestSummary> check_manifest(os::Disk& disk, const std::string& path) 
       content->add(leaf);
     }
     LOCKSTEP_TRY(const ManifestReader::Tail tail, reader.tail());
-    if (content && content->finish() != tail.content)
+    const bool other_sum =
+        !entry.sum.empty() && content_of_sum(entry.size, entry.sum) != tail.content;
+    if (other_sum || (content && content->finish() != tail.content))
       return damaged(path, "the content digest of /" + entry.path);
     if (entry_digest(entry, tail.content) != tail.digest)
       return damaged(path, "the digest of /" + entry.path);

@@ -248,7 +248,8 @@ struct ManifestReader::Impl {
       ++passing.depth;
       return {};
     }
-    const bool regular = seen.kind == component::EntryKind::regular;
+    const bool summed = static_cast<std::uint8_t>(seen.kind) == kSummedFile;
+    const bool regular = summed || seen.kind == component::EntryKind::regular;
     if (regular) passing.inside.bytes += seen.size;
     for (std::uint64_t rest = stored_leaves(seen) * 16 + (regular ? 64 : 32); rest > 0;) {
       const auto some = static_cast<std::size_t>(std::min<std::uint64_t>(rest, kBuffer));

@@ -22,10 +22,14 @@ inline constexpr std::size_t kManifestHeaderBytes = 16;
 enum class ManifestTag : std::uint8_t { entry = 1, leave = 2, end = 255 };
 inline constexpr std::size_t kManifestTrailerBytes = 1 + 8 + 8 + 32 + 16;
 
-// The leaves of a regular file stand in the manifest only where it has more than one.
+// A regular file of several leaves, which can be patched.
+constexpr bool has_leaves(const Entry& entry) {
+  return entry.kind == component::EntryKind::regular && entry.size > kLeaf;
+}
+// The leaves of a regular file stand in the manifest only where it has more than one, and where its
+// content is known by them.
 constexpr std::uint64_t stored_leaves(const Entry& entry) {
-  return entry.kind == component::EntryKind::regular && entry.size > kLeaf ? leaf_count(entry.size)
-                                                                           : 0;
+  return has_leaves(entry) && entry.sum.empty() ? leaf_count(entry.size) : 0;
 }
 
 class ManifestReader {

@@ -175,7 +175,7 @@ Result<Record> RecordReader::next() {
   switch (record.kind) {
     case RecordKind::entry: {
       const auto action = in_.number<std::uint8_t>();
-      if (action < 1 || action > 3) return hostile("its action");
+      if (action < 1 || action > 4) return hostile("its action");
       record.action = static_cast<component::Action>(action);
       DecodedEntry decoded = decode_entry(in_, WithNative::no);
       if (decoded.bad != nullptr) return hostile(std::string("an entry's ") + decoded.bad);

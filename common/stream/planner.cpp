@@ -44,9 +44,10 @@ class Planner {
         return std::optional(component::Change{std::move(path), std::move(entry)});
       };
       // With a base most entries have not changed, and are not read.
+      const bool read = !base_ && !job_.sum_of_carried;
       ReadAhead ahead(*job_.source, list,
-                      base_ ? ReadAhead::Content::of_none : ReadAhead::Content::of_small_files,
-                      job_.stop, job_.moved);
+                      read ? ReadAhead::Content::of_small_files : ReadAhead::Content::of_none,
+                      job_.stop, job_.moved, job_.sum_of_carried);
       LOCKSTEP_CHECK(plan_all(ahead));
     }
     if (manifest_.entries() == 0)
@@ -107,7 +108,8 @@ class Planner {
   Result<void> take(const ReadAhead::Item& item) {
     const Entry& entry = *item.change.now;
     LOCKSTEP_CHECK(leave_until(entry.path));
-    LOCKSTEP_CHECK(plan_entry(entry, item.content));
+    LOCKSTEP_TRY(const std::string sum, item.sum);
+    LOCKSTEP_CHECK(sum.empty() ? plan_entry(entry, item.content) : plan_carried(entry, sum));
     walked();
     return {};
   }
@@ -193,16 +195,51 @@ class Planner {
 
   Result<void> plan_file(const Entry& entry, bool in_base, const WholeContent& content) {
     const bool same_size = in_base && base_->entry().size == entry.size;
-    if (same_size && base_->has_native() && job_.source->unchanged(base_->entry(), entry))
-      return manifest_.copy(*base_, entry);  // its native part may be new
+    if (same_size && base_->has_native() && job_.source->unchanged(base_->entry(), entry)) {
+      Entry same = entry;  // its native part may be new
+      same.sum = base_->entry().sum;
+      return manifest_.copy(*base_, same);
+    }
+    const bool summed = in_base && !base_->entry().sum.empty();
+    if (summed && same_size) {  // what the store itself says of it spares reading it
+      LOCKSTEP_TRY(const std::string sum, job_.source->kept_sum(entry));
+      if (sum == base_->entry().sum) return keep_content(entry);
+    }
     std::optional<FilePlanner::Extents> candidates;
-    if (in_base && job_.base && stored_leaves(base_->entry()) > 0 && stored_leaves(entry) > 0) {
+    if (summed && job_.base) {
+      LOCKSTEP_TRY(candidates, job_.source->compared_extents(entry, *job_.base));
+      if (same_size && candidates && candidates->empty()) return keep_content(entry);
+    } else if (in_base && job_.base && has_leaves(base_->entry()) && has_leaves(entry)) {
       LOCKSTEP_TRY(candidates, job_.source->changed_extents(entry, *job_.base));
     }
     LOCKSTEP_TRY(const bool sent,
                  files_.plan(entry, in_base ? &*base_ : nullptr, candidates, content));
     if (sent) sent_.add(entry.path);
     return {};
+  }
+
+  // The base's file has the same content, and its checksum stands for it.
+  Result<void> keep_content(Entry entry) {
+    const bool other = !same_metadata(base_->entry(), entry);
+    entry.sum = base_->entry().sum;
+    if (!other) return manifest_.copy(*base_, entry);
+    LOCKSTEP_CHECK(manifest_.begin(entry));
+    const Digest256 content = content_of_sum(entry.size, entry.sum);
+    LOCKSTEP_CHECK(manifest_.end(content));
+    LOCKSTEP_CHECK(builder_.entry(entry, Action::metadata));
+    sent_.add(entry.path);
+    return builder_.close(content);
+  }
+
+  // What an engine brought: the receiver takes it by its checksum.
+  Result<void> plan_carried(Entry entry, const std::string& sum) {
+    entry.sum = sum;
+    LOCKSTEP_CHECK(manifest_.begin(entry));
+    const Digest256 content = content_of_sum(entry.size, sum);
+    LOCKSTEP_CHECK(manifest_.end(content));
+    LOCKSTEP_CHECK(builder_.entry(entry, Action::adopt));
+    sent_.add(entry.path);
+    return builder_.close(content);
   }
 
   Result<void> send(const Entry& entry) {

@@ -24,22 +24,26 @@ std::size_t weight_of(const Entry& entry) {
   return weight;
 }
 
+bool is_content(const component::Change& change) {
+  return change.now && change.now->kind == component::EntryKind::regular && change.now->size > 0;
+}
+
 bool is_small_file(const component::Change& change) {
-  return change.now && change.now->kind == component::EntryKind::regular && change.now->size > 0 &&
-         change.now->size <= kLeaf;
+  return is_content(change) && change.now->size <= kLeaf;
 }
 
 }  // namespace
 
 ReadAhead::ReadAhead(component::Source& source, List list, Content content, std::stop_token stop,
-                     std::function<void()> moved)
+                     std::function<void()> moved, SumOf sum_of)
     : source_(source),
       list_(std::move(list)),
       content_(content),
       stop_(std::move(stop)),
-      moved_(std::move(moved)) {
+      moved_(std::move(moved)),
+      sum_of_(std::move(sum_of)) {
   threads_.emplace_back([this](const std::stop_token& token) { walk(token); });
-  if (content_ == Content::of_none) return;
+  if (content_ == Content::of_none && !sum_of_) return;
   for (int i = 0; i < kReaders; ++i)
     threads_.emplace_back([this](const std::stop_token& token) { read(token); });
 }
@@ -61,6 +65,7 @@ std::unique_ptr<ReadAhead::Batch> ReadAhead::list_some(const std::stop_token& st
   if (!batch) batch = std::make_unique<Batch>();
   batch->listed.clear();
   batch->bytes = 0;
+  batch->to_read = false;
   std::size_t weight = 0;
   while (batch->listed.size() < kEntries && batch->bytes + kLeaf <= kBytes && weight < kWeight &&
          !stop.stop_requested()) {
@@ -83,9 +88,11 @@ std::unique_ptr<ReadAhead::Batch> ReadAhead::list_some(const std::stop_token& st
       listed.length = static_cast<std::size_t>(listed.change.now->size);
       batch->bytes += listed.length;
     }
+    listed.summed = sum_of_ && is_content(listed.change);
+    batch->to_read = batch->to_read || listed.small || listed.summed;
     batch->listed.push_back(std::move(listed));
   }
-  batch->state = batch->bytes > 0 ? Batch::State::listed : Batch::State::ready;
+  batch->state = batch->to_read ? Batch::State::listed : Batch::State::ready;
   return batch;
 }
 
@@ -103,6 +110,12 @@ void ReadAhead::walk(const std::stop_token& stop) {
     }
     changed_.notify_all();
   }
+}
+
+void ReadAhead::look_at(Batch& batch, Listed& listed) {
+  if (listed.small) read_small(batch, listed);
+  if (listed.summed) listed.sum = sum_of_(*listed.change.now);
+  if ((listed.small || listed.summed) && moved_) moved_();
 }
 
 void ReadAhead::read_small(Batch& batch, Listed& listed) {
@@ -139,9 +152,7 @@ void ReadAhead::read(const std::stop_token& stop) {
     // Nobody takes it before it is ready.
     if (batch->content.size() < batch->bytes) batch->content.resize(batch->bytes);
     for (Listed& listed : batch->listed) {
-      if (!listed.small || stop.stop_requested()) continue;
-      read_small(*batch, listed);
-      if (moved_) moved_();
+      if (!stop.stop_requested()) look_at(*batch, listed);
     }
     {
       const std::lock_guard lock(mutex_);
@@ -168,7 +179,7 @@ Result<std::optional<ReadAhead::Item>> ReadAhead::next() {
     changed_.notify_all();
   }
   Listed& listed = taken_->listed[at_++];
-  Item item{std::move(listed.change), {}};
+  Item item{std::move(listed.change), {}, std::move(listed.sum)};
   if (listed.error)
     item.content = *listed.error;
   else if (listed.small)

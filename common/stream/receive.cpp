@@ -5,6 +5,7 @@
 
 #include "common/os/failpoint.hpp"
 #include "common/stream/applier.hpp"
+#include "common/stream/carrying.hpp"
 #include "common/stream/farewell.hpp"
 #include "common/stream/intake.hpp"
 #include "common/stream/resume_state.hpp"
@@ -149,6 +150,7 @@ class Receiver {
   Result<void> session() {
     LOCKSTEP_TRY(const bool with_base, hear_greeting());
     LOCKSTEP_CHECK(prepare(with_base));
+    LOCKSTEP_CHECK(have_carried());
     LOCKSTEP_CHECK(begin());
     moved_ = now();  // what this side takes its time for is no silence of the sender
     while (true) {
@@ -224,6 +226,20 @@ class Receiver {
     return {};
   }
 
+  // Before the sender starts: it waits for that as for any preparation.
+  Result<void> have_carried() {
+    if (!carrying() || !job_.carry) return {};
+    LOCKSTEP_TRY(state_.carried, job_.carry(staging_->carried_to(), job_.stop));
+    return check_carried(*state_.carried);
+  }
+
+  // Whether an engine may bring what would travel whole, and nobody knows yet what it brought.
+  bool carrying() const {
+    return job_.may_be_carried && staging_ && !state_.complete && !state_.carried &&
+           !state_.applied.apply.with_base && state_.applied.sequence == 0 &&
+           !staging_->carried_to().empty();
+  }
+
   Result<void> begin() {
     IntakeOptions options;
     options.transfer = transfer_tag(job_.transfer);
@@ -242,6 +258,8 @@ class Receiver {
     start.set("base", state_.applied.apply.with_base ? 1 : 0).set("window", window_);
     start.set("sequence", state_.applied.sequence).digest("chain", state_.applied.chain);
     start.set("seen", state_.seen).set("received", state_.received).set("again", state_.again);
+    if (carrying()) start.bytes("carry_to", staging_->carried_to());
+    if (state_.carried) tell_carried(start.set("had", 1), *state_.carried);
     return channel_->send({start.encode(), {}});
   }
 
@@ -318,6 +336,11 @@ class Receiver {
         progress_.expected = Forecast{expected, control.number("at_most") != 0};
       return false;
     }
+    if (control.type() == "carried" && carrying()) {  // the sender had it brought
+      state_.carried = heard_carried(control);
+      LOCKSTEP_CHECK(save());
+      return false;
+    }
     if (control.type() == "fin") {
       LOCKSTEP_CHECK(finish(control));
       return true;
@@ -327,6 +350,7 @@ class Receiver {
       const bool with_base = state_.applied.apply.with_base;
       LOCKSTEP_CHECK(start_anew());
       LOCKSTEP_CHECK(stage(with_base));
+      LOCKSTEP_CHECK(have_carried());
       intake_->restart();
       released_ = unjournaled_ = 0;
       LOCKSTEP_CHECK(say_start());
@@ -355,6 +379,7 @@ class Receiver {
     outcome_.summary = summary;
     LOCKSTEP_CHECK(state_.complete ? find_version() : seal());
     outcome_.incremental = state_.applied.apply.with_base;
+    if (job_.carry && state_.carried) outcome_.carried = state_.carried->how;
     outcome_.bytes_received = state_.received;
     outcome_.bytes_again = state_.again;
     report(true);

@@ -24,6 +24,10 @@ struct ReceiveJob {
   std::function<Result<std::unique_ptr<component::Staging>>(bool with_base, bool resume)> stage;
   // Target::find: the version named for the run if a crash came between seal and its record.
   std::function<Result<std::optional<component::Version>>()> find_sealed;
+  // An engine may bring what would travel whole to where the staging says (Staging::carried_to):
+  // the sender has it do so, or, where `carry` is given, this side, before the sender starts.
+  bool may_be_carried = false;
+  std::function<Result<component::Carried>(const std::string& to, std::stop_token stop)> carry;
   ResumeLog* log = nullptr;
   std::string manifest;                      // absolute path of the manifest to write; its
                                              // directory exists. "<manifest>.part" meanwhile
@@ -46,6 +50,7 @@ struct ReceiveOutcome {
       0;  // of these, what had been received before (and was ignored or applied anew)
   std::uint64_t packs = 0;
   std::uint64_t resumed_from = 0;  // the pack after which this process went on; 0: from the start
+  std::string carried;             // how an engine carried the content that this side had it bring
   std::string resume_refused;
   std::string base_refused;  // why this side's base was not used, where its manifest is damaged
 };

@@ -3,7 +3,7 @@
 namespace lockstep::stream {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersion = 2;
 constexpr std::size_t kMaxText = 4096;
 
 void write_mark(ByteWriter& out, const Mark& mark) {
@@ -57,6 +57,26 @@ Mark read_mark(ByteReader& in) {
   return mark;
 }
 
+void write_carried(ByteWriter& out, const std::optional<component::Carried>& carried) {
+  out.number(static_cast<std::uint8_t>(carried.has_value()));
+  if (!carried) return;
+  out.number(static_cast<std::uint8_t>(carried->any));
+  out.counted(carried->how);
+  out.number(static_cast<std::uint32_t>(carried->except.size()));
+  for (const std::string& path : carried->except) out.counted(path);
+}
+
+std::optional<component::Carried> read_carried(ByteReader& in) {
+  if (in.number<std::uint8_t>() == 0) return std::nullopt;
+  component::Carried carried;
+  carried.any = in.number<std::uint8_t>() != 0;
+  carried.how = in.counted(kMaxText);
+  const auto count = in.number<std::uint32_t>();
+  for (std::uint32_t i = 0; i < count && in.ok(); ++i)
+    carried.except.emplace_back(in.counted(kMaxText));
+  return carried;
+}
+
 }  // namespace
 
 std::string encode_state(const ResumeState& state) {
@@ -72,6 +92,7 @@ std::string encode_state(const ResumeState& state) {
   out.number(state.seen);
   out.number(state.received);
   out.number(state.again);
+  write_carried(out, state.carried);
   out.digest(xxh3_128(bytes));
   return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
@@ -89,6 +110,7 @@ std::optional<ResumeState> decode_state(std::string_view bytes) {
   state.seen = in.number<std::uint64_t>();
   state.received = in.number<std::uint64_t>();
   state.again = in.number<std::uint64_t>();
+  state.carried = read_carried(in);
   const Digest128 sum = in.digest<16>();
   const auto covered = std::as_bytes(std::span(bytes)).first(bytes.size() - 16);
   if (!in.done() || sum != xxh3_128(covered)) return std::nullopt;

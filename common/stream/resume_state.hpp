@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "common/component/carries.hpp"
 #include "common/stream/applier.hpp"
 
 namespace lockstep::stream {
@@ -28,6 +29,8 @@ struct ResumeState {
   std::uint64_t seen = 0;      // the highest pack that ever came
   std::uint64_t received = 0;  // bytes on the wire
   std::uint64_t again = 0;     // of them, packs that had come before
+  // What an engine brought. The packs follow from it too: it stays as long as they count.
+  std::optional<component::Carried> carried;
 };
 
 std::string encode_state(const ResumeState& state);

@@ -1,10 +1,13 @@
 #include "common/stream/send.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <deque>
+#include <future>
 #include <memory>
 
 #include "common/os/failpoint.hpp"
+#include "common/stream/carrying.hpp"
 #include "common/stream/control.hpp"
 #include "common/stream/farewell.hpp"
 #include "common/stream/manifest_writer.hpp"
@@ -18,6 +21,7 @@ constexpr Nanos kTick = milliseconds(10);
 constexpr Nanos kWait = milliseconds(100);
 constexpr Nanos kReport = milliseconds(200);
 constexpr Nanos kTellWork = seconds(2);
+constexpr auto kPoll = std::chrono::milliseconds(100);
 constexpr std::uint64_t kSlowBacklog = 2 << 20;
 
 class Sender {
@@ -125,12 +129,62 @@ class Sender {
     }
     highest_sent_ = std::max(highest_sent_, start.number("seen"));
     released_ = sent_ = 0;
-    if (!can_go_on(base, sequence)) return start_walk(base, sequence, *chain);
+    if (!can_go_on(base, sequence)) {
+      LOCKSTEP_CHECK(have_carried(start));
+      return start_walk(base, sequence, *chain);
+    }
     while (!under_way_.empty() && under_way_.front().header.sequence <= sequence)
       drop_acknowledged();
     if (chain_acknowledged_ != *chain)
       return refuse_resumption("what the receiver applied is not what was sent to it");
     return {};
+  }
+
+  // What an engine brings, or brought before, need not be sent. The receiver keeps what came of it,
+  // for the packs follow from it.
+  Result<void> have_carried(const Control& start) {
+    carried_ = {};
+    const std::string& to = start.string("carry_to");
+    if (start.number("had") != 0) {
+      carried_ = heard_carried(start);
+    } else if (!to.empty() && job_.carry) {
+      LOCKSTEP_TRY(carried_, carry(to));
+      LOCKSTEP_CHECK(check_carried(carried_));
+      Control told("carried");
+      tell_carried(told, carried_);
+      LOCKSTEP_CHECK(channel_->send({told.encode(), {}}));
+    }
+    outcome_.carried = carried_.how;
+    moved_ = now();
+    return {};
+  }
+
+  // While it lasts the receiver is told that there is work, and heard. That the connection broke
+  // shows afterwards: what was brought by then is there.
+  Result<component::Carried> carry(const std::string& to) {
+    std::stop_source ending;
+    auto asked = std::async(std::launch::async, [this, &to, token = ending.get_token()] {
+      return job_.carry(to, token);
+    });
+    std::optional<Error> reason;  // why it was ended
+    for (bool deaf = false; asked.wait_for(kPoll) != std::future_status::ready;) {
+      moved_ = now();
+      auto on = check_limits("the engine");
+      if (on && !deaf) {
+        if (now() - told_ >= kTellWork) {
+          told_ = now();
+          static_cast<void>(channel_->send({Control("working").encode(), {}}));
+        }
+        on = listen(Nanos{0});
+        deaf = !on && !told_by_peer_ && on.error().code == ErrorCode::stream_peer_lost;
+      }
+      if (on || deaf || reason) continue;
+      reason = on.error();
+      ending.request_stop();
+    }
+    auto carried = asked.get();
+    if (reason) return std::move(*reason);
+    return carried;
   }
 
   bool can_go_on(bool base, std::uint64_t sequence) const {
@@ -152,6 +206,7 @@ class Sender {
     PlanJob plan;
     plan.source = job_.source;
     plan.manifest_part = part();
+    plan.sum_of_carried = sums_of(*job_.source, carried_);
     if (base) {
       plan.base_manifest = job_.base_manifest;
       plan.base = job_.base;
@@ -317,7 +372,7 @@ class Sender {
 
   // What there will be to send, once it is known: to the receiver too, which cannot know.
   Result<void> tell_forecast(MonoNanos at) {
-    if (!production_ || forecast_told_) return {};
+    if (!production_ || forecast_told_ || carried_.any) return {};
     if (!progress_.expected) {
       if (at - started_ < job_.forecast_after) return {};
       if (!forecaster_) {
@@ -370,6 +425,7 @@ class Sender {
   std::uint64_t steps_ = 0;  // of the production, when it was looked at last
   Progress progress_;
   SendOutcome outcome_;
+  component::Carried carried_;
   std::optional<Digest256> base_root_;
 
   // Of the connection.

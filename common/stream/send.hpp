@@ -8,6 +8,7 @@
 #include <string>
 
 #include "common/clock/clock.hpp"
+#include "common/component/carries.hpp"
 #include "common/component/source.hpp"
 #include "common/stream/channel.hpp"
 #include "common/stream/forecast.hpp"
@@ -50,6 +51,10 @@ struct SendJob {
   Nanos deadline = seconds(86400);  // for the whole call, reconnecting included
   // A transfer that lasts longer has what it will send counted (forecast.hpp); 0: at once.
   Nanos forecast_after = seconds(2);
+  // Where this side has an engine bring what would travel whole: to where the receiver says
+  // (Staging::carried_to). Called on a thread of its own, and again where the receiver does not
+  // know what came of it.
+  std::function<Result<component::Carried>(const std::string& to, std::stop_token stop)> carry;
   std::stop_token stop;
   std::function<void(const Progress&)> progress;  // a few times a second, from one thread
 };
@@ -62,6 +67,7 @@ struct SendOutcome {
   std::uint64_t bytes_resent = 0;  // of these, what was sent more than once
   std::uint64_t packs = 0;
   std::uint64_t reconnects = 0;
+  std::string carried;         // how an engine carried the content, or why it did not
   std::string resume_refused;  // why a resumption was refused, where it was; then all was sent anew
   std::string base_refused;    // why this side's base was not used, where its manifest is damaged
 };

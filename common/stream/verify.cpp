@@ -99,6 +99,13 @@ class Verifier {
       out_.problems.push_back("/" + entry.path + " " + what);
   }
 
+  // As the manifest knows the content: by its leaves, or by its store's checksum.
+  Result<Digest256> read_content(const Entry& seen, const std::string& sum) {
+    if (sum.empty()) return hasher_.digest(source_, seen, options_.stop);
+    LOCKSTEP_TRY(const std::string made, source_.made_sum(seen, sum, options_.stop));
+    return content_of_sum(seen.size, made);
+  }
+
   Result<void> look_at(const Entry& seen) {
     ++out_.entries;
     while (manifest_.at() == ManifestReader::At::entry &&
@@ -122,7 +129,7 @@ class Verifier {
       content = tail.content;
     }
     if (seen.kind == EntryKind::regular && (!known || sampled(seen, options_))) {
-      auto read = hasher_.digest(source_, seen, options_.stop);
+      auto read = read_content(seen, known ? manifest_.entry().sum : std::string());
       if (!read && read.error().code == ErrorCode::cancelled) return std::move(read).error();
       if (!read)
         problem(seen, "cannot be read: " + read.error().what);
@@ -154,36 +161,6 @@ Result<VerifyOutcome> verify_version(os::Disk& disk, component::Source& source,
                                      const std::string& manifest, const VerifyOptions& options) {
   LOCKSTEP_TRY(ManifestReader reader, ManifestReader::open(disk, manifest));
   return Verifier(source, std::move(reader), options).run();
-}
-
-Result<ManifestSummary> compute_root(component::Source& source, std::stop_token stop) {
-  LOCKSTEP_TRY(const auto cursor, source.entries());
-  ManifestSummary made;
-  ContentHasher hasher;
-  TreeDigest tree;
-  while (true) {
-    if (stop.stop_requested()) return cancelled("reading");
-    LOCKSTEP_TRY(const auto entry, cursor->next());
-    if (!entry) break;
-    while (tree.must_leave(entry->path)) tree.leave();
-    if (!tree.fits(entry->path))
-      return make_error(ErrorCode::source_read, "the component lists entries out of order",
-                        entry->path);
-    ++made.entries;
-    if (entry->kind == EntryKind::directory) {
-      tree.enter(*entry);
-      continue;
-    }
-    Digest256 content{};
-    if (entry->kind == EntryKind::regular) {
-      made.bytes += entry->size;
-      LOCKSTEP_TRY(content, hasher.digest(source, *entry, stop));
-    }
-    tree.add(entry->path, entry_digest(*entry, content));
-  }
-  while (tree.depth() > 0) tree.leave();
-  made.root = tree.root();
-  return made;
 }
 
 }  // namespace lockstep::stream

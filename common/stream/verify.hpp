@@ -36,7 +36,4 @@ struct VerifyOutcome {
 Result<VerifyOutcome> verify_version(os::Disk& disk, component::Source& source,
                                      const std::string& manifest, const VerifyOptions& options);
 
-// The root of a version from its content alone: everything is read. Errors: source-read, cancelled.
-Result<ManifestSummary> compute_root(component::Source& source, std::stop_token stop);
-
 }  // namespace lockstep::stream

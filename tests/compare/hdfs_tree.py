@@ -9,6 +9,8 @@ import urllib.parse
 import msgpack
 import xxhash
 
+from hdfs_sum import checksum
+
 LEAF = 65536
 SAFE = "/-._~"
 
@@ -132,8 +134,9 @@ class Hdfs:
 class HdfsTree:
     """Entry digests of a directory of HDFS; `found` is what there is, for comparing."""
 
-    def __init__(self, hdfs, root):
-        self.hdfs, self.root = hdfs, root
+    def __init__(self, hdfs, root, sums=()):
+        """`sums`: the checksums by which the manifest knows some files' content, by path; made again from the content."""
+        self.hdfs, self.root, self.sums = hdfs, root, dict(sums)
         self.entries, self.bytes, self.found = 0, 0, {}
 
     @staticmethod
@@ -173,9 +176,13 @@ class HdfsTree:
             kind, size, mtime = 2, status["length"], status["modificationTime"] * 1_000_000
             content = self.hdfs.read(path, size)
             self.bytes += size
-            inner = hashlib.sha256(b"lockstep.content.1\0" + struct.pack("<Q", size))
-            for at in range(0, size, LEAF):
-                inner.update(xxhash.xxh3_128_digest(content[at:at + LEAF]))
+            if relative in self.sums:
+                inner = hashlib.sha256(b"lockstep.content.sum.1\0" + struct.pack("<Q", size))
+                inner.update(checksum(content, self.sums[relative]).encode())
+            else:
+                inner = hashlib.sha256(b"lockstep.content.1\0" + struct.pack("<Q", size))
+                for at in range(0, size, LEAF):
+                    inner.update(xxhash.xxh3_128_digest(content[at:at + LEAF]))
             tail = inner.digest()
         if foreign:
             mtime = foreign.get("t", 0)

@@ -14,6 +14,7 @@ import sys
 import xxhash
 
 LEAF = 65536
+SUMMED = 9      # how a regular file stands there whose content is known by its store's checksum
 
 
 class Damaged(Exception):
@@ -58,6 +59,11 @@ def read_entry(reader, native):
     entry["path"], entry["target"] = part.bytes(), part.bytes()
     entry["xattrs"] = [(part.bytes(), part.bytes()) for _ in range(part.numbers("I")[0])]
     entry["holes"] = [part.numbers("QQ") for _ in range(part.numbers("I")[0])]
+    entry["sum"] = b""
+    if entry["kind"] == SUMMED:
+        entry["kind"], entry["sum"] = 2, part.bytes()
+        if not entry["sum"]:
+            raise Damaged("an entry's checksum")
     if native:
         part.numbers("QqQ")
     if part.at != length:
@@ -116,10 +122,14 @@ def read(data, on_entry=lambda entry, digest: None):
         tail = b""
         if entry["kind"] == 2:
             size += entry["size"]
-            leaves = reader.take(16 * -(-entry["size"] // LEAF)) if entry["size"] > LEAF else None
+            size_and = struct.pack("<Q", entry["size"])
+            stored = entry["size"] > LEAF and not entry["sum"]
+            leaves = reader.take(16 * -(-entry["size"] // LEAF)) if stored else None
             tail = reader.take(32)
+            if entry["sum"] and tail != hashlib.sha256(b"lockstep.content.sum.1\0" + size_and + entry["sum"]).digest():
+                raise Damaged(f"the content digest of {entry['path']!r}")
             if leaves is not None and tail != hashlib.sha256(
-                    b"lockstep.content.1\0" + struct.pack("<Q", entry["size"]) + leaves).digest():
+                    b"lockstep.content.1\0" + size_and + leaves).digest():
                 raise Damaged(f"the content digest of {entry['path']!r}")
         told, digest = reader.take(32), hashlib.sha256(head(entry) + tail).digest()
         if told != digest:
@@ -132,6 +142,18 @@ def read(data, on_entry=lambda entry, digest: None):
     if reader.take(16) != xxhash.xxh3_128_digest(covered) or reader.at != len(data):
         raise Damaged("its checksum")
     return root
+
+
+def sums_of(path):
+    """The checksums of the files whose content is known by them, by path."""
+    sums = {}
+
+    def note(entry, _):
+        if entry.get("sum"):
+            sums[entry["path"].decode()] = entry["sum"].decode()
+    with open(path, "rb") as handle:
+        read(handle.read(), note)
+    return sums
 
 
 def main(arguments):

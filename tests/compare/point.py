@@ -22,6 +22,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from hdfs_tree import Hdfs, HdfsTree
+from manifest import sums_of
 
 LEAF = 65536
 INSTANT = re.compile(r"^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?Z$")
@@ -214,7 +215,7 @@ def tree_of(one, namenode):
     if not namenode:
         raise ValueError("the data lie in HDFS: name its NameNode with --hdfs")
     native = json.loads(one["version"]["native"])
-    return HdfsTree(Hdfs(namenode), f"{native['directory']}/.snapshot/{native['snapshot']}")
+    return HdfsTree(Hdfs(namenode), f"{native['directory']}/.snapshot/{native['snapshot']}", sums_of(one["manifest"]))
 
 
 def check_record(path, with_data, namenode=None):

@@ -260,6 +260,24 @@ TEST_CASE("records out of order, of nothing, or of more than there is") {
          static_cast<void>(b.entry(entry("b", EntryKind::regular, 1ULL << 60), Action::create));
          static_cast<void>(b.zeros(0, 1ULL << 60));
        }},
+      {"a file to adopt where none was brought",
+       [](PackBuilder& b) {
+         Entry file = entry("b", EntryKind::regular, 5000);
+         file.sum = "MD5-of-0MD5-of-512CRC32C:00";
+         static_cast<void>(b.entry(file, Action::adopt));
+         static_cast<void>(b.close(content_of_sum(file.size, file.sum)));
+       }},
+      {"a checksum in place of content",
+       [](PackBuilder& b) {
+         Entry file = entry("b", EntryKind::regular, 5000);
+         file.sum = "MD5-of-0MD5-of-512CRC32C:00";
+         static_cast<void>(b.entry(file, Action::create));
+         static_cast<void>(b.close(content_of_sum(file.size, file.sum)));
+       }},
+      {"a directory to adopt",
+       [](PackBuilder& b) {
+         static_cast<void>(b.entry(entry("b", EntryKind::directory), Action::adopt));
+       }},
       {"a file left open",
        [&](PackBuilder& b) {
          static_cast<void>(b.entry(entry("b", EntryKind::regular, 5000), Action::create));

@@ -30,6 +30,8 @@ Digest128 leaf_of(std::uint64_t n) { return xxh3_128(std::as_bytes(std::span(&n,
 
 // Writes from entry `from` on; stops (as a process that dies) before entry `to`, `leaves_in` leaves
 // into it.
+constexpr std::uint64_t kSummed = 200'000;  // of a file that is known by its store's checksum
+
 struct Sample {
   std::vector<Entry> entries;
   Sample() {
@@ -38,9 +40,10 @@ struct Sample {
         entry("a/empty", EntryKind::regular), entry("a/large", EntryKind::regular, 65536 * 5 + 1),
         entry("a/z", EntryKind::directory),   entry("a/z/deep", EntryKind::fifo),
         entry("a-b", EntryKind::regular, 10), entry("c", EntryKind::symlink),
-        entry("d", EntryKind::hard_link)};
+        entry("d", EntryKind::hard_link),     entry("e", EntryKind::regular, kSummed)};
     entries[7].link_target = "nowhere";
     entries[8].link_target = "a-b";
+    entries[9].sum = "MD5-of-0MD5-of-512CRC32C:00ff";
     for (Entry& one : entries) normalise(one);
     entries[2].xattrs = {{"user.a", std::string("\0x", 2)}, {"user.b", ""}};
     entries[3].holes = {{65536, 65536}};
@@ -56,6 +59,10 @@ Result<void> write_one(ManifestWriter& writer, const Entry& one, std::uint64_t f
   if (one.kind == EntryKind::directory) return {};
   for (std::uint64_t i = from_leaf; i < stored_leaves(one); ++i)
     LOCKSTEP_CHECK(writer.leaf(leaf_of(i)));
+  if (!one.sum.empty()) {
+    LOCKSTEP_CHECK(writer.end(content_of_sum(one.size, one.sum)));
+    return {};
+  }
   ContentDigest content(one.size);
   if (one.size > 0 && one.size <= kLeaf) content.add(leaf_of(0));
   LOCKSTEP_CHECK(writer.end(stored_leaves(one) > 0 ? Digest256{} : content.finish()));
@@ -87,7 +94,7 @@ TEST_CASE("a manifest comes back as it was written, and another language reads i
   REQUIRE(summary.has_value());
   REQUIRE(writer->flush());
   CHECK(summary->entries == sample.entries.size());
-  CHECK(summary->bytes == 65536 * 5 + 1 + 10);
+  CHECK(summary->bytes == 65536 * 5 + 1 + 10 + kSummed);
 
   auto reader = ManifestReader::open(*disk, path);
   REQUIRE(reader.has_value());
@@ -97,6 +104,7 @@ TEST_CASE("a manifest comes back as it was written, and another language reads i
     REQUIRE(at < sample.entries.size());
     CHECK(reader->entry().path == sample.entries[at].path);
     CHECK(same_metadata(reader->entry(), sample.entries[at]));
+    CHECK(reader->entry().sum == sample.entries[at].sum);
     CHECK(reader->entry().native == sample.entries[at].native);
     ++at;
   }
@@ -105,6 +113,45 @@ TEST_CASE("a manifest comes back as it was written, and another language reads i
   CHECK(read_manifest_summary(*disk, path)->root == summary->root);
   CHECK(check_manifest(*disk, path)->root == summary->root);
   CHECK(python(path) == to_hex(summary->root) + "\n");
+}
+
+TEST_CASE("a manifest whose checksum of a file is not its content digest's is damaged") {
+  const test::Scratch scratch;
+  const auto disk = os::make_kernel_disk();
+  const std::string path = scratch / "manifest";
+  auto writer = ManifestWriter::create(*disk, path, WithNative::no);
+  REQUIRE(write_one(*writer, entry("", EntryKind::directory)));
+  Entry file = entry("a", EntryKind::regular, kSummed);
+  file.sum = "one:00";
+  REQUIRE(writer->leave_until(file.path));
+  REQUIRE(writer->begin(file));
+  REQUIRE(writer->end(content_of_sum(kSummed, "other:00")));
+  REQUIRE(writer->finish());
+  const auto checked = check_manifest(*disk, path);
+  REQUIRE_FALSE(checked);
+  CHECK(checked.error().code == ErrorCode::point_damaged);
+  CHECK_THAT(python(path), Catch::Contains("content digest"));
+}
+
+TEST_CASE(
+    "what may not stand for a file's content as a checksum is refused by who writes and who "
+    "reads") {
+  Buffer bytes;
+  Entry directory = entry("a", EntryKind::directory);
+  directory.sum = "x";
+  CHECK_FALSE(encode_entry(directory, WithNative::no, bytes));
+  Entry file = entry("a", EntryKind::regular, kSummed);
+  file.sum = std::string(kMaxSum + 1, 'x');
+  CHECK_FALSE(encode_entry(file, WithNative::no, bytes));
+  file.sum = "x";
+  file.holes = {{0, 65536}};
+  CHECK_FALSE(encode_entry(file, WithNative::no, bytes));
+  file.holes.clear();
+  REQUIRE(encode_entry(file, WithNative::no, bytes));
+  bytes.resize(bytes.size() - 5);  // the count of the text, and the text
+  ByteWriter(bytes).number(std::uint32_t{0});
+  ByteReader in(bytes);
+  CHECK(decode_entry(in, WithNative::no).bad != nullptr);
 }
 
 TEST_CASE("a manifest goes on wherever its writer died, and ends the same") {
@@ -265,9 +312,9 @@ TEST_CASE("entries are listed by the page") {
     for (const Entry& one : page->entries) out += one.path + " ";
     return out + (page->more ? "more" : "end");
   };
-  CHECK(names("", "", 10) == "a a-b c d end");
+  CHECK(names("", "", 10) == "a a-b c d e end");
   CHECK(names("", "", 2) == "a a-b more");
-  CHECK(names("", "a-b", 2) == "c d end");
+  CHECK(names("", "a-b", 3) == "c d e end");
   CHECK(names("a", "", 10) == "a/empty a/large a/z end");
   CHECK(names("a/large", "", 10) == "a/large end");
   CHECK_THAT(names("a/none", "", 10), Catch::Contains("not-found"));
