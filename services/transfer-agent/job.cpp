@@ -15,6 +15,7 @@ std::vector<Job> jobs_of(const message::Envelope& envelope, UtcNanos now) {
     Job job;
     job.run = envelope.run;
     job.attempt = envelope.attempt;
+    job.driven_here = true;
     job.epoch = envelope.epoch;
     job.instruction = envelope.body;
     job.instruction["sets"] = Body::array({set});

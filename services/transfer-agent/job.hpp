@@ -23,6 +23,7 @@ struct Job {
   message::Epoch epoch;
   message::Body instruction;        // of instruction.push or .pull, limited to one set
   Nanos deadline = seconds(86400);  // for the whole transfer, from its start
+  bool driven_here = false;         // the instruction was this agent's, not the peer's
 
   const message::Body& set() const { return instruction.at("sets").front(); }
   std::string service() const { return instruction.at("service").get<std::string>(); }

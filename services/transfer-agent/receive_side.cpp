@@ -6,6 +6,7 @@
 
 #include "common/os/durable.hpp"
 #include "common/stream/receive.hpp"
+#include "services/transfer-agent/engines.hpp"
 #include "services/transfer-agent/sets.hpp"
 
 namespace lockstep::transfer {
@@ -153,6 +154,8 @@ Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStor
   in.stall = job.stall();
   in.deadline = job.deadline;
   in.stop = stop;
+  in.may_be_carried = engine_of(job.set()) != Engine::stream;
+  in.carry = engine_for(agent, job, target_set.component, board);
   in.progress = [&](const stream::Progress& progress) { board.put(id.set, shown(progress)); };
   LOCKSTEP_TRY(auto outcome, stream::receive_set({agent.disk, agent.clock}, link(), in));
 
@@ -164,6 +167,7 @@ Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStor
 
   Transferred done{id.set, outcome.summary, outcome.bytes_received, outcome.bytes_again, {}, {}};
   if (outcome.incremental) done.base = base_of(job.set());
+  if (!outcome.carried.empty()) done.caveats.push_back(outcome.carried);
   if (!outcome.base_refused.empty()) {
     done.caveats.push_back("Everything was sent, for want of a base: " + outcome.base_refused);
     spdlog::error("{} of run {}: {}", id.set, job.run, done.caveats.back());

@@ -4,6 +4,7 @@
 
 #include "common/os/durable.hpp"
 #include "common/os/failpoint.hpp"
+#include "services/transfer-agent/engines.hpp"
 #include "services/transfer-agent/guards.hpp"
 #include "services/transfer-agent/sets.hpp"
 
@@ -181,6 +182,7 @@ Result<Body> Remover::drop_run(const message::Envelope& envelope) {
   }));
   tasks_.stop(envelope.run);
   tasks_.wait(envelope.run);
+  call_off_engines(agent_, service, envelope.run, envelope.body.at("sets"));
   std::vector<component::DataSet> targets;
   for (const auto& set : envelope.body.at("sets")) {
     // Whole or partial, and also where the journal's row of it is gone.

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "common/os/durable.hpp"
+#include "services/transfer-agent/engines.hpp"
 #include "services/transfer-agent/receive_side.hpp"
 #include "services/transfer-agent/sets.hpp"
 
@@ -77,11 +78,13 @@ Result<Transferred> send_one(const Agent& agent, Book& book, const RecordStore& 
   out.stall = job.stall();
   out.deadline = job.deadline;
   out.stop = stop;
+  out.carry = engine_for(agent, job, version.component, board);
   out.progress = [&](const stream::Progress& progress) { board.put(id.set, shown(progress)); };
   LOCKSTEP_TRY(auto sent, stream::send_set({agent.disk, agent.clock}, link(), out));
 
   Transferred done{id.set, sent.summary, sent.bytes_sent, sent.bytes_resent, {}, {}};
   if (sent.incremental) done.base = base_run;
+  if (!sent.carried.empty()) done.caveats.push_back(sent.carried);
   if (!sent.base_refused.empty()) {
     done.caveats.push_back("Everything was sent, for want of a base: " + sent.base_refused);
     spdlog::error("{} of run {}: {}", id.set, job.run, done.caveats.back());

@@ -45,6 +45,17 @@ stream::Wire make_wire(const std::shared_ptr<transport::Context>& context,
   return wire;
 }
 
+hdfs::Settings settings_of(const config::Hdfs& hdfs) {
+  hdfs::Settings out{hdfs.namenodes, hdfs.user, hdfs.connections,
+                     hdfs.patience,  hdfs.ca,   hdfs.filesystem};
+  if (const auto& distcp = hdfs.distcp) {
+    out.distcp = hdfs::DistCpSettings{
+        distcp->classpath, distcp->resourcemanagers, distcp->java, distcp->queue,
+        distcp->maps,      distcp->bandwidth,        distcp->from};
+  }
+  return out;
+}
+
 // Members are destroyed from the last to the first: the tasks end before what they work with.
 class TransferAgent {
  public:
@@ -71,9 +82,12 @@ class TransferAgent {
     components_.add(sqlite::make_sqlite(surroundings_));
     components_.add(user_data::make_users(surroundings_));
     if (const auto& hdfs = cluster.hdfs) {
-      const hdfs::Settings settings{hdfs->namenodes, hdfs->user, hdfs->connections, hdfs->patience,
-                                    hdfs->ca};
-      components_.add(hdfs::make_hdfs(surroundings_, settings));
+      const hdfs::Settings settings = settings_of(*hdfs);
+      std::map<std::string, hdfs::Settings> clusters;  // an engine reaches both
+      for (const auto& [name, other] : here.site.clusters) {
+        if (other.hdfs) clusters.emplace(name, settings_of(*other.hdfs));
+      }
+      components_.add(hdfs::make_hdfs(surroundings_, settings, clusters));
       if (const auto& hbase = cluster.hbase) {
         components_.add(hbase::make_hbase(surroundings_,
                                           {hbase->classpath, hbase->java, hbase->user, settings}));

@@ -291,6 +291,28 @@ Reply<std::vector<Difference>> read_differences(const std::string& body) {
   return out;
 }
 
+Reply<std::string> read_checksum(const std::string& body) {
+  const json parsed = parse(body);
+  const auto sum = parsed.is_object() ? parsed.find("FileChecksum") : parsed.end();
+  if (!parsed.is_object() || sum == parsed.end() || !sum->is_object()) return unread("checksum");
+  std::string algorithm = text_in(*sum, "algorithm");
+  std::string bytes = text_in(*sum, "bytes");
+  if (algorithm.empty() || bytes.empty()) return unread("checksum that can be read");
+  // The bytes are of a buffer that may be longer than they.
+  const std::uint64_t length = number_in(*sum, "length") * 2;
+  if (length > 0 && length < bytes.size()) bytes.resize(static_cast<std::size_t>(length));
+  return algorithm + ":" + bytes;
+}
+
+Reply<std::uint64_t> read_content_length(const std::string& body) {
+  const json parsed = parse(body);
+  const auto summary = parsed.is_object() ? parsed.find("ContentSummary") : parsed.end();
+  if (!parsed.is_object() || summary == parsed.end() || !summary->contains("length")) {
+    return unread("summary");
+  }
+  return number_in(*summary, "length");
+}
+
 Reply<bool> read_boolean(const std::string& body) {
   const json parsed = parse(body);
   if (!parsed.is_object() || !parsed.contains("boolean")) return unread("yes or no");

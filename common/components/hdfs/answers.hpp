@@ -81,6 +81,11 @@ struct Difference {
 };
 Reply<std::vector<Difference>> read_differences(const std::string& body);
 
+// Of GETFILECHECKSUM, as "ALGORITHM:bytes", the bytes in hexadecimal (sums.hpp).
+Reply<std::string> read_checksum(const std::string& body);
+// The bytes of all files, of GETCONTENTSUMMARY.
+Reply<std::uint64_t> read_content_length(const std::string& body);
+
 // {"boolean":true}
 Reply<bool> read_boolean(const std::string& body);
 // {"Location":"..."}, of http:// or https://

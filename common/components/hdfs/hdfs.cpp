@@ -1,6 +1,7 @@
 #include "common/components/hdfs/hdfs.hpp"
 
 #include "common/components/hdfs/crew.hpp"
+#include "common/components/hdfs/distcp.hpp"
 #include "common/components/hdfs/pins.hpp"
 #include "common/components/hdfs/source.hpp"
 #include "common/components/hdfs/target.hpp"
@@ -11,12 +12,17 @@ namespace {
 
 class Hdfs final : public component::Component {
  public:
-  Hdfs(const Clock& clock, const Settings& settings)
-      : hdfs_(settings, clock),
+  Hdfs(const component::Surroundings& surroundings, const Settings& settings,
+       const std::map<std::string, Settings>& clusters)
+      : hdfs_(settings, surroundings.clock),
         crew_(settings.connections),
-        snapshots_(make_hdfs_snapshots(hdfs_, clock)),
+        snapshots_(make_hdfs_snapshots(hdfs_, surroundings.clock)),
         sources_(hdfs_, crew_),
-        target_(hdfs_, crew_, clock) {}
+        target_(hdfs_, crew_, surroundings.clock) {
+    if (!settings.distcp) return;
+    distcp_ =
+        std::make_unique<DistCp>(settings, clusters, surroundings.processes, surroundings.clock);
+  }
 
   const std::string& kind() const override { return kind_; }
   bool tree_shaped() const override { return true; }
@@ -24,6 +30,7 @@ class Hdfs final : public component::Component {
   component::Snapshots* snapshots() override { return snapshots_.get(); }
   component::Sources* sources() override { return &sources_; }
   component::Target* target() override { return &target_; }
+  component::Carries* carries() override { return distcp_.get(); }
 
   component::Health health(const component::DataSet& set) override {
     const std::string& directory = set.place.location;
@@ -77,13 +84,15 @@ class Hdfs final : public component::Component {
   std::unique_ptr<component::Snapshots> snapshots_;
   HdfsSources sources_;
   HdfsTarget target_;
+  std::unique_ptr<DistCp> distcp_;  // nothing: lockstep.yaml names no YARN
 };
 
 }  // namespace
 
 std::unique_ptr<component::Component> make_hdfs(const component::Surroundings& surroundings,
-                                                const Settings& settings) {
-  return std::make_unique<Hdfs>(surroundings.clock, settings);
+                                                const Settings& settings,
+                                                const std::map<std::string, Settings>& clusters) {
+  return std::make_unique<Hdfs>(surroundings, settings, clusters);
 }
 
 }  // namespace lockstep::hdfs

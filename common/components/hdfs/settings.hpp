@@ -1,12 +1,25 @@
 // How a cluster's HDFS is reached (lockstep.yaml, `clusters.<name>.hdfs`).
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/clock/moment.hpp"
 
 namespace lockstep::hdfs {
+
+// How jobs of DistCp are run on a cluster's YARN (`clusters.<name>.hdfs.distcp`).
+struct DistCpSettings {
+  std::string classpath;                      // Hadoop's configuration and classes
+  std::vector<std::string> resourcemanagers;  // "http://rm:8088", at least one
+  std::string java;                           // a program
+  std::string queue;
+  int maps = 20;           // at most so many at once
+  int bandwidth = 100;     // MB a second, of each of them
+  std::uint64_t from = 0;  // bytes; fewer are the stream's, where the engine may be chosen
+};
 
 struct Settings {
   // "http://host:9870" or "https://host:9871", all alike, without a slash at the end; at least one.
@@ -19,6 +32,8 @@ struct Settings {
   Nanos patience = seconds(30);
   // Of https:// addresses: the file of the certificates (PEM) that may sign; empty: the system's.
   std::string ca;
+  std::string filesystem = {};  // "hdfs://nn:8020", as Hadoop's own programs name it; empty: unsaid
+  std::optional<DistCpSettings> distcp = {};
 };
 
 }  // namespace lockstep::hdfs

@@ -19,12 +19,17 @@ class HdfsSource final : public component::Source {
   Result<std::unique_ptr<component::EntryCursor>> entries() override;
   Result<std::unique_ptr<component::ChangeCursor>> changes(const component::Version& base) override;
   Result<std::unique_ptr<component::EntryReader>> open(const component::Entry& entry) override;
+  Result<std::string> kept_sum(const component::Entry& entry) override;
+  Result<std::string> made_sum(const component::Entry& entry, const std::string& like,
+                               const std::stop_token& stop) override;
   bool unchanged(const component::Entry& before, const component::Entry& now) const override;
   Result<std::optional<std::vector<component::Extent>>> changed_extents(
       const component::Entry&, const component::Version&) override {
     // HDFS does not tell which bytes differ: leaves are compared with the manifest's.
     return std::optional<std::vector<component::Extent>>();
   }
+  Result<std::optional<std::vector<component::Extent>>> compared_extents(
+      const component::Entry& entry, const component::Version& base) override;
 
  private:
   WebHdfs& hdfs_;

@@ -53,7 +53,7 @@ Result<std::size_t> empty(WebHdfs& hdfs, const std::string& directory) {
 }  // namespace
 
 std::string mark_of(const component::SetId& id, const component::Context& context) {
-  return id.service + "/" + id.set + "/" + context.run + "." + std::to_string(context.attempt);
+  return id.service + "/" + id.set + "/" + attempt_of(context);
 }
 
 Result<std::optional<std::string>> read_mark(WebHdfs& hdfs, const std::string& directory) {
@@ -131,12 +131,13 @@ Result<void> undo_attempt(WebHdfs& hdfs, Crew& crew, const component::DataSet& t
   LOCKSTEP_TRY(const auto newest, newest_version(hdfs, target));
   LOCKSTEP_CHECK(
       bring_back(hdfs, crew, target.place.location, newest ? newest->name : std::string()));
+  LOCKSTEP_CHECK(remove_carried(hdfs, target));
   return clear_mark(hdfs, target.place.location);
 }
 
 HdfsStaging::HdfsStaging(WebHdfs& hdfs, Crew& crew, Setup setup)
     : hdfs_(hdfs), crew_(crew), setup_(std::move(setup)) {
-  writer_.emplace(hdfs, setup_.target.place.location, setup_.base);
+  writer_.emplace(hdfs, setup_.target.place.location, setup_.base, setup_.carried);
 }
 
 HdfsStaging::~HdfsStaging() {
@@ -216,6 +217,7 @@ Result<Version> HdfsStaging::seal() {
   if (!made) {
     return make_error(ErrorCode::internal, "the version that was made is not found", directory);
   }
+  LOCKSTEP_CHECK(remove_carried(hdfs_, target));
   LOCKSTEP_CHECK(clear_mark(hdfs_, directory));
   return std::move(*made);
 }

@@ -10,8 +10,10 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/component/target.hpp"
+#include "common/components/hdfs/carried.hpp"
 #include "common/components/hdfs/crew.hpp"
 #include "common/components/hdfs/webhdfs.hpp"
 #include "common/components/hdfs/writer.hpp"
@@ -39,7 +41,8 @@ class HdfsStaging final : public component::Staging {
   struct Setup {
     component::DataSet target;
     component::Context context;
-    std::string base;  // the base's path, or empty
+    std::string base;     // the base's path, or empty
+    std::string carried;  // carried_to(), or empty
     std::vector<std::string> caveats;
     std::function<void()> release;  // called when this ends, once nothing of it is on its way
   };
@@ -61,6 +64,7 @@ class HdfsStaging final : public component::Staging {
   Result<void> checkpoint() override;
   Result<component::Version> seal() override;
   Result<void> abandon() override;
+  std::string carried_to() const override { return setup_.carried; }
   std::vector<std::string> caveats() const override { return setup_.caveats; }
 
  private:

@@ -114,11 +114,29 @@ Result<std::unique_ptr<component::Staging>> HdfsTarget::stage(
                                   " since the newest point was made of it; that was undone, and" +
                                   " is kept as " + kept + ".");
     }
+    LOCKSTEP_CHECK(take_over_carried(hdfs_, target, context));
+    // Begun anew by this very run: what it had adopted was brought at some cost.
+    const std::string carried = carried_to(target, context);
+    LOCKSTEP_TRY(const auto mark, read_mark(hdfs_, directory));
+    const bool same_run = mark && mark->starts_with(target.id.service + "/" + target.id.set + "/" +
+                                                    context.run + ".");
+    const auto there = hdfs_.status(carried);
+    if (!there && there.error().trouble != Trouble::missing) {
+      return to_error(there.error(), ErrorCode::target_write, "look at", carried);
+    }
+    if (base.empty() && same_run && there) {
+      LOCKSTEP_CHECK(give_back_carried(hdfs_, directory, carried, context.stop));
+    }
     LOCKSTEP_CHECK(put_mark(hdfs_, directory, mark_of(target.id, context)));
     LOCKSTEP_CHECK(bring_back(hdfs_, crew_, directory, base));
   }
   auto self = std::make_shared<HdfsStaging*>(nullptr);
-  HdfsStaging::Setup setup{target, context, base_root, std::move(caveats), [this, directory, self] {
+  HdfsStaging::Setup setup{target,
+                           context,
+                           base_root,
+                           carried_to(target, context),
+                           std::move(caveats),
+                           [this, directory, self] {
                              const std::lock_guard guard(mutex_);
                              const auto found = at_work_.find(directory);
                              if (found != at_work_.end() && found->second == *self) {
@@ -132,19 +150,33 @@ Result<std::unique_ptr<component::Staging>> HdfsTarget::stage(
 }
 
 Result<std::optional<Version>> HdfsTarget::find(const Context& context, const DataSet& target) {
-  return find_version(hdfs_, Use::point, target, context.run);
+  LOCKSTEP_TRY(auto made, find_version(hdfs_, Use::point, target, context.run));
+  if (!made) return made;
+  // A crash may have come between the snapshot and what seal() does after it.
+  LOCKSTEP_TRY(const auto carried, list_carried(hdfs_, target));
+  for (const std::string& attempt : carried) {
+    if (!attempt.starts_with(context.run + ".")) continue;
+    LOCKSTEP_CHECK(remove_carried_of(hdfs_, target, attempt));
+  }
+  return made;
 }
 
 Result<std::vector<Version>> HdfsTarget::list(const DataSet& target) {
   LOCKSTEP_TRY(std::vector<Version> all, list_versions(hdfs_, Use::point, target));
   LOCKSTEP_TRY(const auto mark, read_mark(hdfs_, target.place.location));
   const std::string own = target.id.service + "/" + target.id.set + "/";
-  if (!mark || !mark->starts_with(own)) return all;
-  Native native;
-  native.directory = target.place.location;
-  native.attempt = mark->substr(own.size());
-  all.push_back({target.id, target.component, native.attempt.substr(0, native.attempt.rfind('.')),
-                 to_text(native)});
+  // A staging is what the mark names, or what an engine brought too late.
+  LOCKSTEP_TRY(std::vector<std::string> attempts, list_carried(hdfs_, target));
+  if (mark && mark->starts_with(own)) attempts.push_back(mark->substr(own.size()));
+  std::sort(attempts.begin(), attempts.end());
+  attempts.erase(std::unique(attempts.begin(), attempts.end()), attempts.end());
+  for (const std::string& attempt : attempts) {
+    Native native;
+    native.directory = target.place.location;
+    native.attempt = attempt;
+    all.push_back(
+        {target.id, target.component, attempt.substr(0, attempt.rfind('.')), to_text(native)});
+  }
   return all;
 }
 
@@ -179,7 +211,9 @@ Result<void> HdfsTarget::drop(const Context&, const Version& version) {
   target.place.location = native.directory;
   const std::lock_guard lock(mutex_);
   LOCKSTEP_TRY(const auto mark, read_mark(hdfs_, native.directory));
-  if (!mark || *mark != version.id.service + "/" + version.id.set + "/" + native.attempt) return {};
+  if (!mark || *mark != version.id.service + "/" + version.id.set + "/" + native.attempt) {
+    return remove_carried_of(hdfs_, target, native.attempt);
+  }
   if (const auto other = at_work_.find(native.directory); other != at_work_.end()) {
     other->second->revoke();
   }

@@ -34,7 +34,7 @@ bool Tries::pause() {
 }
 
 std::string Tries::said() const {
-  std::string out = "none of the NameNodes serves";
+  std::string out = std::string("none of the ") + kind_ + " serves";
   const char* before = " (";
   for (const std::string& one : round_) {
     out += before + one;

@@ -25,9 +25,10 @@ inline bool may_pass(const Failure& failure) {
 class Tries {
  public:
   // Requires addresses, which outlive this, and `first` to be one of them.
+  // `kind`: what they are, for who reads the failure.
   Tries(const Clock& clock, const std::vector<std::string>& namenodes, std::size_t first,
-        MonoNanos until)
-      : clock_(clock), namenodes_(namenodes), until_(until), turn_(first) {}
+        MonoNanos until, const char* kind = "NameNodes")
+      : clock_(clock), namenodes_(namenodes), until_(until), kind_(kind), turn_(first) {}
 
   std::size_t turn() const { return turn_; }  // whom to ask
   bool is_first() const { return made_ == 0; }
@@ -47,6 +48,7 @@ class Tries {
   const Clock& clock_;
   const std::vector<std::string>& namenodes_;
   MonoNanos until_;
+  const char* kind_;
   std::size_t turn_;
   int made_ = 0;
   int pauses_ = 0;

@@ -11,6 +11,7 @@ namespace {
 // What it tells of itself is asked of each in turn, and nothing depends on it for long.
 constexpr Nanos kTellTime = seconds(10);
 constexpr Nanos kGaugeTime = seconds(2);
+constexpr Nanos kCountTime = seconds(600);  // of millions of files
 constexpr const char* kNamesystem = "FSNamesystemState";
 
 std::string octal(std::uint32_t mode) {
@@ -149,6 +150,31 @@ Reply<void> WebHdfs::stream(const std::string& path, std::uint64_t offset, std::
     }
   }
   return {};
+}
+
+Reply<std::string> WebHdfs::checksum(const std::string& path) {
+  for (Tries tries = this->tries(settings_.patience);;) {
+    Failure failure;
+    auto body = ask(tries, "GET", path, "GETFILECHECKSUM", {{"noredirect", "true"}});
+    auto location = body ? datanode(*body) : Reply<std::string>(std::move(body).error());
+    if (!location) {
+      failure = std::move(location).error();
+    } else {
+      auto answer = http_.send("GET", *location, kAnswerTime);
+      if (answer && answer->status == 200) return read_checksum(answer->body);
+      failure = answer ? read_failure(answer->status, answer->body, answer->challenge)
+                       : failure_of(answer.error(), *location);
+      // The DataNode's own troubles (a block that moved, a shutdown) may pass too.
+      if (failure.trouble == Trouble::other) failure.trouble = Trouble::wait;
+    }
+    if (!tries.again(failure)) return failure;
+  }
+}
+
+Reply<std::uint64_t> WebHdfs::content_length(const std::string& path) {
+  LOCKSTEP_TRY(const std::string body,
+               call("GET", path, "GETCONTENTSUMMARY", {}, settings_.patience, kCountTime));
+  return read_content_length(body);
 }
 
 Reply<void> WebHdfs::create(const std::string& path, const Creation& creation, std::uint64_t size,

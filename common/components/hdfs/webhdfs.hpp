@@ -53,6 +53,12 @@ class WebHdfs {
   Reply<void> stream(const std::string& path, std::uint64_t offset, std::uint64_t length,
                      const Http::Take& take);
 
+  // The checksum that HDFS keeps of the file (sums.hpp).
+  Reply<std::string> checksum(const std::string& path);
+  // The bytes of all files in the directory, before replication. Of a large one it takes the
+  // NameNode a while.
+  Reply<std::uint64_t> content_length(const std::string& path);
+
   struct Creation {
     std::uint32_t mode = 0644;
     std::uint32_t replication = 0;  // 0: the cluster's default

@@ -42,10 +42,11 @@ Http::Fill fill_from(std::shared_ptr<const std::string> bytes) {
 
 }  // namespace
 
-Writer::Writer(WebHdfs& hdfs, std::string root, std::string base)
+Writer::Writer(WebHdfs& hdfs, std::string root, std::string base, std::string carried)
     : hdfs_(hdfs),
       root_(std::move(root)),
       base_(std::move(base)),
+      carried_(std::move(carried)),
       crew_(hdfs.settings().connections) {}
 
 Writer::~Writer() {
@@ -104,7 +105,11 @@ Result<void> Writer::begin(const Entry& entry, Action action) {
   file.action = action;
   if (action == Action::patch) LOCKSTEP_CHECK(open_base(file));
   file_ = std::move(file);
-  if (action == Action::metadata || entry.size <= kSmall) return {};
+  if (action == Action::adopt && carried_.empty()) {
+    return hostile("a file to adopt where none was brought", entry.path);
+  }
+  const bool nothing_comes = action == Action::metadata || action == Action::adopt;
+  if (nothing_comes || entry.size <= kSmall) return {};
   auto body = std::make_shared<Body>();
   file_->body = body;
   {
@@ -201,8 +206,8 @@ Result<void> Writer::compose_until(std::uint64_t offset) {
 Result<void> Writer::write(std::uint64_t offset, std::span<const std::byte> data) {
   if (!file_) return hostile("content of no file", "");
   const Entry& entry = file_->entry;
-  if (file_->action == Action::metadata) {
-    return hostile("content of a file that keeps its content", entry.path);
+  if (file_->action == Action::metadata || file_->action == Action::adopt) {
+    return hostile("content of a file whose content is not sent", entry.path);
   }
   if (offset > entry.size || data.size() > entry.size - offset) {
     return hostile("content beyond the end of the file", entry.path);
@@ -231,10 +236,15 @@ Result<std::size_t> Writer::read_back(std::uint64_t offset, std::span<std::byte>
 
 Result<void> Writer::finish() {
   if (!file_) return {};  // a directory
-  if (file_->action != Action::metadata) LOCKSTEP_CHECK(compose_until(file_->entry.size));
+  const bool comes = file_->action == Action::create || file_->action == Action::patch;
+  if (comes) LOCKSTEP_CHECK(compose_until(file_->entry.size));
   File file = std::move(*file_);
   file_.reset();
   if (file.body != nullptr) return {};  // on its way
+  if (file.action == Action::adopt) {
+    return hand_over(file.entry.path, true, 0,
+                     [this, e = file.entry, w = file.wanted] { return adopt(e, w); });
+  }
   if (file.action == Action::metadata) {
     return hand_over(file.entry.path, false, 0,
                      [this, e = file.entry, w = file.wanted]() -> Result<void> {
@@ -268,6 +278,35 @@ Result<void> Writer::upload(const Entry& entry, const Wanted& wanted,
   if (auto put = put_metadata(hdfs_, path, entry, wanted, true); !put) {
     return write_error(put.error(), "set the metadata of", path);
   }
+  return {};
+}
+
+// On a thread of the crew. What was brought is believed by its checksum alone, and stands at its
+// place only when it is as it should be.
+Result<void> Writer::adopt(const Entry& entry, const Wanted& wanted) {
+  const std::string from = join(carried_, entry.path);
+  const std::string path = whole_path(entry.path);
+  auto status = hdfs_.status(from);
+  if (!status) return write_error(status.error(), "look at what was brought", from);
+  auto sum = hdfs_.checksum(from);
+  if (!sum) return write_error(sum.error(), "ask for the checksum of", from);
+  if (status->length != entry.size || *sum != entry.sum) {
+    return make_error(ErrorCode::stream_digest,
+                      "what the engine brought has another size or checksum than the source: " +
+                          *sum + ", not " + entry.sum,
+                      from);
+  }
+  if (auto put = put_metadata(hdfs_, from, entry, wanted, true); !put) {
+    return write_error(put.error(), "set the metadata of", from);
+  }
+  auto moved = hdfs_.rename(from, path);
+  if (!moved && moved.error().trouble == Trouble::exists) {
+    if (auto removed = hdfs_.remove(path); !removed) {
+      return write_error(removed.error(), "remove what is there", path);
+    }
+    moved = hdfs_.rename(from, path);
+  }
+  if (!moved) return write_error(moved.error(), "take what was brought", from);
   return {};
 }
 

@@ -33,7 +33,8 @@ class Writer {
  public:
   // Below `root` (absolute). `base`: the state from which patched files take what is not written
   // ("/d/.snapshot/x"); empty: nothing is patched.
-  Writer(WebHdfs& hdfs, std::string root, std::string base);
+  // `carried`: where files to adopt lie (Action::adopt); empty: there are none.
+  Writer(WebHdfs& hdfs, std::string root, std::string base, std::string carried = {});
   // What is on its way is given up.
   ~Writer();
   Writer(const Writer&) = delete;
@@ -75,6 +76,7 @@ class Writer {
   void fail(Error error);
   Result<void> make_directory(const component::Entry& entry);
   Result<void> open_base(File& file);
+  Result<void> adopt(const component::Entry& entry, const Wanted& wanted);
   Result<void> compose(std::span<const std::byte> data);
   Result<void> compose_until(std::uint64_t offset);
   Result<void> upload(const component::Entry& entry, const Wanted& wanted,
@@ -91,6 +93,7 @@ class Writer {
   WebHdfs& hdfs_;
   std::string root_;
   std::string base_;
+  std::string carried_;
   std::optional<File> file_;
 
   std::mutex mutex_;

@@ -1,0 +1,30 @@
+// Comparison: whether what an engine brought is what the source has, by HDFS's own checksums.
+//
+// Thread rule: the function shares nothing but what it is handed.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/component/data_set.hpp"
+#include "common/components/hdfs/crew.hpp"
+#include "common/components/hdfs/webhdfs.hpp"
+
+namespace lockstep::hdfs {
+
+struct Comparison {
+  // Regular files that are not empty, relative to the root: those that are not there, and those
+  // whose checksum is another, cannot be told, or could not be made again from the content.
+  std::vector<std::string> missing;
+  std::vector<std::string> different;
+  bool too_many = false;  // more than may be told (component::kMostExcepted); then not all of them
+};
+
+// Of the files below `root` in `from`, each as it lies below `brought` in `to`, or, where it is not
+// there any more, below `place`. Errors: source-read, carry-failed, cancelled, deadline.
+Result<Comparison> compare_brought(const component::Context& context, const Clock& clock,
+                                   WebHdfs& from, const std::string& root, WebHdfs& to,
+                                   const std::string& brought, const std::string& place,
+                                   Crew& crew);
+
+}  // namespace lockstep::hdfs

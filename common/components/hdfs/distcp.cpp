@@ -1,0 +1,184 @@
+#include "common/components/hdfs/distcp.hpp"
+
+#include <algorithm>
+
+#include "common/components/hdfs/carried.hpp"
+
+namespace lockstep::hdfs {
+
+using component::Carried;
+using component::Context;
+using component::Haul;
+
+namespace {
+
+constexpr Nanos kTell = seconds(60);
+constexpr Nanos kShortPatience = seconds(2);
+constexpr std::uint64_t kMebibyte = 1U << 20U;
+
+std::string in_mebibytes(std::uint64_t bytes) {
+  return bytes < 10 * kMebibyte ? std::to_string(bytes) + " bytes"
+                                : std::to_string(bytes / kMebibyte) + " MiB";
+}
+
+Carried left_to_the_stream(const std::string& why) {
+  return Carried{false, "The stream carried the content: " + why + ".", {}};
+}
+
+// What says of the engine, and not of the run, that it does not work.
+bool is_the_engines(const Error& error) {
+  return error.code == ErrorCode::carry_failed || error.code == ErrorCode::unreachable ||
+         error.code == ErrorCode::permission || error.code == ErrorCode::not_supported;
+}
+
+}  // namespace
+
+DistCp::DistCp(const Settings& own, std::map<std::string, Settings> clusters,
+               os::Processes& processes, const Clock& clock)
+    : from_(own.distcp.value().from),
+      clusters_(std::move(clusters)),
+      clock_(clock),
+      jobs_(own, processes, clock),
+      crew_(own.connections) {}
+
+Result<WebHdfs*> DistCp::reach(const std::string& cluster) {
+  const auto found = clusters_.find(cluster);
+  if (found == clusters_.end() || found->second.filesystem.empty()) {
+    return make_error(ErrorCode::not_supported,
+                      "DistCp needs to know how Hadoop names the HDFS of " + cluster, {},
+                      "say `filesystem: hdfs://...` of it in lockstep.yaml");
+  }
+  const std::lock_guard lock(mutex_);
+  auto& reached = reached_[cluster];
+  if (!reached) reached = std::make_unique<WebHdfs>(found->second, clock_);
+  return reached.get();
+}
+
+Result<DistCp::Ends> DistCp::ends_of(const Context& context, const Haul& haul) {
+  const component::SetId& id = haul.version.id;
+  // It is the peer's word where the peer receives.
+  if (!is_carried_to(haul.to, haul.place, id, context.run)) {
+    return make_error(ErrorCode::stream_hostile, "content is asked for where none may be brought",
+                      haul.to);
+  }
+  LOCKSTEP_TRY(WebHdfs* const from, reach(haul.from_cluster));
+  LOCKSTEP_TRY(WebHdfs* const to, reach(haul.to_cluster));
+  LOCKSTEP_TRY(Native source, native_from_text(haul.version.native));
+  std::string from_address = from->settings().filesystem + source.root();
+  std::string to_address = to->settings().filesystem + haul.to;
+  JobTags tags = job_tags(id, context, to->settings().filesystem + haul.place);
+  return Ends{
+      *from,          *to, std::move(source), std::move(from_address), std::move(to_address),
+      std::move(tags)};
+}
+
+Result<void> DistCp::call_off(const Context& context, const component::SetId& id) {
+  return jobs_.end(job_tags(id, context, {}).run, {}, kShortPatience);
+}
+
+Result<std::string> DistCp::why_not(const Ends& ends, bool at_will, std::string& size) {
+  if (!ends.source.captures_open_files) {
+    return std::string(
+        "a file that is open for writing may grow in this snapshot (capture.openfiles is off)");
+  }
+  if (looks_like_a_pattern(ends.from_address)) {
+    return std::string("DistCp takes the path for a pattern");
+  }
+  const auto bytes = ends.from.content_length(ends.source.root());
+  if (!bytes && at_will) {
+    return to_error(bytes.error(), ErrorCode::source_read, "ask for the size of",
+                    ends.source.root());
+  }
+  size = bytes ? in_mebibytes(*bytes) : "of unknown size";
+  if (!at_will || *bytes >= from_) return std::string();
+  return "`engine: auto` uses DistCp from " + in_mebibytes(from_) + " on, and this is " + size;
+}
+
+Result<Carried> DistCp::carry(const Context& context, const Haul& haul, bool at_will) {
+  LOCKSTEP_TRY(const Ends ends, ends_of(context, haul));
+  std::string size;
+  LOCKSTEP_TRY(const std::string against, why_not(ends, at_will, size));
+  if (!against.empty()) return left_to_the_stream(against);
+  auto carried = carry_all(context, haul, ends);
+  if (!carried) {
+    if (!at_will || !is_the_engines(carried.error())) return carried;
+    return left_to_the_stream("`engine: auto` would have used DistCp, but " +
+                              carried.error().text());
+  }
+  const std::string chosen =
+      at_will ? "`engine: auto`: at least " + in_mebibytes(from_) : "`engine: distcp`";
+  carried->how = "DistCp carried the content (" + size + ", " + carried->how + ", " + chosen +
+                 "): it is known by HDFS's own checksums";
+  if (const std::size_t others = carried->except.size(); others > 0) {
+    carried->how += ", but for " + std::to_string(others) + " files that the stream carried";
+  }
+  carried->how += ".";
+  return carried;
+}
+
+Result<Carried> DistCp::carry_all(const Context& context, const Haul& haul, const Ends& ends) {
+  LOCKSTEP_CHECK(jobs_.end(ends.tags.place, ends.tags.attempt));
+  // A job of this attempt, by whomever begun; or of an earlier one, whose files are this one's now.
+  LOCKSTEP_TRY(auto job, wait(context, haul, ends));
+  if (!job) {
+    LOCKSTEP_TRY(const auto earlier, jobs_.find(ends.tags.run));
+    if (!earlier.empty()) job = earlier.back();
+  }
+  bool found = job && job->succeeded();
+  if (!found) {
+    if (job) jobs_.sweep_after(job->id);
+    LOCKSTEP_TRY(job, run(context, haul, ends));
+  }
+  LOCKSTEP_TRY(Comparison brought, compare(context, haul, ends));
+  if (found && !brought.missing.empty()) {  // it was there once
+    LOCKSTEP_TRY(job, run(context, haul, ends));
+    LOCKSTEP_TRY(brought, compare(context, haul, ends));
+  }
+  Carried carried{true, job->id, std::move(brought.missing)};
+  carried.except.insert(carried.except.end(), brought.different.begin(), brought.different.end());
+  std::sort(carried.except.begin(), carried.except.end());
+  if (!brought.too_many) return carried;
+  return make_error(ErrorCode::carry_failed,
+                    "what DistCp brought lacks more than " + std::to_string(carried.except.size()) +
+                        " files or has others, such as " + carried.except.front(),
+                    job->id,
+                    "its tasks' logs tell why (yarn logs -applicationId " + job->id +
+                        "); `engine: stream` does without it");
+}
+
+Result<Job> DistCp::run(const Context& context, const Haul& haul, const Ends& ends) {
+  auto made = ends.to.make_directory(haul.to);
+  // Until each file has its own rights again, nobody else reads any.
+  if (made) made = ends.to.set_mode(haul.to, 0700);
+  if (!made) return to_error(made.error(), ErrorCode::target_write, "make the directory", haul.to);
+  const component::SetId& id = haul.version.id;
+  const std::string name = "lockstep " + id.service + "/" + id.set + " of run " + context.run;
+  LOCKSTEP_CHECK(jobs_.launch(context, ends.tags, name, ends.from_address, ends.to_address));
+  LOCKSTEP_TRY(auto job, wait(context, haul, ends));
+  if (!job) {
+    return make_error(ErrorCode::carry_failed, "YARN does not know the job that was submitted",
+                      ends.from_address);
+  }
+  if (job->succeeded()) return std::move(*job);
+  jobs_.sweep_after(job->id);
+  return make_error(ErrorCode::carry_failed, "the job of DistCp has " + words_of(*job), job->id,
+                    "why stands in its tasks' logs: yarn logs -applicationId " + job->id);
+}
+
+Result<std::optional<Job>> DistCp::wait(const Context& context, const Haul& haul,
+                                        const Ends& ends) {
+  MonoNanos told = clock_.mono();
+  return jobs_.wait(context, ends.tags.attempt, [&] {
+    // What a job says of its progress is no measure: what lies there is.
+    if (!context.progress || clock_.mono() - told < kTell) return;
+    if (const auto bytes = ends.to.content_length(haul.to)) context.progress(0, *bytes);
+    told = clock_.mono();
+  });
+}
+
+Result<Comparison> DistCp::compare(const Context& context, const Haul& haul, const Ends& ends) {
+  return compare_brought(context, clock_, ends.from, ends.source.root(), ends.to, haul.to,
+                         haul.place, crew_);
+}
+
+}  // namespace lockstep::hdfs

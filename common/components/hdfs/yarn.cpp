@@ -1,0 +1,35 @@
+#include "common/components/hdfs/yarn.hpp"
+
+#include "common/components/hdfs/address.hpp"
+#include "common/components/hdfs/tries.hpp"
+
+namespace lockstep::hdfs {
+
+namespace {
+constexpr Nanos kAnswerTime = seconds(20);
+}  // namespace
+
+Reply<std::vector<Job>> Yarn::jobs(const std::string& tag, Nanos patience) {
+  for (Tries tries(clock_, resourcemanagers_, 0, clock_.mono() + patience, "ResourceManagers");;) {
+    const std::string url = resourcemanagers_[tries.turn()] +
+                            "/ws/v1/cluster/apps?applicationTags=" + escape(tag, false) +
+                            "&user.name=" + escape(user_, false);
+    auto answer = http_.send("GET", url, kAnswerTime);
+    Failure failure;
+    if (!answer) {
+      failure = {answer.error().untrusted ? Trouble::untrusted : Trouble::unreached,
+                 answer.error().why + " (" + host_of(url) + ")"};
+    } else if (answer->status == 200) {
+      return read_jobs(answer->body);
+    } else {
+      failure = read_failure(answer->status, answer->body, answer->challenge);
+      // One that stands by leads to the active one, which is in the list too.
+      const bool elsewhere = answer->status >= 300 && answer->status < 400;
+      if (elsewhere || answer->status >= 500) failure.trouble = Trouble::wait;
+    }
+    if (may_pass(failure)) tries.left(failure);
+    if (!tries.again(failure)) return failure;
+  }
+}
+
+}  // namespace lockstep::hdfs

@@ -1,0 +1,35 @@
+// Yarn: a cluster's ResourceManagers by their REST interface, as far as jobs are watched.
+//
+// Thread rule: any thread.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/clock/clock.hpp"
+#include "common/components/hdfs/distcp_words.hpp"
+#include "common/components/hdfs/http.hpp"
+
+namespace lockstep::hdfs {
+
+class Yarn {
+ public:
+  // `resourcemanagers`: addresses of their web servers, at least one; of several one is active.
+  Yarn(std::vector<std::string> resourcemanagers, std::string user, std::string ca,
+       const Clock& clock)
+      : resourcemanagers_(std::move(resourcemanagers)),
+        user_(std::move(user)),
+        clock_(clock),
+        http_(std::move(ca)) {}
+
+  // The jobs that have the tag, oldest first. Tried until one answers, for so long at most.
+  Reply<std::vector<Job>> jobs(const std::string& tag, Nanos patience);
+
+ private:
+  const std::vector<std::string> resourcemanagers_;
+  const std::string user_;
+  const Clock& clock_;
+  Http http_;
+};
+
+}  // namespace lockstep::hdfs
