@@ -247,7 +247,9 @@ class Cluster:
                 "yarn.resourcemanager.connect.retry-interval.ms": 500, "yarn.resourcemanager.connect.max-wait.ms": 5000,
                 # A node, or a job's master, that is silent is lost: 10 min by default.
                 "yarn.nm.liveness-monitor.expiry-interval-ms": 30000,
-                "yarn.am.liveness-monitor.expiry-interval-ms": 30000}
+                "yarn.am.liveness-monitor.expiry-interval-ms": 30000,
+                # By default below /tmp, where each of a machine's ResourceManagers would find the others'.
+                "yarn.node-attribute.fs-store.root-dir": f"file://{self.home}/data/node-attribute"}
         yarn.update({key: f"127.0.0.1:{port}" for key, port in (self.resourcemanager | self.nodemanager).items()})
         scheduler = {"yarn.scheduler.capacity.root.queues": "default",
                      "yarn.scheduler.capacity.root.default.capacity": 100,
