@@ -11,7 +11,7 @@ import urllib.request
 from hdfs_service import HdfsService  # it finds the modules below
 from harness import FULL
 from hdfs_sum import crc32c
-from hdfs_tree import shown
+from hdfs_tree import Refused, shown
 
 
 class DistCp(HdfsService):
@@ -48,7 +48,7 @@ class DistCp(HdfsService):
             self.assertEqual([job["id"] for job in self.jobs(name) if job["state"] not in ("FINISHED", "FAILED", "KILLED")], [])
             try:
                 staged = [one["pathSuffix"] for one in hdfs.list("/tmp/hadoop-yarn/staging/hdfs/.staging")]
-            except Exception as refused:  # nobody ran a job there
+            except Refused as refused:  # nobody ran a job there
                 self.assertIn("FileNotFound", str(refused))
                 staged = []
             self.assertEqual(staged, [])
@@ -56,10 +56,7 @@ class DistCp(HdfsService):
     def carried_and_then_changed(self, mode):
         """A first copy by DistCp, then what changed by the stream; both are whole, and told by whom."""
         self.fill()
-        # Blocks of unequal length, which no copy has: its bytes travel by the stream.
-        for part in ("one", "two"):
-            self.north.put(f"{self.path}/joined-{part}", os.urandom(100_000), blocksize=1 << 20)
-        self.north.call("POST", self.path + "/joined-one", "CONCAT", sources=self.path + "/joined-two")
+        self.join()
         self.site.up()
         self.site.apply(self.policy(mode))
         first = self.site.run("orders")["point"]
@@ -90,6 +87,12 @@ class DistCp(HdfsService):
         place = os.path.dirname(self.to) + "/restored"
         self.site.json("restore", before, "--to", place, "--set", "trail")
         self.assertEqual(shown(self.south, place + "/trail"), points[before])
+
+    def join(self):
+        """A file with blocks of unequal length, which no copy has: its bytes travel by the stream."""
+        for part in ("one", "two"):
+            self.north.put(f"{self.path}/joined-{part}", os.urandom(100_000), blocksize=1 << 20)
+        self.north.call("POST", self.path + "/joined-one", "CONCAT", sources=self.path + "/joined-two")
 
     def test_carried_by_push_and_what_changed_by_the_stream(self):
         self.carried_and_then_changed("push")
@@ -124,6 +127,23 @@ class DistCp(HdfsService):
                     if handle.read() == content:
                         return path
         raise AssertionError("no DataNode has the block")
+
+    def test_after_a_promotion_what_was_carried_is_a_base_and_only_what_changed_travels(self):
+        self.fill()
+        self.site.up()
+        self.site.apply(self.policy())
+        first = self.site.run("orders")["point"]
+        self.site.json("promote", "south", "--yes")
+        self.south.append(self.to + "/appended", b"more" * 10_000)
+        self.south.call("PUT", self.to + "/large", "SETPERMISSION", permission="600")
+        expected = shown(self.south, self.to)
+        second = self.site.run("orders")["point"]
+        self.assertEqual(shown(self.north, f"{self.path}/.snapshot/lockstep-point.orders.trail.{second}"), expected)
+        certified = json.loads(self.site.cli("point", "show", second, "--json").stdout)["certificate"]["sets"]
+        trail = next(one for one in certified if one["name"] == "trail")
+        self.assertEqual(trail["base"], first)
+        self.assertLess(trail["bytes_sent"], 500_000)   # of 6 MB
+        self.site.cli("verify", second)
 
     def test_auto_streams_what_is_small_and_says_why(self):
         self.north.put(self.path + "/a", b"x" * 1000)
@@ -168,14 +188,22 @@ class DistCp(HdfsService):
                 answer.read()
         self.disturbed("push", end_it, lambda: self.running("north"))
 
+    def adopting(self):
+        try:
+            return any(one["pathSuffix"] == "deep" for one in self.south.list(self.to))
+        except Refused:  # it is not there yet
+            return False
+
     @unittest.skipUnless(FULL, "--full")
     def test_a_receiver_that_dies_while_it_adopts_goes_on_with_what_was_brought(self):
-        def adopting():
-            try:
-                return any(one["pathSuffix"] == "deep" for one in self.south.list(self.to))
-            except Exception:  # it is not there yet
-                return False
-        self.disturbed("push", lambda: self.kill("south-transfer"), adopting)
+        self.join()
+        self.disturbed("push", lambda: self.kill("south-transfer"), self.adopting)
+        self.assertEqual(len(self.jobs("north")), 1)
+
+    @unittest.skipUnless(FULL, "--full")
+    def test_a_sender_that_dies_while_files_are_adopted_goes_on_with_what_was_brought(self):
+        self.join()
+        self.disturbed("push", lambda: self.kill("north-transfer"), self.adopting)
         self.assertEqual(len(self.jobs("north")), 1)
 
 
