@@ -1,5 +1,5 @@
 """The cases of Hadoop: Lockstep beside DistCp between two real HDFS clusters (docs/hadoop.md). DistCp runs with the local
-job runner, in one process with threads: there is no YARN here, whose start would add about ten seconds to each job."""
+job runner, in one process with threads, but for the case of YARN, whose start adds about ten seconds to each job."""
 import atexit
 import os
 import shutil
@@ -48,11 +48,23 @@ class Clusters:
             cluster.wipe()
         shutil.rmtree(self.home, ignore_errors=True)
 
-    def new_site(self, world):
+    def new_site(self, world, **engines):
         site = BenchSite(world, world.disk("north", "ext4", size=1 << 28), world.disk("south", "ext4", size=1 << 28))
-        self.name_clusters(site.config, (self.north, self.south))
+        self.name_clusters(site.config, (self.north, self.south), **engines)
         site.up()
         return site
+
+    def with_yarn(self):
+        for cluster in (self.north, self.south):
+            cluster.begin_yarn()
+        for cluster in (self.north, self.south):
+            cluster.wait_yarn()
+
+    def with_hbase(self):
+        for cluster in (self.north, self.south):
+            cluster.begin_hbase()
+        for cluster in (self.north, self.south):
+            cluster.wait_hbase()
 
     def site_of(self, world):
         self.site = self.site or self.new_site(world)
@@ -70,11 +82,12 @@ class Clusters:
 
 
 class Lockstep(Contestant):
-    """`fresh`: a service and a target of its own for each round."""
+    """`fresh`: a service and a target of its own for each round. `engine`: who carries a first copy."""
 
-    def __init__(self, clusters, world, source, fresh):
-        super().__init__("lockstep", ["lockstep run SERVICE --wait"])
-        self.clusters, self.site, self.source, self.fresh = clusters, clusters.site_of(world), source, fresh
+    def __init__(self, clusters, site, source, fresh, engine=None):
+        super().__init__("lockstep" + (f", engine: {engine}" if engine else ""), ["lockstep run SERVICE --wait"])
+        self.clusters, self.site, self.source, self.fresh = clusters, site, source, fresh
+        self.more = f", engine: {engine}" if engine else ""
         self.service = self.target = self.point = None
 
     def prepare(self, number):
@@ -84,7 +97,7 @@ class Lockstep(Contestant):
             self.site.cli("policy", "remove", self.service)
         self.service = f"s{self.source.strip('/')}-{number}"
         self.target = f"/lockstep{self.source}-{number}"
-        self.site.backup_of(self.service, self.source, "hdfs", f", allow_snapshot: true, to: {{path: {self.target}}}")
+        self.site.backup_of(self.service, self.source, "hdfs", f", allow_snapshot: true{self.more}, to: {{path: {self.target}}}")
 
     def act(self, number):
         self.point = self.site.run(self.service)["point"]
@@ -98,12 +111,13 @@ class Lockstep(Contestant):
 
 
 class DistCp(Contestant):
-    """A snapshot, then a job from it; with `diff` what differs from the round before."""
+    """A snapshot, then a job from it; with `diff` what differs from the round before; on `yarn`, or in its own process."""
 
-    def __init__(self, clusters, source, diff):
+    def __init__(self, clusters, source, diff, yarn=False):
         words = f"-update -diff LAST NEXT {PRESERVED}" if diff else f"-update -delete {PRESERVED}"
-        super().__init__("distcp (local runner)", [f"hadoop distcp -m 4 {words} SOURCE TARGET"])
+        super().__init__("distcp (YARN)" if yarn else "distcp (local runner)", [f"hadoop distcp -m 4 {words} SOURCE TARGET"])
         self.clusters, self.source, self.diff, self.last, self.target = clusters, source, diff, None, None
+        self.classpath = clusters.north.yarn_classpath() if yarn else clusters.south.classpath()
         self.north, self.south = clusters.client("north"), clusters.client("south")
         self.north.call("PUT", source, "ALLOWSNAPSHOT")
 
@@ -122,7 +136,7 @@ class DistCp(Contestant):
             words = ["-update", "-delete", PRESERVED, f"{source}/.snapshot/{name}"]
         south = self.clusters.south
         done = subprocess.run(
-            south.java(south.classpath(), 1024, "org.apache.hadoop.tools.DistCp", "-m", "4", *words,
+            south.java(self.classpath, 1024, "org.apache.hadoop.tools.DistCp", "-m", "4", *words,
                        f"hdfs://127.0.0.1:{south.rpc}{self.target}"),
             env=south.environment(), capture_output=True, text=True, check=False)
         if done.returncode != 0:
@@ -169,7 +183,7 @@ def conditions(clusters):
 def first_copy(plan, source, files, size, must, aim):
     clusters = Clusters.get()
     fill(clusters, source, files, size)
-    everyone = [Lockstep(clusters, plan.world, source, True), DistCp(clusters, source, False)]
+    everyone = [Lockstep(clusters, clusters.site_of(plan.world), source, True), DistCp(clusters, source, False)]
     contest(clusters, everyone, plan.rounds, source)
     return result(everyone, [ratio(*everyone, must, aim)], **conditions(clusters))
 
@@ -177,6 +191,41 @@ def first_copy(plan, source, files, size, must, aim):
 def hadoop_large(plan):
     """HDFS: 8 large files, first copy (1 GiB; quick 256 MiB, full 10 GiB)"""
     return first_copy(plan, "/large", 8, plan.pick(32, 128, 1280) << 20, 1 / 5, 1 / 8)
+
+
+def hadoop_distcp(plan):
+    """HDFS: the same large files by `engine: distcp` beside DistCp on YARN itself; reported, it has no bound"""
+    clusters, source = Clusters.get(), "/hauled"
+    clusters.with_yarn()
+    fill(clusters, source, 8, plan.pick(32, 128, 1280) << 20)
+    site = clusters.new_site(plan.world, distcp={})
+    everyone = [Lockstep(clusters, site, source, True, "distcp"), DistCp(clusters, source, False, yarn=True)]
+    contest(clusters, everyone, plan.rounds, source)
+    site.down()
+    return result(everyone, [], **{**conditions(clusters), "distcp": "YARN of the primary, 4 maps"})
+
+
+def hadoop_skew(plan):
+    """HDFS and HBase: the skew of pins of 2 directories and 2 tables"""
+    from tables import Tables  # pylint: disable=import-outside-toplevel; it reads the clusters' settings
+    clusters = Clusters.get()
+    clusters.with_hbase()
+    hdfs, tables, sets = clusters.client("north"), Tables(clusters.north), ""
+    for i in range(2):
+        hdfs.put(f"/beside/{i}/file", b"x")
+        tables.ask("create", f"skew:t{i}", 1)
+        tables.ask("put", f"skew:t{i}", 0, 1000, 100)
+        sets += (f"  - {{name: d{i}, component: hdfs, path: /beside/{i}, allow_snapshot: true, to: {{path: /besides/{i}}}}}\n"
+                 f"  - {{name: t{i}, component: hbase, path: /skew/t{i}}}\n")
+    tables.close()
+    site = clusters.new_site(plan.world, with_hbase=True)
+    site.apply("service: skew\nmode: push\nconsistency: bounded\nmax_skew: 1m\nretention: {last: 100}\ndata_sets:\n" + sets, name="skew")
+    skews = []
+    for _ in range(plan.pick(5, 20, 50)):
+        point = site.run("skew")["point"]
+        skews.append(next(one for one in site.json("points", "skew") if one["id"] == point)["skew_ns"] / 1e6)
+    site.down()
+    return result([], [bound("skew p50, ms", statistics.median(skews), 500, 300)], skew_ms=skews, **conditions(clusters))
 
 
 def hadoop_small(plan):
@@ -189,7 +238,7 @@ def hadoop_changes(plan):
     clusters, source = Clusters.get(), "/changes"
     fill(clusters, source, plan.pick(1000, 10000, 100000), 1024)
     hdfs = clusters.client("north")
-    everyone = [Lockstep(clusters, plan.world, source, False), DistCp(clusters, source, True)]
+    everyone = [Lockstep(clusters, clusters.site_of(plan.world), source, False), DistCp(clusters, source, True)]
 
     def change(number):
         for i in range(50 if number else 0):  # the first round is the first copy
@@ -242,4 +291,4 @@ def hadoop_promote(plan):
 
 
 CASES = {function.__name__.replace("_", "-"): function for function in
-         (hadoop_large, hadoop_small, hadoop_changes, hadoop_pins, hadoop_promote)}
+         (hadoop_large, hadoop_small, hadoop_changes, hadoop_pins, hadoop_skew, hadoop_distcp, hadoop_promote)}
