@@ -52,8 +52,8 @@ class EntryReader {
   virtual Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into) = 0;
 };
 
-// Thread rule: open(), unchanged() and changed_extents() may be called from several threads, while
-// a cursor is used by another.
+// Thread rule: open(), unchanged(), changed_extents() and kept_sum() may be called from several
+// threads, while a cursor is used by another.
 class Source {
  public:
   virtual ~Source() = default;
