@@ -40,8 +40,7 @@ def free_port():
     return free_ports(1)[0]
 
 
-# Of a small btrfs that was full, what is freed goes to data alone for a while; with --mixed to metadata, too.
-MKFS = {"btrfs": ["mkfs.btrfs", "-q"], "mixed-btrfs": ["mkfs.btrfs", "-q", "--mixed"], "xfs": ["mkfs.xfs", "-q"], "ext4": ["mkfs.ext4", "-q", "-F"]}
+MKFS = {"btrfs": ["mkfs.btrfs", "-q"], "xfs": ["mkfs.xfs", "-q"], "ext4": ["mkfs.ext4", "-q", "-F"]}
 
 
 class Disks:
