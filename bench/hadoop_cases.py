@@ -29,13 +29,10 @@ class Clusters:
         os.environ["LOCKSTEP_HADOOP_PORTS"] = subprocess.run([program, "ports"], check=True, capture_output=True, text=True).stdout.strip()
         import hadoop  # pylint: disable=import-outside-toplevel; reads the environment
         import hdfs_tree  # pylint: disable=import-outside-toplevel
-        self.tree, self.name_clusters = hdfs_tree, hadoop.name_clusters
+        self.tree, self.hadoop = hdfs_tree, hadoop
         self.north, self.south = hadoop.Cluster("north"), hadoop.Cluster("south")
         atexit.register(self.close)
-        for cluster in (self.north, self.south):
-            cluster.begin()
-        for cluster in (self.north, self.south):
-            cluster.wait()
+        self.bring_up("start")
         self.site = None
 
     @classmethod
@@ -50,21 +47,12 @@ class Clusters:
 
     def new_site(self, world, **engines):
         site = BenchSite(world, world.disk("north", "ext4", size=1 << 28), world.disk("south", "ext4", size=1 << 28))
-        self.name_clusters(site.config, (self.north, self.south), **engines)
+        self.hadoop.name_clusters(site.config, (self.north, self.south), **engines)
         site.up()
         return site
 
-    def with_yarn(self):
-        for cluster in (self.north, self.south):
-            cluster.begin_yarn()
-        for cluster in (self.north, self.south):
-            cluster.wait_yarn()
-
-    def with_hbase(self):
-        for cluster in (self.north, self.south):
-            cluster.begin_hbase()
-        for cluster in (self.north, self.south):
-            cluster.wait_hbase()
+    def bring_up(self, part):
+        self.hadoop.bring_up((self.north, self.south), part)
 
     def site_of(self, world):
         self.site = self.site or self.new_site(world)
@@ -196,7 +184,7 @@ def hadoop_large(plan):
 def hadoop_distcp(plan):
     """HDFS: the same large files by `engine: distcp` beside DistCp on YARN itself; reported, it has no bound"""
     clusters, source = Clusters.get(), "/hauled"
-    clusters.with_yarn()
+    clusters.bring_up("yarn")
     fill(clusters, source, 8, plan.pick(32, 128, 1280) << 20)
     site = clusters.new_site(plan.world, distcp={})
     everyone = [Lockstep(clusters, site, source, True, "distcp"), DistCp(clusters, source, False, yarn=True)]
@@ -209,7 +197,7 @@ def hadoop_skew(plan):
     """HDFS and HBase: the skew of pins of 2 directories and 2 tables"""
     from tables import Tables  # pylint: disable=import-outside-toplevel; it reads the clusters' settings
     clusters = Clusters.get()
-    clusters.with_hbase()
+    clusters.bring_up("hbase")
     hdfs, tables, sets = clusters.client("north"), Tables(clusters.north), ""
     for i in range(2):
         hdfs.put(f"/beside/{i}/file", b"x")

@@ -109,7 +109,13 @@ class Planner {
     const Entry& entry = *item.change.now;
     LOCKSTEP_CHECK(leave_until(entry.path));
     LOCKSTEP_TRY(const std::string sum, item.sum);
-    LOCKSTEP_CHECK(sum.empty() ? plan_entry(entry, item.content) : plan_carried(entry, sum));
+    if (sum.empty()) {
+      LOCKSTEP_CHECK(plan_entry(entry, item.content));
+    } else {
+      Entry brought = entry;
+      brought.sum = sum;
+      LOCKSTEP_CHECK(plan_summed(brought, Action::adopt));
+    }
     walked();
     return {};
   }
@@ -220,24 +226,17 @@ class Planner {
 
   // The base's file has the same content, and its checksum stands for it.
   Result<void> keep_content(Entry entry) {
-    const bool other = !same_metadata(base_->entry(), entry);
+    const bool same = same_metadata(base_->entry(), entry);
     entry.sum = base_->entry().sum;
-    if (!other) return manifest_.copy(*base_, entry);
+    return same ? manifest_.copy(*base_, entry) : plan_summed(entry, Action::metadata);
+  }
+
+  // Of what is known by its checksum no content is sent: it stays, or an engine brought it.
+  Result<void> plan_summed(const Entry& entry, Action action) {
     LOCKSTEP_CHECK(manifest_.begin(entry));
     const Digest256 content = content_of_sum(entry.size, entry.sum);
     LOCKSTEP_CHECK(manifest_.end(content));
-    LOCKSTEP_CHECK(builder_.entry(entry, Action::metadata));
-    sent_.add(entry.path);
-    return builder_.close(content);
-  }
-
-  // What an engine brought: the receiver takes it by its checksum.
-  Result<void> plan_carried(Entry entry, const std::string& sum) {
-    entry.sum = sum;
-    LOCKSTEP_CHECK(manifest_.begin(entry));
-    const Digest256 content = content_of_sum(entry.size, sum);
-    LOCKSTEP_CHECK(manifest_.end(content));
-    LOCKSTEP_CHECK(builder_.entry(entry, Action::adopt));
+    LOCKSTEP_CHECK(builder_.entry(entry, action));
     sent_.add(entry.path);
     return builder_.close(content);
   }

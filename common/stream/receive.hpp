@@ -27,7 +27,7 @@ struct ReceiveJob {
   // An engine may bring what would travel whole to where the staging says (Staging::carried_to):
   // the sender has it do so, or, where `carry` is given, this side, before the sender starts.
   bool may_be_carried = false;
-  std::function<Result<component::Carried>(const std::string& to, std::stop_token stop)> carry;
+  Carry carry;
   ResumeLog* log = nullptr;
   std::string manifest;                      // absolute path of the manifest to write; its
                                              // directory exists. "<manifest>.part" meanwhile

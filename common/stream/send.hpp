@@ -36,6 +36,10 @@ struct Progress {
   std::optional<Forecast> expected = {};
 };
 
+// Has an engine bring the content to `to`; ends with an error soon after `stop` is asked for.
+using Carry =
+    std::function<Result<component::Carried>(const std::string& to, std::stop_token stop)>;
+
 struct SendJob {
   std::string transfer;                    // the run's id
   std::uint64_t epoch = 0;                 // number of the identity epoch
@@ -54,7 +58,7 @@ struct SendJob {
   // Where this side has an engine bring what would travel whole: to where the receiver says
   // (Staging::carried_to). Called on a thread of its own, and again where the receiver does not
   // know what came of it.
-  std::function<Result<component::Carried>(const std::string& to, std::stop_token stop)> carry;
+  Carry carry;
   std::stop_token stop;
   std::function<void(const Progress&)> progress;  // a few times a second, from one thread
 };

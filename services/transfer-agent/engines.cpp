@@ -6,8 +6,8 @@
 
 namespace lockstep::transfer {
 
-Carry engine_for(const Agent& agent, const Job& job, const std::string& kind,
-                 ProgressBoard& board) {
+stream::Carry engine_for(const Agent& agent, const Job& job, const std::string& kind,
+                         ProgressBoard& board) {
   const Engine engine = engine_of(job.set());
   if (engine == Engine::stream || !job.driven_here) return {};
   auto* const component = agent.components.find(kind);

@@ -4,10 +4,9 @@
 // Thread rule: functions share nothing but the agent.
 #pragma once
 
-#include <functional>
-#include <stop_token>
+#include <string>
 
-#include "common/component/carries.hpp"
+#include "common/stream/send.hpp"
 #include "services/transfer-agent/agent.hpp"
 #include "services/transfer-agent/job.hpp"
 
@@ -15,9 +14,8 @@ namespace lockstep::transfer {
 
 // Has the engine bring the set's content to where the receiver says; nothing where that is not this
 // agent's part. All that is handed in outlives what is returned.
-using Carry =
-    std::function<Result<component::Carried>(const std::string& to, std::stop_token stop)>;
-Carry engine_for(const Agent& agent, const Job& job, const std::string& kind, ProgressBoard& board);
+stream::Carry engine_for(const Agent& agent, const Job& job, const std::string& kind,
+                         ProgressBoard& board);
 
 // Ends what an engine has under way for a run that is dropped. What cannot be ended now is told to
 // the log: the set's next transfer ends it before it begins.

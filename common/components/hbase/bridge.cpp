@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/components/hbase/helper_source.hpp"
+#include "common/components/hdfs/java_flags.hpp"
 #include "common/os/durable.hpp"
 #include "common/os/processes.hpp"
 
@@ -24,25 +25,6 @@ namespace {
 // An answer tells of every file of a snapshot, some 400 bytes each.
 constexpr std::size_t kLongest = std::size_t{512} << 20U;
 constexpr auto kLastWords = std::chrono::seconds(5);
-
-// What Hadoop reaches for by reflection and Java keeps closed since 17.
-const std::vector<std::string> kFlags{
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    "-Xmx512m",
-    "-Djava.net.preferIPv4Stack=true",
-    "--add-opens=java.base/java.lang=ALL-UNNAMED",
-    "--add-opens=java.base/java.lang.reflect=ALL-UNNAMED",
-    "--add-opens=java.base/java.nio=ALL-UNNAMED",
-    "--add-opens=java.base/java.io=ALL-UNNAMED",
-    "--add-opens=java.base/java.net=ALL-UNNAMED",
-    "--add-opens=java.base/java.util=ALL-UNNAMED",
-    "--add-opens=java.base/java.util.concurrent=ALL-UNNAMED",
-    "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
-    "--add-opens=java.base/jdk.internal.ref=ALL-UNNAMED",
-    "--add-exports=java.base/jdk.internal.misc=ALL-UNNAMED",
-    "--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED",
-};
 
 Trouble trouble_of(const std::string& kind) {
   static const std::map<std::string, Trouble> kKinds{
@@ -193,8 +175,9 @@ Reply<std::shared_ptr<Bridge::Child>> Bridge::running() {
   child->socket = os::Fd{ends[0]};
   const os::Fd theirs{ends[1]};
   os::Command command;
-  command.argv.push_back(settings_.java);
-  command.argv.insert(command.argv.end(), kFlags.begin(), kFlags.end());
+  command.argv = {settings_.java, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx512m"};
+  const auto& flags = hdfs::java_flags();
+  command.argv.insert(command.argv.end(), flags.begin(), flags.end());
   command.argv.insert(command.argv.end(), {"-cp", settings_.classpath, source});
   command.environment["HADOOP_USER_NAME"] = settings_.user;
   command.output_file = log_;

@@ -4,18 +4,11 @@
 #include <string>
 #include <string_view>
 
+#include "common/components/hdfs/hex.hpp"
+
 namespace lockstep::hbase {
 
-inline std::string to_hex(std::string_view bytes) {
-  static constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string out;
-  for (const char one : bytes) {
-    const auto value = static_cast<unsigned char>(one);
-    out += kDigits[value >> 4U];
-    out += kDigits[value & 15U];
-  }
-  return out;
-}
+using hdfs::to_hex;
 
 // What is no digit counts as 0, and half a byte at the end is left out: the sizes and digests of
 // what comes of it are checked.

@@ -3,6 +3,8 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "common/components/hdfs/address.hpp"
+
 namespace lockstep::hdfs {
 
 namespace {
@@ -168,6 +170,11 @@ Failure read_failure(long status, const std::string& body, const std::string& ch
     message.resize(stack);
   }
   return {trouble_of(status, exception, message), exception + ": " + message};
+}
+
+Failure failure_of(const Lost& lost, const std::string& url) {
+  const Trouble reach = lost.unreached ? Trouble::unreached : Trouble::lost;
+  return {lost.untrusted ? Trouble::untrusted : reach, lost.why + " (" + host_of(url) + ")"};
 }
 
 Error to_error(const Failure& failure, ErrorCode side, std::string_view act,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/component/entry.hpp"
+#include "common/components/hdfs/http.hpp"
 #include "common/error/error.hpp"
 
 namespace lockstep::hdfs {
@@ -38,6 +39,9 @@ using Reply = Expected<T, Failure>;
 
 // Of an answer that is no success. `challenge` is its WWW-Authenticate.
 Failure read_failure(long status, const std::string& body, const std::string& challenge);
+
+// Of no answer from there.
+Failure failure_of(const Lost& lost, const std::string& url);
 
 // The seam's error. `side` is source-read, target-write, pin-failed ...; rights, space, reach and
 // Kerberos keep their own codes. "cannot <act>: <text>".

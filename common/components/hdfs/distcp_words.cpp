@@ -7,6 +7,9 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "common/components/hdfs/hex.hpp"
+#include "common/components/hdfs/java_flags.hpp"
+
 namespace lockstep::hdfs {
 
 namespace {
@@ -15,20 +18,10 @@ using nlohmann::json;
 
 constexpr std::size_t kLongestReason = 400;
 
-// What Hadoop reaches for by reflection and Java keeps closed since 17.
-const std::vector<std::string> kFlags{
-    "-XX:+UseSerialGC",
-    "-Djava.net.preferIPv4Stack=true",
-    "--add-opens=java.base/java.lang=ALL-UNNAMED",
-    "--add-opens=java.base/java.util=ALL-UNNAMED",
-    "--add-opens=java.base/java.util.concurrent=ALL-UNNAMED",
-    "--add-opens=java.base/java.net=ALL-UNNAMED",
-    "--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED",
-};
-
 std::vector<std::string> java(const DistCpSettings& settings) {
-  std::vector<std::string> out{settings.java};
-  out.insert(out.end(), kFlags.begin(), kFlags.end());
+  std::vector<std::string> out{settings.java, "-XX:+UseSerialGC"};
+  const auto& flags = java_flags();
+  out.insert(out.end(), flags.begin(), flags.end());
   out.insert(out.end(), {"-cp", settings.classpath});
   return out;
 }
@@ -39,15 +32,10 @@ bool says(const std::string& text, const char* words) {
 
 // 16 hexadecimal digits: a name that stands for a longer one.
 std::string short_digest(const std::string& text) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::array<unsigned char, EVP_MAX_MD_SIZE> made{};
-  EVP_Digest(text.data(), text.size(), made.data(), nullptr, EVP_sha256(), nullptr);
-  std::string out;
-  for (std::size_t i = 0; i < 8; ++i) {
-    out += kDigits[made[i] >> 4U];
-    out += kDigits[made[i] & 15U];
-  }
-  return out;
+  std::array<char, EVP_MAX_MD_SIZE> made{};
+  EVP_Digest(text.data(), text.size(), reinterpret_cast<unsigned char*>(made.data()), nullptr,
+             EVP_sha256(), nullptr);
+  return to_hex({made.data(), 8});
 }
 
 std::string text_in(const json& object, const char* key) {

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/components/hdfs/hex.hpp"
+
 namespace lockstep::hdfs {
 
 namespace {
@@ -52,12 +54,8 @@ std::array<std::uint8_t, sizeof(Number)> big_endian(Number number) {
   return out;
 }
 
-void add_hex(std::string& out, std::span<const std::uint8_t> bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  for (const std::uint8_t byte : bytes) {
-    out += kDigits[byte >> 4U];
-    out += kDigits[byte & 15U];
-  }
+std::string hex_of(std::span<const std::uint8_t> bytes) {
+  return to_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 // Takes a number off the front of `text`.
@@ -148,11 +146,8 @@ std::string Sum::finish() {
   while (buffer < state.blocks.size()) buffer *= 2;
   state.blocks.resize(buffer);
   state.block.add(state.blocks);
-  std::string out = state.algorithm + ":";
-  add_hex(out, big_endian(state.bytes_per_crc));
-  add_hex(out, big_endian(state.crcs_per_block));
-  add_hex(out, state.block.finish());
-  return out;
+  return state.algorithm + ":" + hex_of(big_endian(state.bytes_per_crc)) +
+         hex_of(big_endian(state.crcs_per_block)) + hex_of(state.block.finish());
 }
 
 }  // namespace lockstep::hdfs

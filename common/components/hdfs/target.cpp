@@ -69,6 +69,19 @@ Result<void> HdfsTarget::check(const DataSet& target, std::uint64_t bytes_expect
   return {};
 }
 
+// Begun anew by the same run: what it had adopted was brought at some cost.
+Result<void> HdfsTarget::adopt_again(const Context& context, const DataSet& target) {
+  const std::string& directory = target.place.location;
+  LOCKSTEP_TRY(const auto mark, read_mark(hdfs_, directory));
+  const std::string own = target.id.service + "/" + target.id.set + "/" + context.run + ".";
+  if (!mark || !mark->starts_with(own)) return {};
+  const std::string carried = carried_to(target, context);
+  const auto there = hdfs_.status(carried);
+  if (there) return give_back_carried(hdfs_, directory, carried, context.stop);
+  if (there.error().trouble == Trouble::missing) return {};
+  return to_error(there.error(), ErrorCode::target_write, "look at", carried);
+}
+
 Result<std::unique_ptr<component::Staging>> HdfsTarget::stage(
     const Context& context, const component::StageRequest& request) {
   const DataSet& target = request.target;
@@ -115,18 +128,7 @@ Result<std::unique_ptr<component::Staging>> HdfsTarget::stage(
                                   " is kept as " + kept + ".");
     }
     LOCKSTEP_CHECK(take_over_carried(hdfs_, target, context));
-    // Begun anew by this very run: what it had adopted was brought at some cost.
-    const std::string carried = carried_to(target, context);
-    LOCKSTEP_TRY(const auto mark, read_mark(hdfs_, directory));
-    const bool same_run = mark && mark->starts_with(target.id.service + "/" + target.id.set + "/" +
-                                                    context.run + ".");
-    const auto there = hdfs_.status(carried);
-    if (!there && there.error().trouble != Trouble::missing) {
-      return to_error(there.error(), ErrorCode::target_write, "look at", carried);
-    }
-    if (base.empty() && same_run && there) {
-      LOCKSTEP_CHECK(give_back_carried(hdfs_, directory, carried, context.stop));
-    }
+    if (base.empty()) LOCKSTEP_CHECK(adopt_again(context, target));
     LOCKSTEP_CHECK(put_mark(hdfs_, directory, mark_of(target.id, context)));
     LOCKSTEP_CHECK(bring_back(hdfs_, crew_, directory, base));
   }

@@ -48,6 +48,7 @@ class HdfsTarget final : public component::Target,
   // The directory is nobody's else: what is in it was put there by Lockstep, or it is the set's own
   // place, of which there are pins.
   Result<void> check_own(const component::DataSet& target);
+  Result<void> adopt_again(const component::Context& context, const component::DataSet& target);
 
   WebHdfs& hdfs_;
   Crew& crew_;

@@ -4,6 +4,8 @@
 #include <future>
 #include <utility>
 
+#include "common/components/hdfs/hex.hpp"
+
 namespace lockstep::hdfs {
 
 namespace {
@@ -20,24 +22,8 @@ std::string octal(std::uint32_t mode) {
   return out.empty() ? "0" : out;
 }
 
-std::string to_hex(const std::string& bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out = "0x";
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    out += kDigits[byte >> 4U];
-    out += kDigits[byte & 15U];
-  }
-  return out;
-}
-
 bool says(const Failure& failure, const char* words) {
   return failure.text.find(words) != std::string::npos;
-}
-
-Failure failure_of(const Lost& lost, const std::string& url) {
-  const Trouble reach = lost.unreached ? Trouble::unreached : Trouble::lost;
-  return {lost.untrusted ? Trouble::untrusted : reach, lost.why + " (" + host_of(url) + ")"};
 }
 
 }  // namespace
@@ -270,7 +256,7 @@ Reply<void> WebHdfs::remove_acl(const std::string& path) {
 Reply<void> WebHdfs::set_xattr(const std::string& path, const component::Xattr& xattr,
                                bool is_there) {
   Query query{{"xattr.name", xattr.name}, {"flag", is_there ? "REPLACE" : "CREATE"}};
-  if (!xattr.value.empty()) query.emplace_back("xattr.value", to_hex(xattr.value));
+  if (!xattr.value.empty()) query.emplace_back("xattr.value", "0x" + to_hex(xattr.value));
   auto answer = call("PUT", path, "SETXATTR", query);
   if (answer) return {};
   // A try whose answer was lost has set it; what is there is set again.

@@ -17,8 +17,7 @@ Reply<std::vector<Job>> Yarn::jobs(const std::string& tag, Nanos patience) {
     auto answer = http_.send("GET", url, kAnswerTime);
     Failure failure;
     if (!answer) {
-      failure = {answer.error().untrusted ? Trouble::untrusted : Trouble::unreached,
-                 answer.error().why + " (" + host_of(url) + ")"};
+      failure = failure_of(answer.error(), url);
     } else if (answer->status == 200) {
       return read_jobs(answer->body);
     } else {

@@ -460,9 +460,22 @@ def free_offset():
     raise Failed("no free ports for the clusters were found")
 
 
+# What can be started, and what is told of it.
+PARTS = {"start": "{0.url}, hdfs://127.0.0.1:{0.rpc}", "hbase": "HBase, ZooKeeper at 127.0.0.1:{0.zookeeper}",
+         "yarn": "YARN, {0.yarn_url}"}
+
+
+def bring_up(clusters, part):
+    """All of them at once."""
+    ending = "" if part == "start" else "_" + part
+    for act in ("begin", "wait"):
+        for cluster in clusters:
+            getattr(cluster, act + ending)()
+
+
 def main(words):
     command, names = (words[0] if words else ""), words[1:2] or list(BASE)
-    known = ("fetch", "start", "status", "stop", "wipe", "ports", "env", "hdfs", "hbase", "yarn")
+    known = ("fetch", *PARTS, "status", "stop", "wipe", "ports", "env", "hdfs")
     if command not in known or any(name not in BASE for name in names):
         print(__doc__, file=sys.stderr)
         return 2
@@ -470,29 +483,11 @@ def main(words):
     try:
         if command == "fetch":
             print(jars(), jars("hbase/pom.xml"), jars("yarn/pom.xml"), sep="\n")
-        elif command == "start":
+        elif command in PARTS:
             began = time.monotonic()
+            bring_up(clusters, command)
             for cluster in clusters:
-                cluster.begin()
-            for cluster in clusters:
-                cluster.wait()
-                print(f"{cluster.name}: {cluster.url}, hdfs://127.0.0.1:{cluster.rpc}")
-            print(f"up in {time.monotonic() - began:.1f} s")
-        elif command == "hbase":
-            began = time.monotonic()
-            for cluster in clusters:
-                cluster.begin_hbase()
-            for cluster in clusters:
-                cluster.wait_hbase()
-                print(f"{cluster.name}: HBase, ZooKeeper at 127.0.0.1:{cluster.zookeeper}")
-            print(f"up in {time.monotonic() - began:.1f} s")
-        elif command == "yarn":
-            began = time.monotonic()
-            for cluster in clusters:
-                cluster.begin_yarn()
-            for cluster in clusters:
-                cluster.wait_yarn()
-                print(f"{cluster.name}: YARN, {cluster.yarn_url}")
+                print(f"{cluster.name}: {PARTS[command].format(cluster)}")
             print(f"up in {time.monotonic() - began:.1f} s")
         elif command == "ports":
             print(free_offset())
