@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <set>
 
@@ -19,7 +20,7 @@ std::string listed(const std::vector<std::string>& words) {
   return out;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_ticks(std::string_view text) {
   std::string out = "`";
   out += text.size() > 80 ? std::string{text.substr(0, 77)} + "..." : std::string{text};
   out += "`";
@@ -75,7 +76,7 @@ std::string Value::found() const {
     case Node::Kind::scalar:
       break;
   }
-  return node_->plain ? quoted(node_->text) : "the text \"" + node_->text + "\"";
+  return node_->plain ? in_ticks(node_->text) : "the text \"" + node_->text + "\"";
 }
 
 const std::string* Value::scalar(std::string_view expected) const {
@@ -122,6 +123,22 @@ std::optional<std::string> Value::text() const {
   return *text;
 }
 
+std::optional<std::string> Value::absolute_path(std::string hint) const {
+  const auto text = this->text();
+  if (!text) return std::nullopt;
+  const std::filesystem::path path{*text};
+  const auto normal = path.lexically_normal();
+  if (path.is_absolute() && *text == normal.string() && path.has_filename()) return text;
+  if (path.is_absolute()) {
+    const auto meant = normal.has_filename() ? normal : normal.parent_path();
+    hint = normal.has_relative_path() ? "write " + meant.string() : "";
+  }
+  problem(ErrorCode::config_bad_value,
+          "expected an absolute path without `..`, `.`, `//` or a `/` at its end, found " + found(),
+          std::move(hint));
+  return std::nullopt;
+}
+
 std::optional<std::string> Value::name() const {
   const auto word = text();
   if (!word) return std::nullopt;
@@ -129,7 +146,7 @@ std::optional<std::string> Value::name() const {
   problem(ErrorCode::config_bad_value,
           "expected a name of small letters, digits and `-` (at most 63, not beginning with `-`), "
           "found " +
-              quoted(*word));
+              in_ticks(*word));
   return std::nullopt;
 }
 
@@ -151,7 +168,7 @@ std::optional<std::vector<std::string>> Value::names() const {
     auto word = value.name();
     if (!word) continue;
     if (std::find(out.begin(), out.end(), *word) != out.end()) {
-      value.problem(ErrorCode::config_bad_value, quoted(*word) + " stands twice in the list");
+      value.problem(ErrorCode::config_bad_value, in_ticks(*word) + " stands twice in the list");
       continue;
     }
     out.push_back(std::move(*word));
@@ -293,7 +310,7 @@ Map::Map(NodePtr node, std::string path, Report& report)
     const auto [at, fresh] = seen.emplace(key->text, key->position);
     if (!fresh) {
       report_->add(key->position, ErrorCode::config_duplicate_key,
-                   "the key " + quoted(key->text) +
+                   "the key " + in_ticks(key->text) +
                        " stands here for the second time; the first is in line " +
                        std::to_string(at->second.line));
     }
@@ -323,7 +340,7 @@ std::optional<Value> Map::require(std::string_view key, std::string_view what_fo
   auto value = find(key);
   if (!value) {
     problem(ErrorCode::config_missing_key,
-            "the key " + quoted(key) + " is missing (" + std::string{what_for} + ")");
+            "the key " + in_ticks(key) + " is missing (" + std::string{what_for} + ")");
   }
   return value;
 }
@@ -349,7 +366,7 @@ void Map::finish() {
     if (std::find(asked_.begin(), asked_.end(), key->text) != asked_.end()) continue;
     const auto near = nearest(key->text, asked_);
     report_->add(key->position, ErrorCode::config_unknown_key,
-                 "unknown key " + quoted(key->text) + (path_.empty() ? "" : " in " + path_),
+                 "unknown key " + in_ticks(key->text) + (path_.empty() ? "" : " in " + path_),
                  near ? "did you mean `" + *near + "`?" : "known keys: " + listed(asked_));
   }
 }

@@ -62,6 +62,8 @@ class Value {
   // Not empty; at most 4096 bytes, without NUL. A plain scalar that YAML would take for something
   // else than text is refused.
   std::optional<std::string> text() const;
+  // A path without `..`, `.`, `//` or a `/` at its end. `hint`: where it is not absolute.
+  std::optional<std::string> absolute_path(std::string hint = {}) const;
   // [a-z0-9][a-z0-9-]*, at most 63 characters: it stands in file names.
   std::optional<std::string> name() const;
   std::optional<std::vector<std::string>> texts() const;

@@ -226,15 +226,9 @@ class SiteReader {
     if (const auto lock = map.find("lock")) {
       cluster.lock = lock->duration(Nanos{0}).value_or(Nanos{});
     }
-    if (const auto hdfs = map.find("hdfs"))
-      cluster.hdfs = read_hdfs(*hdfs, [this](const auto& path) { return absolute(path); });
-    if (const auto hbase = map.find("hbase")) {
-      cluster.hbase = read_hbase(*hbase);
-      if (!cluster.hdfs) {
-        hbase->problem(ErrorCode::config_missing_key, "`hbase` needs `hdfs` beside it",
-                       "its files are carried by the WebHDFS of the HDFS it lies on");
-      }
-    }
+    Hadoop hadoop = read_hadoop(map, [this](const auto& path) { return absolute(path); });
+    cluster.hdfs = std::move(hadoop.hdfs);
+    cluster.hbase = std::move(hadoop.hbase);
     if (const auto agents = map.require("agents", "its agents")) read_agents(cluster, *agents);
     if (const auto directory = map.find("directory")) read_directory(cluster, *directory);
     map.finish();

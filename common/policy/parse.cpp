@@ -22,23 +22,6 @@ void read_duration(Map& map, std::string_view key, Nanos& into, Nanos least = {1
   if (const auto value = map.find(key)) into = value->duration(least, kYear).value_or(into);
 }
 
-std::string read_path(const Value& value) {
-  const auto text = value.text();
-  if (!text) return {};
-  const std::filesystem::path path{*text};
-  if (!path.is_absolute() || *text != path.lexically_normal().string() || !path.has_filename()) {
-    const auto normal = path.lexically_normal();
-    value.problem(ErrorCode::config_bad_value,
-                  "expected an absolute path without `..`, `.`, `//` or a `/` at its end, found `" +
-                      *text + "`",
-                  path.is_absolute() && normal.has_relative_path()
-                      ? "write " + (normal.has_filename() ? normal : normal.parent_path()).string()
-                      : "");
-    return {};
-  }
-  return *text;
-}
-
 std::string read_kind(const Value& value) {
   const auto name = value.name();
   if (!name) return {};
@@ -103,7 +86,7 @@ DataSet read_set(Map& map) {
     set.component = read_kind(*component);
   }
   if (const auto path = map.require("path", "where it lies on the primary")) {
-    set.place.location = read_path(*path);
+    set.place.location = path->absolute_path().value_or("");
   }
   if (const auto agent = map.find("agent")) set.agent = agent->name().value_or("");
 
@@ -111,7 +94,8 @@ DataSet read_set(Map& map) {
   if (const auto to = map.find("to")) {
     if (auto pair = to->map()) {
       if (const auto component = pair->find("component")) set.to.component = read_kind(*component);
-      if (const auto path = pair->find("path")) set.to.place.location = read_path(*path);
+      if (const auto path = pair->find("path"))
+        set.to.place.location = path->absolute_path().value_or("");
       if (const auto agent = pair->find("agent")) set.to.agent = agent->name().value_or("");
       pair->finish();
     }

@@ -45,14 +45,24 @@ stream::Wire make_wire(const std::shared_ptr<transport::Context>& context,
   return wire;
 }
 
+hdfs::JobSettings settings_of(const config::HadoopJobs& jobs) {
+  return {jobs.classpath, jobs.resourcemanagers, jobs.java, jobs.queue,
+          jobs.maps,      jobs.bandwidth,        jobs.from};
+}
+
 hdfs::Settings settings_of(const config::Hdfs& hdfs) {
   hdfs::Settings out{hdfs.namenodes, hdfs.user, hdfs.connections,
                      hdfs.patience,  hdfs.ca,   hdfs.filesystem};
-  if (const auto& distcp = hdfs.distcp) {
-    out.distcp = hdfs::DistCpSettings{
-        distcp->classpath, distcp->resourcemanagers, distcp->java, distcp->queue,
-        distcp->maps,      distcp->bandwidth,        distcp->from};
-  }
+  if (hdfs.distcp) out.distcp = settings_of(*hdfs.distcp);
+  return out;
+}
+
+// Requires a cluster that has HBase, and with it HDFS.
+hbase::Settings hbase_settings_of(const config::Cluster& cluster) {
+  const config::HBase& hbase = cluster.hbase.value();
+  hbase::Settings out{hbase.classpath, hbase.java, hbase.user, settings_of(cluster.hdfs.value()),
+                      hbase.rootdir};
+  if (hbase.exportsnapshot) out.exportsnapshot = settings_of(*hbase.exportsnapshot);
   return out;
 }
 
@@ -82,16 +92,18 @@ class TransferAgent {
     components_.add(sqlite::make_sqlite(surroundings_));
     components_.add(user_data::make_users(surroundings_));
     if (const auto& hdfs = cluster.hdfs) {
-      const hdfs::Settings settings = settings_of(*hdfs);
       std::map<std::string, hdfs::Settings> clusters;  // an engine reaches both
       for (const auto& [name, other] : here.site.clusters) {
         if (other.hdfs) clusters.emplace(name, settings_of(*other.hdfs));
       }
-      components_.add(hdfs::make_hdfs(surroundings_, settings, clusters));
-      if (const auto& hbase = cluster.hbase) {
-        components_.add(hbase::make_hbase(surroundings_,
-                                          {hbase->classpath, hbase->java, hbase->user, settings}));
+      components_.add(hdfs::make_hdfs(surroundings_, settings_of(*hdfs), clusters));
+    }
+    if (cluster.hbase) {
+      std::map<std::string, hbase::Settings> clusters;
+      for (const auto& [name, other] : here.site.clusters) {
+        if (other.hbase) clusters.emplace(name, hbase_settings_of(other));
       }
+      components_.add(hbase::make_hbase(surroundings_, hbase_settings_of(cluster), clusters));
     }
     std::vector<StoreWatch::Store> stores;
     for (const std::string& kind : components_.kinds()) {

@@ -68,8 +68,9 @@ class HBase final : public component::Component {
 
 }  // namespace
 
-std::unique_ptr<component::Component> make_hbase(const component::Surroundings& surroundings,
-                                                 const Settings& settings) {
+std::unique_ptr<component::Component> make_hbase(
+    const component::Surroundings& surroundings, const Settings& settings,
+    const std::map<std::string, Settings>& /*clusters*/) {
   return std::make_unique<HBase>(surroundings, settings);
 }
 

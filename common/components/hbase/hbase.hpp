@@ -4,7 +4,9 @@
 // classes can do is done by a resident Java program (bridge.hpp), bytes go by WebHDFS.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <string>
 
 #include "common/component/component.hpp"
 #include "common/components/hbase/settings.hpp"
@@ -12,8 +14,10 @@
 namespace lockstep::hbase {
 
 // `surroundings` and what it refers to must outlive the component. The Java program is started at
-// once, on a thread of its own.
-std::unique_ptr<component::Component> make_hbase(const component::Surroundings& surroundings,
-                                                 const Settings& settings);
+// once, on a thread of its own. `clusters`: how each cluster's HBase is reached, by name, where
+// `settings` have `exportsnapshot`.
+std::unique_ptr<component::Component> make_hbase(
+    const component::Surroundings& surroundings, const Settings& settings,
+    const std::map<std::string, Settings>& clusters = {});
 
 }  // namespace lockstep::hbase

@@ -18,7 +18,7 @@ using nlohmann::json;
 
 constexpr std::size_t kLongestReason = 400;
 
-std::vector<std::string> java(const DistCpSettings& settings) {
+std::vector<std::string> java(const JobSettings& settings) {
   std::vector<std::string> out{settings.java, "-XX:+UseSerialGC"};
   const auto& flags = java_flags();
   out.insert(out.end(), flags.begin(), flags.end());
@@ -56,7 +56,7 @@ bool looks_like_a_pattern(const std::string& path) {
   return path.find_first_of("*?[]{}\\") != std::string::npos;
 }
 
-std::vector<std::string> distcp_command(const DistCpSettings& settings, const JobTags& tags,
+std::vector<std::string> distcp_command(const JobSettings& settings, const JobTags& tags,
                                         const std::string& name, const std::string& from,
                                         const std::string& to) {
   std::vector<std::string> out = java(settings);
@@ -80,7 +80,7 @@ std::vector<std::string> distcp_command(const DistCpSettings& settings, const Jo
   return out;
 }
 
-std::vector<std::string> kill_command(const DistCpSettings& settings, const std::string& id) {
+std::vector<std::string> kill_command(const JobSettings& settings, const std::string& id) {
   std::vector<std::string> out = java(settings);
   out.insert(out.end(),
              {"org.apache.hadoop.yarn.client.cli.ApplicationCLI", "application", "-kill", id});

@@ -30,10 +30,10 @@ bool looks_like_a_pattern(const std::string& path);
 
 // The program and its arguments. It ends once the job is submitted. `from` and `to` are whole
 // addresses ("hdfs://nn:8020/data/.snapshot/x").
-std::vector<std::string> distcp_command(const DistCpSettings& settings, const JobTags& tags,
+std::vector<std::string> distcp_command(const JobSettings& settings, const JobTags& tags,
                                         const std::string& name, const std::string& from,
                                         const std::string& to);
-std::vector<std::string> kill_command(const DistCpSettings& settings, const std::string& id);
+std::vector<std::string> kill_command(const JobSettings& settings, const std::string& id);
 
 // Why a program of Hadoop's failed, from what it printed: the exception that it ended with.
 std::string reason_of(const std::string& output);

@@ -45,7 +45,7 @@ class Jobs {
  private:
   Result<void> kill(const std::string& id);
 
-  const DistCpSettings settings_;
+  const JobSettings settings_;
   const std::string user_;
   const Nanos patience_;
   os::Processes& processes_;

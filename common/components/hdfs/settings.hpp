@@ -10,11 +10,13 @@
 
 namespace lockstep::hdfs {
 
-// How jobs of DistCp are run on a cluster's YARN (`clusters.<name>.hdfs.distcp`).
-struct DistCpSettings {
-  std::string classpath;                      // Hadoop's configuration and classes
-  std::vector<std::string> resourcemanagers;  // "http://rm:8088", at least one
-  std::string java;                           // a program
+// How jobs of DistCp or ExportSnapshot are run on a cluster's YARN (`clusters.<name>.hdfs.distcp`,
+// `hbase.exportsnapshot`).
+struct JobSettings {
+  std::string classpath;  // Hadoop's configuration and classes
+  // "http://rm:8088"; empty: in the program that is started, without YARN (ExportSnapshot alone).
+  std::vector<std::string> resourcemanagers;
+  std::string java;  // a program
   std::string queue;
   int maps = 20;           // at most so many at once
   int bandwidth = 100;     // MB a second, of each of them
@@ -33,7 +35,7 @@ struct Settings {
   // Of https:// addresses: the file of the certificates (PEM) that may sign; empty: the system's.
   std::string ca;
   std::string filesystem = {};  // "hdfs://nn:8020", as Hadoop's own programs name it; empty: unsaid
-  std::optional<DistCpSettings> distcp = {};
+  std::optional<JobSettings> distcp = {};
 };
 
 }  // namespace lockstep::hdfs

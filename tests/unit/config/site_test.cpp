@@ -79,12 +79,13 @@ TEST_CASE("the sample of three hosts may use one root twice") {
 TEST_CASE("the ca of NameNodes without TLS is that of the ResourceManagers, where they have it") {
   const auto read = [](const std::string& scheme, Report& report) {
     const auto document = read_document(
-        "namenodes: [\"http://nn:9870\"]\nfilesystem: hdfs://nn\nca: ca.pem\n"
+        "hdfs: {namenodes: [\"http://nn:9870\"], filesystem: hdfs://nn, ca: ca.pem, "
         "distcp: {classpath: /c, resourcemanagers: [\"" +
-            scheme + "://rm:8088\"]}\n",
+            scheme + "://rm:8088\"]}}\n",
         report);
     REQUIRE(document);
-    return read_hdfs(*document, [](const auto& path) { return path->text().value_or(""); });
+    auto cluster = document->map();
+    return read_hadoop(*cluster, [](const auto& path) { return path->text().value_or(""); }).hdfs;
   };
   Report good{"f"};
   const auto hdfs = read("https", good);

@@ -93,7 +93,7 @@ TEST_CASE("distcp: a job's tags are YARN's, tell attempts apart, and name the se
 
 TEST_CASE(
     "distcp: the command names queue, maps, bandwidth and tags, and keeps blocks as they are") {
-  DistCpSettings settings;
+  JobSettings settings;
   settings.java = "/usr/bin/java";
   settings.classpath = "/etc/hadoop/conf:/opt/*";
   settings.queue = "backup";
