@@ -12,7 +12,7 @@ using message::text_or_bytes;
 
 constexpr const char* kFences[] = {"none", "own_lock", "hook", "cgroup"};
 constexpr const char* kConsistencies[] = {"fenced", "ordered", "bounded"};
-constexpr const char* kEngines[] = {"stream", "distcp", "auto"};
+constexpr const char* kEngines[] = {"stream", "distcp", "exportsnapshot", "auto"};
 
 Body list_of(const std::vector<std::string>& texts) {
   Body out = Body::array();
@@ -96,7 +96,7 @@ DataSet set_of(const Body& body) {
   set.allow_writer_stall = body.at("allow_writer_stall").get<bool>();
   if (body.contains("on_base_lost")) set.on_base_lost = DataSet::OnBaseLost::fail;
   const auto engine = body.value("engine", "stream");
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 4; ++i) {
     if (engine == kEngines[i]) set.engine = static_cast<DataSet::Engine>(i);
   }
   return set;

@@ -90,13 +90,25 @@ class Checker {
         set.to.component != "hdfs") {
       error(set_at(i, "allow_snapshot"), "only `hdfs` knows `allow_snapshot`");
     }
-    if (set.engine != DataSet::Engine::stream &&
-        (set.component != "hdfs" || set.to.component != "hdfs")) {
-      error(set_at(i, "engine"),
-            "DistCp carries only `hdfs` that is kept as `hdfs`, not `" + set.component + "` as `" +
-                set.to.component + "`",
-            "leave `engine` out: the stream carries it");
+    if (!engine_fits(set)) engine(i);
+  }
+
+  void engine(std::size_t i) {
+    const auto& set = policy_.data_sets[i];
+    std::string what = "engines carry only `hdfs` that is kept as `hdfs`, and `hbase`";
+    DataSet other = set;
+    if (set.engine == DataSet::Engine::distcp) {
+      what = "DistCp carries only `hdfs` that is kept as `hdfs`";
+      other.engine = DataSet::Engine::exportsnapshot;
+    } else if (set.engine == DataSet::Engine::exportsnapshot) {
+      what = "ExportSnapshot carries only `hbase`";
+      other.engine = DataSet::Engine::distcp;
     }
+    const std::string instead =
+        engine_fits(other) ? std::string("write `engine: ") + engine_name(other.engine) + "`, or "
+                           : "";
+    error(set_at(i, "engine"), what + ", not `" + set.component + "` as `" + set.to.component + "`",
+          instead + "leave `engine` out: the stream carries it");
   }
 
   // Tables are written as /NAMESPACE/TABLE, and keep their names in the other cluster.
@@ -324,6 +336,14 @@ class Checker {
 };
 
 }  // namespace
+
+bool engine_fits(const DataSet& set) {
+  using Engine = DataSet::Engine;
+  if (set.engine == Engine::stream) return true;
+  if (set.component != set.to.component) return false;
+  if (set.component == "hdfs") return set.engine != Engine::exportsnapshot;
+  return set.component == "hbase" && set.engine != Engine::distcp;
+}
 
 std::vector<Finding> check(const Policy& policy) { return Checker{policy}.run(); }
 

@@ -127,8 +127,8 @@ DataSet read_set(Map& map) {
     }
   }
   if (const auto engine = map.find("engine")) {
-    set.engine =
-        static_cast<DataSet::Engine>(engine->choice({"stream", "distcp", "auto"}).value_or(0));
+    set.engine = static_cast<DataSet::Engine>(
+        engine->choice({"stream", "distcp", "exportsnapshot", "auto"}).value_or(0));
   }
   map.finish();
   return set;

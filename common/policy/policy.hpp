@@ -43,12 +43,16 @@ struct DataSet {
   bool allow_writer_stall = false;
   // Where a later transfer finds its base gone: carry everything, or fail (base-lost).
   enum class OnBaseLost { full, fail } on_base_lost = OnBaseLost::full;
-  // What carries the content of what is carried whole; `automatic` decides by its size.
-  enum class Engine { stream, distcp, automatic } engine = Engine::stream;
+  // What carries the content of what is carried whole, and of HBase what is new; `automatic`
+  // decides by its size.
+  enum class Engine { stream, distcp, exportsnapshot, automatic } engine = Engine::stream;
 };
 
-// As policies and instructions write it: "stream", "distcp", "auto".
+// As policies and instructions write it: "stream", "distcp", "exportsnapshot", "auto".
 const char* engine_name(DataSet::Engine engine);
+
+// Whether the set's engine is one for data of its kind on both sides; the stream is for all.
+bool engine_fits(const DataSet& set);
 
 struct Hook {  // before and after a run, on the control device's host
   std::vector<std::string> argv;

@@ -84,30 +84,33 @@ void check_agents(const policy::Policy& policy, const config::Site& site,
   }
 }
 
-// DistCp names both clusters' HDFS, and is run by the one whose agent starts the transfer.
+// An engine names both clusters' HDFS, and is run by the one whose agent starts the transfer.
 void check_engines(const policy::Policy& policy, const config::Site& site,
                    std::vector<Finding>& findings) {
   const std::string primary = primary_of(policy, site);
-  const std::string name_it = "name it in lockstep.yaml (docs/components/hdfs.md)";
-  const std::string or_stream = name_it + ", or leave `engine` out: the stream carries it";
   for (std::size_t i = 0; i < policy.data_sets.size(); ++i) {
     const auto& set = policy.data_sets[i];
     if (set.engine == policy::DataSet::Engine::stream) continue;
-    if (set.component != "hdfs" || set.to.component != "hdfs") continue;  // told by policy::check
+    if (!policy::engine_fits(set)) continue;  // told by policy::check
+    const bool tables = set.component == "hbase";
     const std::string where = "data_sets[" + std::to_string(i) + "].engine";
     const auto lacks = [&set](const std::string& cluster, const std::string& key) {
-      return "the cluster `" + cluster + "` has no `hdfs." + key +
+      return "the cluster `" + cluster + "` has no `" + key +
              "`, which `engine: " + policy::engine_name(set.engine) + "` needs";
     };
+    const std::string name_it =
+        "name it in lockstep.yaml (docs/components/" + set.component + ".md)";
+    const std::string or_stream = name_it + ", or leave `engine` out: the stream carries it";
     for (const auto& [name, cluster] : site.clusters) {
-      if (!cluster.hdfs) continue;  // told with the component
+      if (!cluster.hdfs || (tables && !cluster.hbase)) continue;  // told with the component
       if (cluster.hdfs->filesystem.empty()) {
-        findings.push_back({false, where, lacks(name, "filesystem"), or_stream});
+        findings.push_back({false, where, lacks(name, "hdfs.filesystem"), or_stream});
       }
-      if (cluster.hdfs->distcp) continue;
+      if (tables ? cluster.hbase->exportsnapshot : cluster.hdfs->distcp) continue;
       const bool runs_it = (name == primary) == (policy.mode == policy::Mode::push);
       findings.push_back({!runs_it, where,
-                          lacks(name, "distcp") + (runs_it ? "" : " once the roles have changed"),
+                          lacks(name, tables ? "hbase.exportsnapshot" : "hdfs.distcp") +
+                              (runs_it ? "" : " once the roles have changed"),
                           runs_it ? or_stream : name_it});
     }
   }

@@ -17,7 +17,8 @@ stream::Carry engine_for(const Agent& agent, const Job& job, const std::string& 
                                   const std::stop_token&) -> Result<component::Carried> {
       return component::Carried{
           false,
-          "The stream carried the content: lockstep.yaml names no YARN of " + name + " (`distcp`).",
+          "The stream carried the content: lockstep.yaml names no engine that " + name +
+              " can run.",
           {}};
     };
   }
@@ -39,7 +40,7 @@ stream::Carry engine_for(const Agent& agent, const Job& job, const std::string& 
     context.progress = [&](std::uint64_t entries, std::uint64_t bytes) {
       board.put(id.set, shown({entries, bytes}));
     };
-    auto carried = carries->carry(context, haul, engine == Engine::automatic);
+    auto carried = carries->carry(context, haul, engine == Engine::at_will);
     if (carried) spdlog::info("{} of run {}: {}", id.set, job.run, carried->how);
     return carried;
   };

@@ -95,7 +95,7 @@ std::optional<std::string> base_of(const Body& set) {
 Engine engine_of(const Body& set) {
   const auto found = set.find("engine");
   if (found == set.end()) return Engine::stream;
-  return *found == "auto" ? Engine::automatic : Engine::distcp;
+  return *found == "auto" ? Engine::at_will : Engine::always;
 }
 
 }  // namespace lockstep::transfer

@@ -35,8 +35,9 @@ std::optional<std::string> base_of(const message::Body& set);
 bool fails_without_base(const message::Body& set);
 Error base_lost(const component::SetId& id, const std::string& run, const std::string& why);
 
-// What the policy would have carry the content of what is carried whole (`engine`).
-enum class Engine { stream, distcp, automatic };
+// Whether the policy would have an engine carry the content that it can (`engine`); `at_will`:
+// where the engine finds it worth while.
+enum class Engine { stream, always, at_will };
 Engine engine_of(const message::Body& set);
 
 }  // namespace lockstep::transfer

@@ -74,21 +74,41 @@ TEST_CASE("the sample of three hosts may use one root twice") {
   REQUIRE(other);
   CHECK(other->filesystem == "hdfs://192.0.2.15:8020");
   CHECK_FALSE(other->distcp);
+  const auto& hbase = site->clusters.at("south").hbase;
+  REQUIRE((hbase && hbase->exportsnapshot));
+  CHECK(hbase->rootdir == "/apps/hbase");
+  CHECK(hbase->exportsnapshot->classpath == "/etc/hbase/conf:/opt/hbase/lib/*");
+  CHECK(hbase->exportsnapshot->resourcemanagers ==
+        std::vector<std::string>{"https://192.0.2.25:8090"});
+  CHECK(hbase->exportsnapshot->queue == "backup");
+  const auto& plain = site->clusters.at("north").hbase;
+  REQUIRE(plain);
+  CHECK(plain->rootdir == "/hbase");
+  CHECK_FALSE(plain->exportsnapshot);
+}
+
+Hadoop hadoop_of(const std::string& yaml, Report& report) {
+  const auto document = read_document(yaml, report);
+  REQUIRE(document);
+  auto cluster = document->map();
+  REQUIRE(cluster);
+  return read_hadoop(*cluster, [](const auto& path) { return path->text().value_or(""); });
 }
 
 TEST_CASE("the ca of NameNodes without TLS is that of the ResourceManagers, where they have it") {
-  const auto read = [](const std::string& scheme, Report& report) {
-    const auto document = read_document(
+  const auto read = [](const std::string& distcp, const std::string& exported, Report& report) {
+    return hadoop_of(
         "hdfs: {namenodes: [\"http://nn:9870\"], filesystem: hdfs://nn, ca: ca.pem, "
         "distcp: {classpath: /c, resourcemanagers: [\"" +
-            scheme + "://rm:8088\"]}}\n",
+            distcp +
+            "://rm:8088\"]}}\n"
+            "hbase: {classpath: /h, exportsnapshot: {resourcemanagers: [\"" +
+            exported + "://rm:8088\"]}}\n",
         report);
-    REQUIRE(document);
-    auto cluster = document->map();
-    return read_hadoop(*cluster, [](const auto& path) { return path->text().value_or(""); }).hdfs;
   };
   Report good{"f"};
-  const auto hdfs = read("https", good);
+  const auto hdfs = read("https", "http", good).hdfs;
+  CHECK(read("http", "https", good).hbase);
   CHECK(good.clean());
   REQUIRE((hdfs && hdfs->distcp));
   CHECK(hdfs->ca == "ca.pem");
@@ -98,8 +118,37 @@ TEST_CASE("the ca of NameNodes without TLS is that of the ResourceManagers, wher
   CHECK(hdfs->distcp->bandwidth == 100);
   CHECK(hdfs->distcp->from == std::uint64_t{64} << 30U);
   Report bad{"f"};
-  CHECK(read("http", bad));
+  CHECK(read("http", "http", bad).hdfs);
   CHECK_FALSE(bad.clean());
+}
+
+TEST_CASE("ExportSnapshot needs no YARN, and has HBase's classes unless it is given others") {
+  const auto read = [](const std::string& keys) {
+    Report report{"f"};
+    const auto hadoop = hadoop_of(
+        "hdfs: {namenodes: [\"http://nn:9870\"], filesystem: hdfs://nn}\n"
+        "hbase: {classpath: /h, exportsnapshot: {" +
+            keys + "}}\n",
+        report);
+    CHECK(report.clean());
+    REQUIRE((hadoop.hbase && hadoop.hbase->exportsnapshot));
+    return *hadoop.hbase->exportsnapshot;
+  };
+  const auto local = read("maps: 3, bandwidth: 7, from: 1GiB, java: /opt/java/bin/java");
+  CHECK(local.classpath == "/h");
+  CHECK(local.resourcemanagers.empty());
+  CHECK(local.java == "/opt/java/bin/java");
+  CHECK(local.maps == 3);
+  CHECK(local.bandwidth == 7);
+  CHECK(local.from == std::uint64_t{1} << 30U);
+  const auto yarn = read("classpath: /c, resourcemanagers: [\"http://rm:8088\"]");
+  CHECK(yarn.classpath == "/c");
+  CHECK(yarn.resourcemanagers == std::vector<std::string>{"http://rm:8088"});
+  CHECK(yarn.java == "java");
+  CHECK(yarn.queue == "default");
+  CHECK(yarn.maps == 20);
+  CHECK(yarn.bandwidth == 100);
+  CHECK(yarn.from == std::uint64_t{64} << 30U);
 }
 
 TEST_CASE(

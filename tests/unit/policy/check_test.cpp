@@ -106,19 +106,42 @@ TEST_CASE("what a component does not know") {
   CHECK(wheres(check(policy({hooked("a", "relative")}))) == "data_sets[0].path");
 }
 
-TEST_CASE("an engine is for hdfs that is kept as hdfs") {
-  DataSet trail = hooked("trail", "/srv/trail");
-  trail.component = trail.to.component = "hdfs";
-  for (const auto engine : {DataSet::Engine::distcp, DataSet::Engine::automatic}) {
-    trail.engine = engine;
-    CHECK(check(policy({trail})).empty());
-    auto tree = trail;
-    tree.to.component = "files";
-    CHECK(wheres(check(policy({tree}))) == "data_sets[0].engine");
-    tree.component = "files";
-    CHECK(wheres(check(policy({tree}))) == "data_sets[0].engine");
-    tree.to.component = "hdfs";
-    CHECK(wheres(check(policy({tree}))) == "data_sets[0].engine");
+TEST_CASE("an engine is for what it carries, on both sides") {
+  using Engine = DataSet::Engine;
+  const auto told = [](Engine engine, const std::string& from, const std::string& to) {
+    DataSet set = hooked("trail", "/orders/trail");
+    set.component = from;
+    set.to.component = to;
+    set.engine = engine;
+    const auto findings = check(policy({set}));
+    if (findings.empty()) return std::string("fits");
+    CHECK(wheres(findings) == "data_sets[0].engine");
+    return findings[0].what + "; " + findings[0].hint;
+  };
+  const std::string stream = "leave `engine` out: the stream carries it";
+  for (const std::string kind : {"hdfs", "hbase", "files"}) {
+    CHECK(told(Engine::stream, kind, kind) == "fits");
+  }
+  CHECK(told(Engine::distcp, "hdfs", "hdfs") == "fits");
+  CHECK(told(Engine::exportsnapshot, "hbase", "hbase") == "fits");
+  CHECK(told(Engine::automatic, "hdfs", "hdfs") == "fits");
+  CHECK(told(Engine::automatic, "hbase", "hbase") == "fits");
+  CHECK(told(Engine::distcp, "hbase", "hbase") ==
+        "DistCp carries only `hdfs` that is kept as `hdfs`, not `hbase` as `hbase`; write `engine: "
+        "exportsnapshot`, or " +
+            stream);
+  CHECK(told(Engine::exportsnapshot, "hdfs", "hdfs") ==
+        "ExportSnapshot carries only `hbase`, not `hdfs` as `hdfs`; write `engine: distcp`, or " +
+            stream);
+  for (const auto& [from, to] :
+       {std::pair{"hdfs", "files"}, std::pair{"files", "hdfs"}, std::pair{"files", "files"}}) {
+    const std::string pair = std::string(", not `") + from + "` as `" + to + "`; ";
+    CHECK(told(Engine::distcp, from, to) ==
+          "DistCp carries only `hdfs` that is kept as `hdfs`" + pair + stream);
+    CHECK(told(Engine::exportsnapshot, from, to) ==
+          "ExportSnapshot carries only `hbase`" + pair + stream);
+    CHECK(told(Engine::automatic, from, to) ==
+          "engines carry only `hdfs` that is kept as `hdfs`, and `hbase`" + pair + stream);
   }
 }
 

@@ -100,7 +100,7 @@ TEST_CASE("every valid sample goes through its body unchanged and is valid by th
 }
 
 TEST_CASE("each engine goes through a body, in which the stream, the default, is not named") {
-  for (const std::string word : {"stream", "distcp", "auto"}) {
+  for (const std::string word : {"stream", "distcp", "exportsnapshot", "auto"}) {
     const auto policy = parse(
         "service: orders\ndata_sets: [{name: trail, component: hdfs, path: /t, engine: " + word +
             "}]\n",

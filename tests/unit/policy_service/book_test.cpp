@@ -181,20 +181,25 @@ TEST_CASE("the agents that a policy names belong to the site") {
   CHECK(refuses(role.findings));
 }
 
+// What is told of a set with an engine: the lack, and '?' where it is only a warning.
+std::string told_of_engine(const config::Site& site, const std::string& mode,
+                           const std::string& set) {
+  const auto verdict =
+      judge(parsed("service: orders\nretention: {last: 3}\nmode: " + mode +
+                   "\ndata_sets:\n  - {name: trail, agent: north-files, fence: {hook: pause}, " +
+                   set + "}\n"),
+            {}, site);
+  std::string out;
+  for (const auto& finding : verdict.findings) {
+    CHECK(finding.where == "data_sets[0].engine");
+    out += finding.what.substr(0, finding.what.find(", which")) + (finding.warning ? "?\n" : "\n");
+  }
+  return out;
+}
+
 TEST_CASE("an engine has what it needs in the clusters, also after a change of roles") {
   const auto told = [](const config::Site& site, const std::string& mode) {
-    const auto verdict = judge(parsed("service: orders\nretention: {last: 3}\nmode: " + mode +
-                                      "\ndata_sets:\n  - {name: trail, component: hdfs, path: "
-                                      "/trail, agent: north-files, engine: auto, fence: {hook: "
-                                      "pause}}\n"),
-                               {}, site);
-    std::string out;
-    for (const auto& finding : verdict.findings) {
-      CHECK(finding.where == "data_sets[0].engine");
-      out +=
-          finding.what.substr(0, finding.what.find(", which")) + (finding.warning ? "?\n" : "\n");
-    }
-    return out;
+    return told_of_engine(site, mode, "component: hdfs, path: /trail, engine: auto");
   };
   config::Site both = site();  // south has `distcp` and drives a pull
   CHECK(told(both, "pull") == "the cluster `north` has no `hdfs.distcp`?\n");
@@ -205,6 +210,27 @@ TEST_CASE("an engine has what it needs in the clusters, also after a change of r
   CHECK(told(both, "push").empty());
   north.filesystem.clear();
   CHECK(told(both, "pull") == "the cluster `north` has no `hdfs.filesystem`\n");
+}
+
+TEST_CASE("an engine for tables is that of HBase, on an HDFS that both clusters name") {
+  for (const std::string engine : {"exportsnapshot", "auto"}) {
+    const auto told = [&engine](const config::Site& site, const std::string& mode) {
+      return told_of_engine(site, mode, "component: hbase, path: /orders/*, engine: " + engine);
+    };
+    config::Site both = site();  // south has `exportsnapshot`
+    CHECK(told(both, "pull") == "the cluster `north` has no `hbase.exportsnapshot`?\n");
+    CHECK(told(both, "push") == "the cluster `north` has no `hbase.exportsnapshot`\n");
+    auto& north = both.clusters.at("north");
+    north.hbase->exportsnapshot = both.clusters.at("south").hbase->exportsnapshot;
+    both.clusters.at("south").hdfs->distcp.reset();  // DistCp's are none of its
+    CHECK(told(both, "pull").empty());
+    CHECK(told(both, "push").empty());
+    both.clusters.at("south").hdfs->filesystem.clear();
+    CHECK(told(both, "push") == "the cluster `south` has no `hdfs.filesystem`\n");
+  }
+  // Told once, of the policy alone.
+  CHECK(told_of_engine(site(), "push", "component: hbase, path: /orders/*, engine: distcp") ==
+        "DistCp carries only `hdfs` that is kept as `hdfs`, not `hbase` as `hbase`\n");
 }
 
 TEST_CASE("only conflicts that a policy brings in are told") {

@@ -77,10 +77,12 @@ transport::Directory south() {
 TEST_CASE("a data set of which the instruction names no engine is the stream's") {
   Body one = set("north", "south");
   CHECK(engine_of(one) == Engine::stream);
-  one["engine"] = "distcp";
-  CHECK(engine_of(one) == Engine::distcp);
+  for (const char* engine : {"distcp", "exportsnapshot"}) {
+    one["engine"] = engine;
+    CHECK(engine_of(one) == Engine::always);
+  }
   one["engine"] = "auto";
-  CHECK(engine_of(one) == Engine::automatic);
+  CHECK(engine_of(one) == Engine::at_will);
 }
 
 TEST_CASE("deleting: the lock, the newest good point, points that are not there") {
