@@ -20,6 +20,7 @@ struct Haul {
   std::string to_cluster;
   std::string to;     // Staging::carried_to()
   std::string place;  // the target's: what was adopted stands there by now
+  bool whole = true;  // nothing of the version is on the other side yet
 };
 
 // Bytes of paths, each counted with one more: what is told from agent to agent is bounded.

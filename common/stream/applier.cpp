@@ -180,7 +180,7 @@ Result<void> Applier::apply_entry(const Record& record) {
 Result<void> Applier::check_sum(const Record& record) const {
   const Entry& entry = record.entry;
   if (record.action == Action::adopt) {
-    if (entry.sum.empty() || state_.with_base || staging_.carried_to().empty())
+    if (entry.sum.empty() || staging_.carried_to().empty())
       return hostile("a file to adopt where none was brought", entry.path);
     return {};
   }

@@ -47,7 +47,7 @@ class Planner {
       const bool read = !base_ && !job_.sum_of_carried;
       ReadAhead ahead(*job_.source, list,
                       read ? ReadAhead::Content::of_small_files : ReadAhead::Content::of_none,
-                      job_.stop, job_.moved, job_.sum_of_carried);
+                      job_.stop, job_.moved, base_ ? nullptr : job_.sum_of_carried);
       LOCKSTEP_CHECK(plan_all(ahead));
     }
     if (manifest_.entries() == 0)
@@ -109,13 +109,7 @@ class Planner {
     const Entry& entry = *item.change.now;
     LOCKSTEP_CHECK(leave_until(entry.path));
     LOCKSTEP_TRY(const std::string sum, item.sum);
-    if (sum.empty()) {
-      LOCKSTEP_CHECK(plan_entry(entry, item.content));
-    } else {
-      Entry brought = entry;
-      brought.sum = sum;
-      LOCKSTEP_CHECK(plan_summed(brought, Action::adopt));
-    }
+    LOCKSTEP_CHECK(sum.empty() ? plan_entry(entry, item.content) : plan_brought(entry, sum));
     walked();
     return {};
   }
@@ -206,6 +200,10 @@ class Planner {
       same.sum = base_->entry().sum;
       return manifest_.copy(*base_, same);
     }
+    if (base_ && job_.sum_of_carried && entry.size > 0) {
+      LOCKSTEP_TRY(const std::string sum, job_.sum_of_carried(entry));
+      if (!sum.empty()) return plan_brought(entry, sum);
+    }
     const bool summed = in_base && !base_->entry().sum.empty();
     if (summed && same_size) {  // what the store itself says of it spares reading it
       LOCKSTEP_TRY(const std::string sum, job_.source->kept_sum(entry));
@@ -229,6 +227,11 @@ class Planner {
     const bool same = same_metadata(base_->entry(), entry);
     entry.sum = base_->entry().sum;
     return same ? manifest_.copy(*base_, entry) : plan_summed(entry, Action::metadata);
+  }
+
+  Result<void> plan_brought(Entry entry, const std::string& sum) {
+    entry.sum = sum;
+    return plan_summed(entry, Action::adopt);
   }
 
   // Of what is known by its checksum no content is sent: it stays, or an engine brought it.

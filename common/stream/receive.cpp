@@ -229,15 +229,15 @@ class Receiver {
   // Before the sender starts: it waits for that as for any preparation.
   Result<void> have_carried() {
     if (!carrying() || !job_.carry) return {};
-    LOCKSTEP_TRY(state_.carried, job_.carry(staging_->carried_to(), job_.stop));
+    LOCKSTEP_TRY(state_.carried,
+                 job_.carry(staging_->carried_to(), !state_.applied.apply.with_base, job_.stop));
     return check_carried(*state_.carried);
   }
 
   // Whether an engine may bring what would travel whole, and nobody knows yet what it brought.
   bool carrying() const {
     return job_.may_be_carried && staging_ && !state_.complete && !state_.carried &&
-           !state_.applied.apply.with_base && state_.applied.sequence == 0 &&
-           !staging_->carried_to().empty();
+           state_.applied.sequence == 0 && !staging_->carried_to().empty();
   }
 
   Result<void> begin() {

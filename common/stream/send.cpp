@@ -148,7 +148,7 @@ class Sender {
     if (start.number("had") != 0) {
       carried_ = heard_carried(start);
     } else if (!to.empty() && job_.carry) {
-      LOCKSTEP_TRY(carried_, carry(to));
+      LOCKSTEP_TRY(carried_, carry(to, start.number("base") == 0));
       LOCKSTEP_CHECK(check_carried(carried_));
       Control told("carried");
       tell_carried(told, carried_);
@@ -161,10 +161,10 @@ class Sender {
 
   // While it lasts the receiver is told that there is work, and heard. That the connection broke
   // shows afterwards: what was brought by then is there.
-  Result<component::Carried> carry(const std::string& to) {
+  Result<component::Carried> carry(const std::string& to, bool whole) {
     std::stop_source ending;
-    auto asked = std::async(std::launch::async, [this, &to, token = ending.get_token()] {
-      return job_.carry(to, token);
+    auto asked = std::async(std::launch::async, [this, &to, whole, token = ending.get_token()] {
+      return job_.carry(to, whole, token);
     });
     std::optional<Error> reason;  // why it was ended
     for (bool deaf = false; asked.wait_for(kPoll) != std::future_status::ready;) {

@@ -13,37 +13,39 @@ stream::Carry engine_for(const Agent& agent, const Job& job, const std::string& 
   auto* const component = agent.components.find(kind);
   component::Carries* const carries = component == nullptr ? nullptr : component->carries();
   if (carries == nullptr) {
-    return [name = agent.cluster](const std::string&,
+    return [name = agent.cluster](const std::string&, bool,
                                   const std::stop_token&) -> Result<component::Carried> {
       return component::Carried{
           false,
-          "The stream carried the content: lockstep.yaml names no engine that " + name +
-              " can run.",
+          "The stream carried the content: lockstep.yaml does not say how an engine runs in " +
+              name + " (`distcp` of `hdfs:`, `exportsnapshot` of `hbase:`).",
           {}};
     };
   }
-  return [&job, &board, engine, carries, deadline = agent.clock.utc() + job.deadline](
-             const std::string& to, std::stop_token stop) -> Result<component::Carried> {
-    const message::Body& set = job.set();
-    const component::SetId id{job.service(), job.set_name()};
-    component::Haul haul;
-    haul.version = version_of(id, set.at("version"));
-    haul.from_cluster = set.at("from").at("cluster").get<std::string>();
-    haul.to_cluster = set.at("to").at("cluster").get<std::string>();
-    haul.to = to;
-    haul.place = data_set_of(id.service, set, End::to).place.location;
-    component::Context context;
-    context.run = job.run;
-    context.attempt = job.attempt;
-    context.stop = std::move(stop);
-    context.deadline = deadline;
-    context.progress = [&](std::uint64_t entries, std::uint64_t bytes) {
-      board.put(id.set, shown({entries, bytes}));
-    };
-    auto carried = carries->carry(context, haul, engine == Engine::at_will);
-    if (carried) spdlog::info("{} of run {}: {}", id.set, job.run, carried->how);
-    return carried;
-  };
+  return
+      [&job, &board, engine, carries, deadline = agent.clock.utc() + job.deadline](
+          const std::string& to, bool whole, std::stop_token stop) -> Result<component::Carried> {
+        const message::Body& set = job.set();
+        const component::SetId id{job.service(), job.set_name()};
+        component::Haul haul;
+        haul.version = version_of(id, set.at("version"));
+        haul.from_cluster = set.at("from").at("cluster").get<std::string>();
+        haul.to_cluster = set.at("to").at("cluster").get<std::string>();
+        haul.to = to;
+        haul.whole = whole;
+        haul.place = data_set_of(id.service, set, End::to).place.location;
+        component::Context context;
+        context.run = job.run;
+        context.attempt = job.attempt;
+        context.stop = std::move(stop);
+        context.deadline = deadline;
+        context.progress = [&](std::uint64_t entries, std::uint64_t bytes) {
+          board.put(id.set, shown({entries, bytes}));
+        };
+        auto carried = carries->carry(context, haul, engine == Engine::at_will);
+        if (carried) spdlog::info("{} of run {}: {}", id.set, job.run, carried->how);
+        return carried;
+      };
 }
 
 void call_off_engines(const Agent& agent, const std::string& service, const std::string& run,

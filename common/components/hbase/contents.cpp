@@ -72,6 +72,10 @@ void add_snapshot(Gathering& all, const nlohmann::json& told, const std::string&
 
 }  // namespace
 
+bool is_hfile(std::string_view path) {
+  return path.starts_with("data/") && std::count(path.begin(), path.end(), '/') == 5;
+}
+
 std::string table_path(const TableName& table, const std::string& run) {
   return "tables/" + table.space + "/" + table.table + "/" + run;
 }

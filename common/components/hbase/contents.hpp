@@ -11,6 +11,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/component/entry.hpp"
@@ -28,6 +29,9 @@ struct Item {
 using Contents = std::vector<Item>;
 Result<std::shared_ptr<const Contents>> read_contents(const Cluster& cluster, const Native& native,
                                                       const std::string& run, ErrorCode side);
+
+// Whether the path in the tree is an HFile's.
+bool is_hfile(std::string_view path);
 
 // Where a version's tables lie in the tree: "tables/orders/lines/<run>".
 std::string table_path(const TableName& table, const std::string& run);

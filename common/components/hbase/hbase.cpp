@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/components/hbase/bridge.hpp"
+#include "common/components/hbase/export.hpp"
 #include "common/components/hbase/pins.hpp"
 #include "common/components/hbase/source.hpp"
 #include "common/components/hbase/target.hpp"
@@ -22,13 +23,16 @@ hdfs::Settings as(const std::string& user, hdfs::Settings settings) {
 
 class HBase final : public component::Component {
  public:
-  HBase(const component::Surroundings& surroundings, const Settings& settings)
+  HBase(const component::Surroundings& surroundings, const Settings& settings,
+        const std::map<std::string, Settings>& clusters)
       : bridge_(surroundings, settings),
         files_(as(settings.user, settings.hdfs), surroundings.clock),
         snapshots_(make_hbase_snapshots({bridge_, files_}, surroundings.clock)),
         sources_({bridge_, files_}),
         target_({bridge_, files_}) {
     bridge_.start_ahead();
+    if (!settings.exportsnapshot) return;
+    export_ = std::make_unique<ExportSnapshot>(settings, bridge_, clusters, surroundings);
   }
 
   const std::string& kind() const override { return kind_; }
@@ -37,6 +41,7 @@ class HBase final : public component::Component {
   component::Snapshots* snapshots() override { return snapshots_.get(); }
   component::Sources* sources() override { return &sources_; }
   component::Target* target() override { return &target_; }
+  component::Carries* carries() override { return export_.get(); }
 
   // Which tables there are is looked up when they are armed: of a place nothing is asked beyond
   // what store_health() asks.
@@ -64,14 +69,15 @@ class HBase final : public component::Component {
   std::unique_ptr<component::Snapshots> snapshots_;
   HBaseSources sources_;
   HBaseTarget target_;
+  std::unique_ptr<ExportSnapshot> export_;
 };
 
 }  // namespace
 
-std::unique_ptr<component::Component> make_hbase(
-    const component::Surroundings& surroundings, const Settings& settings,
-    const std::map<std::string, Settings>& /*clusters*/) {
-  return std::make_unique<HBase>(surroundings, settings);
+std::unique_ptr<component::Component> make_hbase(const component::Surroundings& surroundings,
+                                                 const Settings& settings,
+                                                 const std::map<std::string, Settings>& clusters) {
+  return std::make_unique<HBase>(surroundings, settings, clusters);
 }
 
 }  // namespace lockstep::hbase

@@ -21,8 +21,8 @@ struct Snapshot {
 
 struct Native {
   std::vector<Snapshot> snapshots;  // sorted by table
-  std::string
-      staging;  // of a staging: its directory in HDFS; what snapshots there are is not whole
+  std::string staging;  // of a staging: its directory in HDFS, or what else of it is there; no
+                        // snapshots are whole
 };
 
 std::string to_text(const Native& native);

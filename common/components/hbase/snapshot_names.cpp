@@ -15,7 +15,21 @@ namespace {
 
 constexpr Nanos kPatience = seconds(60);
 
-const char* word(Use use) { return use == Use::pin ? "lockstep-pin." : "lockstep-point."; }
+const char* word(Use use) {
+  switch (use) {
+    case Use::pin:
+      return "lockstep-pin.";
+    case Use::point:
+      return "lockstep-point.";
+    case Use::carried:
+      break;
+  }
+  return "lockstep-carried.";
+}
+
+std::string run_of(const std::string& name, const std::string& prefix) {
+  return name.substr(prefix.size(), name.find('.', prefix.size()) - prefix.size());
+}
 
 std::string tail(const SetId& id, const std::string& run, const TableName& table) {
   return id.service + "." + id.set + "." + run + "." + table.space + "." + table.table;
@@ -99,9 +113,7 @@ Result<std::vector<Version>> list_versions(const Cluster& cluster, Use use, cons
   LOCKSTEP_TRY(const auto snapshots, list_snapshots(cluster.bridge, prefix));
   std::map<std::string, Native> runs;
   for (const Snapshot& one : snapshots) {
-    const std::string run =
-        one.name.substr(prefix.size(), one.name.find('.', prefix.size()) - prefix.size());
-    runs[run].snapshots.push_back(one);
+    runs[run_of(one.name, prefix)].snapshots.push_back(one);
   }
   if (use == Use::point) {
     LOCKSTEP_TRY(const auto staged, stagings(cluster, set.id, {}));
@@ -109,6 +121,13 @@ Result<std::vector<Version>> list_versions(const Cluster& cluster, Use use, cons
       const std::string name = path.substr(path.rfind('/') + 1);
       const std::string rest = name.substr(set.id.service.size() + set.id.set.size() + 2);
       runs[rest.substr(0, rest.find('.'))].staging = path;
+    }
+    // Of a run that has nothing else: its staging is gone, and this is not.
+    const std::string brought = prefix_of(Use::carried, set.id);
+    LOCKSTEP_TRY(const auto carried, list_snapshots(cluster.bridge, brought));
+    for (const Snapshot& one : carried) {
+      Native& native = runs[run_of(one.name, brought)];
+      if (native.snapshots.empty() && native.staging.empty()) native.staging = one.name;
     }
   }
   std::vector<Version> versions;
@@ -143,6 +162,36 @@ Result<Native> open_version(Bridge& bridge, const Version& version, ErrorCode si
     }
   }
   return native;
+}
+
+std::string snapshot_directory(const std::string& root, const std::string& name) {
+  return hdfs::join(root, ".hbase-snapshot/" + name);
+}
+
+Result<void> drop_carried(const Cluster& cluster, const SetId& id, const std::string& run) {
+  const std::string prefix = prefix_of(Use::carried, id, run);
+  LOCKSTEP_TRY(const auto whole, list_snapshots(cluster.bridge, prefix));
+  LOCKSTEP_CHECK(delete_snapshots(cluster.bridge, whole));
+  // What a job left half-way lies where HBase's own unfinished snapshots do.
+  auto root = cluster.bridge.root();
+  if (!root) return to_error(root.error(), ErrorCode::io, "ask HBase for its directory", "");
+  const std::string working = snapshot_directory(*root, ".tmp");
+  std::string after = prefix.substr(0, prefix.size() - 1);
+  for (bool more = true; more;) {
+    auto page = cluster.files.list(working, after);
+    if (!page && page.error().trouble == hdfs::Trouble::missing) return {};
+    if (!page) return hdfs::to_error(page.error(), ErrorCode::io, "list", working);
+    more = page->more && !page->statuses.empty();
+    for (const hdfs::Status& status : page->statuses) {
+      after = status.name;
+      if (!status.name.starts_with(prefix)) return {};
+      const std::string path = hdfs::join(working, status.name);
+      if (auto removed = cluster.files.remove(path); !removed) {
+        return hdfs::to_error(removed.error(), ErrorCode::io, "remove", path);
+      }
+    }
+  }
+  return {};
 }
 
 Result<void> drop_version(const Cluster& cluster, Use use, const SetId& id,

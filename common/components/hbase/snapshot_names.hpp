@@ -2,7 +2,8 @@
 //
 //   lockstep-pin.<service>.<set>.<run>.<namespace>.<table>     what the primary pinned
 //   lockstep-point.<service>.<set>.<run>.<namespace>.<table>   what the secondary keeps
-//   lockstep-before.<service>.<set>.<run>.<namespace>.<table>  what a promotion found
+//   lockstep-carried.<service>.<set>.<run>.<namespace>.<table> what ExportSnapshot brings
+//   (export.hpp) lockstep-before.<service>.<set>.<run>.<namespace>.<table>  what a promotion found
 // Snapshots of other names are other people's and never touched. The snapshots of one run are one
 // version. Of points, those whose staging is still there are not whole:
 //   <hbase.rootdir>/.lockstep/<service>.<set>.<run>.<attempt>
@@ -19,7 +20,7 @@
 
 namespace lockstep::hbase {
 
-enum class Use { pin, point };
+enum class Use { pin, point, carried };
 
 // Of all versions of the set; with `run`, of that one.
 std::string prefix_of(Use use, const component::SetId& id, const std::string& run = {});
@@ -43,13 +44,21 @@ Result<std::string> staging_path(const Cluster& cluster, const component::SetId&
 Result<std::vector<Snapshot>> list_snapshots(Bridge& bridge, const std::string& prefix);
 Result<void> delete_snapshots(Bridge& bridge, const std::vector<Snapshot>& snapshots);
 
-// Every version of the set that has a snapshot or (points) a staging.
+// Every version of the set that has a snapshot or (points) a staging or something carried.
 Result<std::vector<component::Version>> list_versions(const Cluster& cluster, Use use,
                                                       const component::DataSet& set);
 
 // The snapshots that `version` names, checked: of its set and run, all there, and still the same.
 // Errors: version-missing, `side`.
 Result<Native> open_version(Bridge& bridge, const component::Version& version, ErrorCode side);
+
+// Where HBase keeps a snapshot; `root` is HBase's directory.
+std::string snapshot_directory(const std::string& root, const std::string& name);
+
+// Removes what ExportSnapshot brought for the run, whole or not: the HFiles of it that no point
+// names are the cleaner's then.
+Result<void> drop_carried(const Cluster& cluster, const component::SetId& id,
+                          const std::string& run);
 
 // Removes all snapshots, and (points) stagings, of the version's set and run.
 Result<void> drop_version(const Cluster& cluster, Use use, const component::SetId& id,

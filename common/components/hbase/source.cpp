@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/components/hdfs/reader.hpp"
+#include "common/components/hdfs/sums.hpp"
 
 namespace lockstep::hbase {
 
@@ -51,19 +52,32 @@ class HBaseSource final : public component::Source {
   }
 
   Result<std::unique_ptr<component::EntryReader>> open(const Entry& entry) override {
-    const auto found = std::lower_bound(contents_->begin(), contents_->end(), entry.path,
-                                        [](const Item& item, const std::string& path) {
-                                          return component::path_less(item.entry.path, path);
-                                        });
-    if (found == contents_->end() || found->entry.path != entry.path ||
-        found->entry.kind != component::EntryKind::regular) {
-      return make_error(ErrorCode::source_read, "the snapshot has no such file", entry.path);
-    }
+    LOCKSTEP_TRY(const Item* const found, find(entry.path));
     if (found->paths.empty()) {
       return std::unique_ptr<component::EntryReader>(std::make_unique<Held>(found->bytes));
     }
     return std::unique_ptr<component::EntryReader>(std::make_unique<hdfs::Reader>(
         files_, found->paths, found->entry.size, ErrorCode::source_read));
+  }
+
+  // Of an HFile: nothing else is carried by ExportSnapshot.
+  Result<std::string> kept_sum(const Entry& entry) override {
+    LOCKSTEP_TRY(const Item* const found, find(entry.path));
+    if (!is_hfile(entry.path)) return std::string();
+    for (std::size_t i = 0;; ++i) {
+      auto sum = files_.checksum(found->paths[i]);
+      if (sum) return std::move(*sum);
+      // A compaction moves it from one of its places to another.
+      if (sum.error().trouble == hdfs::Trouble::missing && i + 1 < found->paths.size()) continue;
+      return hdfs::to_error(sum.error(), ErrorCode::source_read, "ask for the checksum of",
+                            found->paths[i]);
+    }
+  }
+
+  Result<std::string> made_sum(const Entry& entry, const std::string& like,
+                               const std::stop_token& stop) override {
+    LOCKSTEP_TRY(const auto reader, open(entry));
+    return hdfs::sum_of(*reader, entry.size, like, entry.path, stop);
   }
 
   // An HFile never changes once it is written: the inode says that it is that one.
@@ -78,6 +92,19 @@ class HBaseSource final : public component::Source {
   }
 
  private:
+  // A regular file.
+  Result<const Item*> find(const std::string& path) const {
+    const auto found = std::lower_bound(contents_->begin(), contents_->end(), path,
+                                        [](const Item& item, const std::string& wanted) {
+                                          return component::path_less(item.entry.path, wanted);
+                                        });
+    if (found == contents_->end() || found->entry.path != path ||
+        found->entry.kind != component::EntryKind::regular) {
+      return make_error(ErrorCode::source_read, "the snapshot has no such file", path);
+    }
+    return &*found;
+  }
+
   hdfs::WebHdfs& files_;
   std::shared_ptr<const Contents> contents_;
 };

@@ -27,6 +27,7 @@ Error hostile(const std::string& path) {
   return make_error(ErrorCode::stream_hostile, "this is no part of an HBase snapshot", "/" + path);
 }
 
+// "tables/orders/lines/<run>/info" in its parts.
 std::vector<std::string> parts_of(const std::string& path) {
   std::vector<std::string> parts;
   for (std::size_t begin = 0; begin <= path.size();) {
@@ -47,14 +48,21 @@ Entry as_of_hdfs(Entry entry, const std::string& user) {
 }  // namespace
 
 HBaseStaging::HBaseStaging(const Cluster& cluster, component::DataSet target,
-                           component::Context context, std::string directory,
-                           const std::string& archive, std::optional<Version> sealed)
+                           component::Context context, std::string directory, std::string archive,
+                           std::optional<Version> sealed)
     : cluster_(cluster),
       target_(std::move(target)),
       context_(std::move(context)),
       directory_(std::move(directory)),
+      archive_(std::move(archive)),
       sealed_(std::move(sealed)) {
-  writer_.emplace(cluster_.files, directory_, archive);
+  writer_.emplace(cluster_.files, directory_, archive_);
+}
+
+std::string HBaseStaging::carried_to() const {
+  if (sealed_) return {};
+  return snapshot_directory(hdfs::parent_of(archive_),
+                            prefix_of(Use::carried, target_.id, context_.run));
 }
 
 Result<void> HBaseStaging::begin(const Entry& entry, Action action) {
@@ -63,11 +71,13 @@ Result<void> HBaseStaging::begin(const Entry& entry, Action action) {
   if (sealed_ || entry.kind == EntryKind::directory) return {};
   if (!writer_) return make_error(ErrorCode::internal, "the staging has ended", directory_);
   if (!component::path_is_clean(entry.path)) return hostile(entry.path);
-  const std::vector<std::string> parts = parts_of(entry.path);
+  const bool hfile = is_hfile(entry.path);
   // HFiles never change: what the base has of that name is that file.
-  if (parts.front() == "data" && parts.size() == 6 && action == Action::metadata) return {};
+  if (hfile && action == Action::metadata) return {};
+  if (action == Action::adopt) return hfile ? check_brought(entry) : hostile(entry.path);
+  const std::vector<std::string> parts = parts_of(entry.path);
   const bool table = parts.front() == "tables" && parts.size() == 5 && parts[3] == context_.run;
-  if (!table && !(parts.front() == "data" && parts.size() == 6)) return hostile(entry.path);
+  if (!table && !hfile) return hostile(entry.path);
   skipping_ = false;
   if (table && parts.back() == "info") {
     const TableName name{parts[1], parts[2]};
@@ -77,6 +87,25 @@ Result<void> HBaseStaging::begin(const Entry& entry, Action action) {
     return {};
   }
   return writer_->begin(as_of_hdfs(entry, cluster_.files.settings().user), action);
+}
+
+// It lies in the archive, where HBase looks for it. It is believed by its checksum alone.
+Result<void> HBaseStaging::check_brought(const Entry& entry) {
+  const std::string path = hdfs::join(archive_, entry.path);
+  auto status = cluster_.files.status(path);
+  if (!status) {
+    return hdfs::to_error(status.error(), ErrorCode::target_write, "look at what was brought",
+                          path);
+  }
+  auto sum = cluster_.files.checksum(path);
+  if (!sum) {
+    return hdfs::to_error(sum.error(), ErrorCode::target_write, "ask for the checksum of", path);
+  }
+  if (status->length == entry.size && *sum == entry.sum) return {};
+  return make_error(ErrorCode::stream_digest,
+                    "what ExportSnapshot brought has another size or checksum than the source: " +
+                        *sum + ", not " + entry.sum,
+                    path);
 }
 
 Result<void> HBaseStaging::write(std::uint64_t offset, std::span<const std::byte> data) {
@@ -158,6 +187,7 @@ Result<Version> HBaseStaging::seal() {
     return done.error();
   }
   os::failpoint("hbase.seal.published");
+  LOCKSTEP_CHECK(drop_carried(cluster_, target_.id, context_.run));
   if (auto removed = cluster_.files.remove(directory_); !removed) {
     return hdfs::to_error(removed.error(), ErrorCode::target_write, "remove the staging",
                           directory_);
@@ -177,6 +207,7 @@ Result<Version> HBaseStaging::seal() {
 Result<void> HBaseStaging::abandon() {
   writer_.reset();
   if (sealed_) return {};
+  LOCKSTEP_CHECK(drop_carried(cluster_, target_.id, context_.run));
   return drop_version(cluster_, Use::point, target_.id, context_.run);
 }
 

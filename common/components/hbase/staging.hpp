@@ -15,10 +15,11 @@ namespace lockstep::hbase {
 
 class HBaseStaging final : public component::Staging {
  public:
-  // `archive`: HBase's, from which patched files take what is not written. `sealed`: the version
+  // `archive`: HBase's, from which patched files take what is not written, and in which those lie
+  // that ExportSnapshot brought. `sealed`: the version
   // that this run has already; then nothing that comes is kept.
   HBaseStaging(const Cluster& cluster, component::DataSet target, component::Context context,
-               std::string directory, const std::string& archive,
+               std::string directory, std::string archive,
                std::optional<component::Version> sealed);
 
   Result<void> begin(const component::Entry& entry, component::Action action) override;
@@ -30,18 +31,23 @@ class HBaseStaging final : public component::Staging {
   Result<void> checkpoint() override { return {}; }  // another process begins at the base again
   Result<component::Version> seal() override;
   Result<void> abandon() override;
+  // The run's snapshots that ExportSnapshot is to make, but for the tables' names:
+  // "/hbase/.hbase-snapshot/lockstep-carried.<service>.<set>.<run>."
+  std::string carried_to() const override;
 
  private:
   struct Info {
     TableName table;
     std::string bytes;
   };
+  Result<void> check_brought(const component::Entry& entry);
   Result<void> publish();
 
   Cluster cluster_;
   component::DataSet target_;
   component::Context context_;
   std::string directory_;
+  std::string archive_;
   std::optional<component::Version> sealed_;
   std::optional<hdfs::Writer> writer_;
   bool skipping_ = false;              // the entry begun is as it should be

@@ -140,6 +140,7 @@ Result<component::Target::RestoreResult> HBaseTarget::restore(const Context& con
 
 Result<void> HBaseTarget::drop(const Context&, const Version& version) {
   LOCKSTEP_CHECK(native_from_text(version.native));
+  LOCKSTEP_CHECK(drop_carried(cluster_, version.id, version.name));
   return drop_version(cluster_, Use::point, version.id, version.name);
 }
 

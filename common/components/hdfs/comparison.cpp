@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "common/component/carries.hpp"
 #include "common/components/hdfs/jobs.hpp"
@@ -19,75 +20,65 @@ bool is_silence(const Failure& failure) {
          failure.trouble == Trouble::kerberos || failure.trouble == Trouble::denied;
 }
 
-class Comparer {
- public:
-  Comparer(WebHdfs& from, const std::string& root, WebHdfs& to, const std::string& brought,
-           const std::string& place, Crew& crew)
-      : from_(from), root_(root), to_(to), brought_(brought), place_(place), crew_(crew) {}
-
-  std::vector<std::string> batch;
-  Comparison found;
-
-  Result<void> compare_batch() {
-    std::vector<Outcome> outcomes(batch.size());
-    crew_.each(batch.size(), [&](std::size_t i) { outcomes[i] = look_at(batch[i]); });
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      if (outcomes[i].failure) {
-        return to_error(*outcomes[i].failure, ErrorCode::carry_failed, "compare the checksums of",
-                        join(root_, batch[i]));
-      }
-      if (outcomes[i].same) continue;
-      bytes_ += batch[i].size() + 1;
-      (outcomes[i].missing ? found.missing : found.different).push_back(std::move(batch[i]));
-    }
-    batch.clear();
-    found.too_many = bytes_ > component::kMostExcepted;
-    return {};
-  }
-
- private:
-  struct Outcome {
-    bool same = false;
-    bool missing = false;
-    std::optional<Failure> failure;
-  };
-
-  // On a thread of the crew.
-  Outcome look_at(const std::string& path) {
-    Outcome out;
-    const auto source = from_.checksum(join(root_, path));
-    if (!source) {
-      if (is_silence(source.error())) out.failure = source.error();
-      return out;
-    }
-    auto there = to_.checksum(join(brought_, path));
-    if (!there && there.error().trouble == Trouble::missing) {
-      there = to_.checksum(join(place_, path));
-    }
-    if (!there && is_silence(there.error())) out.failure = there.error();
-    out.missing = !there && there.error().trouble == Trouble::missing;
-    out.same = there && *there == *source && Sum::like(*source);
-    return out;
-  }
-
-  WebHdfs& from_;
-  const std::string& root_;
-  WebHdfs& to_;
-  const std::string& brought_;
-  const std::string& place_;
-  Crew& crew_;
-  std::size_t bytes_ = 0;
+struct Outcome {
+  bool same = false;
+  bool missing = false;
+  std::optional<Failure> failure;
 };
 
+Reply<std::string> checksum_at(WebHdfs& hdfs, const std::vector<std::string>& paths) {
+  for (std::size_t i = 0;; ++i) {
+    auto sum = hdfs.checksum(paths[i]);
+    const bool elsewhere = !sum && sum.error().trouble == Trouble::missing;
+    if (!elsewhere || i + 1 == paths.size()) return sum;
+  }
+}
+
+// On a thread of the crew.
+Outcome look_at(const Twin& twin, WebHdfs& from, WebHdfs& to) {
+  Outcome out;
+  const auto source = checksum_at(from, twin.from);
+  if (!source) {
+    if (is_silence(source.error())) out.failure = source.error();
+    return out;
+  }
+  const auto there = checksum_at(to, twin.to);
+  if (!there && is_silence(there.error())) out.failure = there.error();
+  out.missing = !there && there.error().trouble == Trouble::missing;
+  out.same = there && *there == *source && Sum::like(*source);
+  return out;
+}
+
 }  // namespace
+
+Result<void> compare_twins(std::vector<Twin> twins, WebHdfs& from, WebHdfs& to, Crew& crew,
+                           Comparison& found) {
+  std::vector<Outcome> outcomes(twins.size());
+  crew.each(twins.size(), [&](std::size_t i) { outcomes[i] = look_at(twins[i], from, to); });
+  for (std::size_t i = 0; i < twins.size(); ++i) {
+    if (outcomes[i].failure) {
+      return to_error(*outcomes[i].failure, ErrorCode::carry_failed, "compare the checksums of",
+                      twins[i].from.front());
+    }
+    if (outcomes[i].same) continue;
+    found.told += twins[i].name.size() + 1;
+    (outcomes[i].missing ? found.missing : found.different).push_back(std::move(twins[i].name));
+  }
+  found.too_many = found.told > component::kMostExcepted;
+  return {};
+}
 
 Result<Comparison> compare_brought(const component::Context& context, const Clock& clock,
                                    WebHdfs& from, const std::string& root, WebHdfs& to,
                                    const std::string& brought, const std::string& place,
                                    Crew& crew) {
-  Comparer comparer(from, root, to, brought, place, crew);
+  Comparison found;
+  std::vector<Twin> batch;
+  const auto compare_batch = [&] {
+    return compare_twins(std::exchange(batch, {}), from, to, crew, found);
+  };
   std::vector<std::string> directories{{}};
-  while (!directories.empty() && !comparer.found.too_many) {
+  while (!directories.empty() && !found.too_many) {
     const std::string directory = std::move(directories.back());
     directories.pop_back();
     std::string after;
@@ -102,18 +93,18 @@ Result<Comparison> compare_brought(const component::Context& context, const Cloc
         if (status.kind == Status::Kind::directory) {
           directories.push_back(std::move(path));
         } else if (status.length > 0) {
-          comparer.batch.push_back(std::move(path));
+          batch.push_back({path, {join(root, path)}, {join(brought, path), join(place, path)}});
         }
         after = std::move(status.name);
       }
-      if (comparer.batch.size() < kBatch) continue;
-      LOCKSTEP_CHECK(comparer.compare_batch());
+      if (batch.size() < kBatch) continue;
+      LOCKSTEP_CHECK(compare_batch());
       LOCKSTEP_CHECK(may_go_on(context, clock));
-      if (comparer.found.too_many) return std::move(comparer.found);
+      if (found.too_many) return found;
     }
   }
-  LOCKSTEP_CHECK(comparer.compare_batch());
-  return std::move(comparer.found);
+  LOCKSTEP_CHECK(compare_batch());
+  return found;
 }
 
 }  // namespace lockstep::hdfs

@@ -17,8 +17,19 @@ struct Comparison {
   // whose checksum is another, cannot be told, or could not be made again from the content.
   std::vector<std::string> missing;
   std::vector<std::string> different;
+  std::size_t told = 0;   // bytes of their names
   bool too_many = false;  // more than may be told (component::kMostExcepted); then not all of them
 };
+
+// A file, and where it may lie in each store: the first that is there counts.
+struct Twin {
+  std::string name;
+  std::vector<std::string> from;
+  std::vector<std::string> to;
+};
+// Adds to `found` what is not the same. Error: carry-failed.
+Result<void> compare_twins(std::vector<Twin> twins, WebHdfs& from, WebHdfs& to, Crew& crew,
+                           Comparison& found);
 
 // Of the files below `root` in `from`, each as it lies below `brought` in `to`, or, where it is not
 // there any more, below `place`. Errors: source-read, carry-failed, cancelled, deadline.

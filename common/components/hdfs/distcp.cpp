@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "common/components/hdfs/at_will.hpp"
 #include "common/components/hdfs/carried.hpp"
+#include "common/components/hdfs/distcp_words.hpp"
 
 namespace lockstep::hdfs {
 
@@ -14,31 +16,15 @@ namespace {
 
 constexpr Nanos kTell = seconds(60);
 constexpr Nanos kShortPatience = seconds(2);
-constexpr std::uint64_t kMebibyte = 1U << 20U;
-
-std::string in_mebibytes(std::uint64_t bytes) {
-  return bytes < 10 * kMebibyte ? std::to_string(bytes) + " bytes"
-                                : std::to_string(bytes / kMebibyte) + " MiB";
-}
-
-Carried left_to_the_stream(const std::string& why) {
-  return Carried{false, "The stream carried the content: " + why + ".", {}};
-}
-
-// What says of the engine, and not of the run, that it does not work.
-bool is_the_engines(const Error& error) {
-  return error.code == ErrorCode::carry_failed || error.code == ErrorCode::unreachable ||
-         error.code == ErrorCode::permission || error.code == ErrorCode::not_supported;
-}
 
 }  // namespace
 
 DistCp::DistCp(const Settings& own, std::map<std::string, Settings> clusters,
                os::Processes& processes, const Clock& clock)
-    : from_(own.distcp.value().from),
+    : settings_(own.distcp.value()),
       clusters_(std::move(clusters)),
       clock_(clock),
-      jobs_(own, processes, clock),
+      jobs_(own, settings_, "DistCp", processes, clock),
       crew_(own.connections) {}
 
 Result<WebHdfs*> DistCp::reach(const std::string& cluster) {
@@ -90,8 +76,7 @@ Result<std::string> DistCp::why_not(const Ends& ends, bool at_will, std::string&
                     ends.source.root());
   }
   size = bytes ? in_mebibytes(*bytes) : "of unknown size";
-  if (!at_will || *bytes >= from_) return std::string();
-  return "`engine: auto` uses DistCp from " + in_mebibytes(from_) + " on, and this is " + size;
+  return at_will ? too_small(*bytes, settings_.from, "DistCp") : std::string();
 }
 
 Result<Carried> DistCp::carry(const Context& context, const Haul& haul, bool at_will) {
@@ -100,19 +85,10 @@ Result<Carried> DistCp::carry(const Context& context, const Haul& haul, bool at_
   LOCKSTEP_TRY(const std::string against, why_not(ends, at_will, size));
   if (!against.empty()) return left_to_the_stream(against);
   auto carried = carry_all(context, haul, ends);
-  if (!carried) {
-    if (!at_will || !is_the_engines(carried.error())) return carried;
-    return left_to_the_stream("`engine: auto` would have used DistCp, but " +
-                              carried.error().text());
-  }
-  const std::string chosen =
-      at_will ? "`engine: auto`: at least " + in_mebibytes(from_) : "`engine: distcp`";
-  carried->how = "DistCp carried the content (" + size + ", " + carried->how + ", " + chosen +
-                 "): it is known by HDFS's own checksums";
-  if (const std::size_t others = carried->except.size(); others > 0) {
-    carried->how += ", but for " + std::to_string(others) + " files that the stream carried";
-  }
-  carried->how += ".";
+  if (!carried) return failed(carried.error(), at_will, "DistCp");
+  carried->how = "DistCp carried the content (" + size + ", " + carried->how + ", " +
+                 (at_will ? chosen_at_will(settings_.from) : "`engine: distcp`") +
+                 "): it is known by HDFS's own checksums" + but_for(*carried) + ".";
   return carried;
 }
 
@@ -153,7 +129,10 @@ Result<Job> DistCp::run(const Context& context, const Haul& haul, const Ends& en
   if (!made) return to_error(made.error(), ErrorCode::target_write, "make the directory", haul.to);
   const component::SetId& id = haul.version.id;
   const std::string name = "lockstep " + id.service + "/" + id.set + " of run " + context.run;
-  LOCKSTEP_CHECK(jobs_.launch(context, ends.tags, name, ends.from_address, ends.to_address));
+  LOCKSTEP_CHECK(
+      jobs_.launch(context, ends.tags.attempt,
+                   distcp_command(settings_, ends.tags, name, ends.from_address, ends.to_address),
+                   "DistCp could not be started", ends.from_address));
   LOCKSTEP_TRY(auto job, wait(context, haul, ends));
   if (!job) {
     return make_error(ErrorCode::carry_failed, "YARN does not know the job that was submitted",

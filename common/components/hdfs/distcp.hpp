@@ -55,7 +55,7 @@ class DistCp final : public component::Carries {
   Result<Comparison> compare(const component::Context& context, const component::Haul& haul,
                              const Ends& ends);
 
-  const std::uint64_t from_;  // bytes: fewer are the stream's, at will
+  const JobSettings settings_;
   const std::map<std::string, Settings> clusters_;
   const Clock& clock_;
   Jobs jobs_;

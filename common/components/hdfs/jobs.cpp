@@ -13,32 +13,36 @@ namespace {
 
 constexpr auto kLook = std::chrono::milliseconds(500);
 constexpr Nanos kKillTime = seconds(60);
-constexpr Nanos kSubmitTime = seconds(86400);  // it lists the source first: millions of files
+constexpr Nanos kLongest = seconds(std::int64_t{30} * 86400);
 constexpr std::uint64_t kLongestConfiguration = std::uint64_t{16} << 20U;
 
 }  // namespace
 
 Result<void> may_go_on(const Context& context, const Clock& clock) {
   if (context.stop.stop_requested()) {
-    return make_error(ErrorCode::cancelled, "carrying by DistCp was stopped");
+    return make_error(ErrorCode::cancelled, "carrying by an engine was stopped");
   }
   if (context.deadline && clock.utc() > *context.deadline) {
-    return make_error(ErrorCode::deadline, "DistCp did not end in time");
+    return make_error(ErrorCode::deadline, "the engine did not end in time");
   }
   return {};
 }
 
-Jobs::Jobs(const Settings& own, os::Processes& processes, const Clock& clock)
-    : settings_(own.distcp.value()),
+Jobs::Jobs(const Settings& own, const JobSettings& settings, std::string program,
+           os::Processes& processes, const Clock& clock)
+    : settings_(settings),
+      program_(std::move(program)),
       user_(own.user),
       patience_(own.patience),
       processes_(processes),
       clock_(clock),
-      hdfs_(own, clock),
-      yarn_(settings_.resourcemanagers, own.user, own.ca, clock) {}
+      hdfs_(own, clock) {
+  if (on_yarn()) yarn_.emplace(settings_.resourcemanagers, own.user, own.ca, clock);
+}
 
 Result<std::vector<Job>> Jobs::find(const std::string& tag, std::optional<Nanos> patience) {
-  auto found = yarn_.jobs(tag, patience.value_or(patience_));
+  if (!on_yarn()) return std::vector<Job>();
+  auto found = yarn_->jobs(tag, patience.value_or(patience_));
   if (found) return std::move(*found);
   const Trouble trouble = found.error().trouble;
   const bool away =
@@ -47,29 +51,29 @@ Result<std::vector<Job>> Jobs::find(const std::string& tag, std::optional<Nanos>
       away ? ErrorCode::unreachable : ErrorCode::carry_failed,
       "YARN does not tell of its jobs: " + found.error().text, settings_.resourcemanagers.front(),
       "are the ResourceManagers up (`yarn rmadmin -getAllServiceState`), and named by "
-      "`distcp.resourcemanagers` in lockstep.yaml?");
+      "`resourcemanagers` in lockstep.yaml?");
 }
 
-Result<void> Jobs::launch(const Context& context, const JobTags& tags, const std::string& name,
-                          const std::string& from, const std::string& to) {
+Result<void> Jobs::launch(const Context& context, const std::string& tag,
+                          std::vector<std::string> program, const std::string& failed,
+                          const std::string& from) {
   os::Command command;
-  command.argv = distcp_command(settings_, tags, name, from, to);
+  command.argv = std::move(program);
   command.environment["HADOOP_USER_NAME"] = user_;
   // With this process it ends: nobody submits a job after it that nobody waits for.
   command.die_with_parent = true;
-  Nanos time = kSubmitTime;
+  Nanos time = kLongest;
   if (context.deadline) time = std::min(time, *context.deadline - clock_.utc());
   LOCKSTEP_TRY(const auto done, processes_.run(command, time, context.stop));
   auto going_on = may_go_on(context, clock_);
   if (going_on && done.timed_out) {
-    going_on =
-        make_error(ErrorCode::carry_failed, "DistCp did not come to submit its job in time", from);
+    going_on = make_error(ErrorCode::carry_failed, program_ + " did not end in time", from);
   }
   if (!going_on) {  // it may have submitted one all the same
-    LOCKSTEP_CHECK(end(tags.attempt));
+    LOCKSTEP_CHECK(end(tag));
     return going_on;
   }
-  return done.exit_status == 0 ? Result<void>{} : launch_error(done.output, from);
+  return done.exit_status == 0 ? Result<void>{} : launch_error(failed, done.output, from);
 }
 
 Result<std::optional<Job>> Jobs::wait(const Context& context, const std::string& tag,
@@ -95,7 +99,7 @@ Result<void> Jobs::kill(const std::string& id) {
   LOCKSTEP_TRY(const auto done, processes_.run(command, kKillTime, {}));
   if (done.exit_status == 0) return {};
   return make_error(ErrorCode::carry_failed,
-                    "a job of DistCp could not be ended: " + reason_of(done.output), id,
+                    "a job of " + program_ + " could not be ended: " + reason_of(done.output), id,
                     "end it by hand: yarn application -kill " + id);
 }
 
@@ -112,7 +116,7 @@ Result<void> Jobs::end(const std::string& tag, const std::string& but,
     if (killed.insert(left->id).second) {
       LOCKSTEP_CHECK(kill(left->id));
     } else if (clock_.mono() > until) {
-      return make_error(ErrorCode::carry_failed, "a job of DistCp that was ended goes on",
+      return make_error(ErrorCode::carry_failed, "a job of " + program_ + " that was ended goes on",
                         left->id);
     }
     std::this_thread::sleep_for(kLook);

@@ -58,24 +58,8 @@ Result<std::string> HdfsSource::kept_sum(const Entry& entry) {
 
 Result<std::string> HdfsSource::made_sum(const Entry& entry, const std::string& like,
                                          const std::stop_token& stop) {
-  auto sum = Sum::like(like);
-  if (!sum) {
-    return make_error(ErrorCode::not_supported, "a checksum of an unknown kind: " + like,
-                      join(native_.root(), entry.path));
-  }
   LOCKSTEP_TRY(const auto reader, open(entry));
-  std::vector<std::byte> piece(std::size_t{1} << 20U);
-  for (std::uint64_t at = 0; at < entry.size;) {
-    if (stop.stop_requested()) return make_error(ErrorCode::cancelled, "reading was stopped");
-    LOCKSTEP_TRY(const std::size_t got, reader->read(at, piece));
-    if (got == 0) {
-      return make_error(ErrorCode::source_read, "the file is shorter than its size says",
-                        join(native_.root(), entry.path));
-    }
-    sum->add(std::span(piece).first(got));
-    at += got;
-  }
-  return sum->finish();
+  return sum_of(*reader, entry.size, like, join(native_.root(), entry.path), stop);
 }
 
 bool HdfsSource::unchanged(const Entry& before, const Entry& now) const {

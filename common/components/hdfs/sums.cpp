@@ -150,4 +150,24 @@ std::string Sum::finish() {
          hex_of(big_endian(state.crcs_per_block)) + hex_of(state.block.finish());
 }
 
+Result<std::string> sum_of(component::EntryReader& reader, std::uint64_t size,
+                           const std::string& like, const std::string& where,
+                           const std::stop_token& stop) {
+  auto sum = Sum::like(like);
+  if (!sum) {
+    return make_error(ErrorCode::not_supported, "a checksum of an unknown kind: " + like, where);
+  }
+  std::vector<std::byte> piece(std::size_t{1} << 20U);
+  for (std::uint64_t at = 0; at < size;) {
+    if (stop.stop_requested()) return make_error(ErrorCode::cancelled, "reading was stopped");
+    LOCKSTEP_TRY(const std::size_t got, reader.read(at, piece));
+    if (got == 0) {
+      return make_error(ErrorCode::source_read, "the file is shorter than its size says", where);
+    }
+    sum->add(std::span(piece).first(got));
+    at += got;
+  }
+  return sum->finish();
+}
+
 }  // namespace lockstep::hdfs

@@ -16,7 +16,10 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
+
+#include "common/component/source.hpp"
 
 namespace lockstep::hdfs {
 
@@ -37,5 +40,11 @@ class Sum {
   explicit Sum(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
+
+// The same of the `size` bytes that `reader` reads; `where` names them in errors. Errors:
+// source-read, not-supported (`like` is of a way that is not known here), cancelled.
+Result<std::string> sum_of(component::EntryReader& reader, std::uint64_t size,
+                           const std::string& like, const std::string& where,
+                           const std::stop_token& stop);
 
 }  // namespace lockstep::hdfs

@@ -136,7 +136,7 @@ Result<std::unique_ptr<component::Staging>> HdfsTarget::stage(
   HdfsStaging::Setup setup{target,
                            context,
                            base_root,
-                           carried_to(target, context),
+                           base.empty() ? carried_to(target, context) : std::string(),
                            std::move(caveats),
                            [this, directory, self] {
                              const std::lock_guard guard(mutex_);

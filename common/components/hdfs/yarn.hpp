@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "common/clock/clock.hpp"
-#include "common/components/hdfs/distcp_words.hpp"
 #include "common/components/hdfs/http.hpp"
+#include "common/components/hdfs/job_words.hpp"
 
 namespace lockstep::hdfs {
 

@@ -96,6 +96,7 @@ TEST_CASE(
   JobSettings settings;
   settings.java = "/usr/bin/java";
   settings.classpath = "/etc/hadoop/conf:/opt/*";
+  settings.resourcemanagers = {"http://rm:8088"};
   settings.queue = "backup";
   settings.maps = 7;
   settings.bandwidth = 33;
@@ -125,11 +126,15 @@ TEST_CASE("distcp: what it died of is the exception's line, and tells what to do
       "org.apache.hadoop.tools.GlobbedCopyListing.doBuildListing(GlobbedCopyListing.java:84)\n";
   CHECK(reason_of(missing) ==
         "org.apache.hadoop.tools.CopyListing$InvalidInputException: hdfs://n/nosuch doesn't exist");
-  CHECK(launch_error(missing, "x").code == ErrorCode::carry_failed);
-  CHECK(launch_error("org.apache.hadoop.security.AccessControlException: Permission denied", "x")
+  CHECK(launch_error("DistCp could not be started", missing, "x").code == ErrorCode::carry_failed);
+  CHECK(launch_error("It failed",
+                     "org.apache.hadoop.security.AccessControlException: Permission denied", "x")
             .code == ErrorCode::permission);
-  CHECK(launch_error("java.net.ConnectException: Call From a to b failed", "x").code ==
+  CHECK(launch_error("It failed", "java.net.ConnectException: Call From a to b failed", "x").code ==
         ErrorCode::unreachable);
+  CHECK(reason_of("Caused by: java.io.IOException: Checksum mismatch\n"
+                  "org.apache.hadoop.hbase.snapshot.ExportSnapshotException: NA\n") ==
+        "java.io.IOException: Checksum mismatch");
   CHECK(reason_of("") == "it said nothing");
   CHECK(reason_of("Error: no java\n") == "Error: no java");
   CHECK(reason_of("a.BException: " + std::string(5000, 'x')).size() < 500);

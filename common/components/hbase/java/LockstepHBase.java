@@ -26,6 +26,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.regex.Pattern;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileChecksum;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.FileUtil;
@@ -435,16 +436,22 @@ public class LockstepHBase {
       LocatedFileStatus one = all.next();
       Path place = new Path(to, one.getPath().toUri().getPath().substring(prefix.length()));
       if (fs.exists(place)) {
-        if (fs.getFileStatus(place).getLen() != one.getLen()) {
-          throw new IOException("another file is there: " + place);
-        }
-        continue;
+        if (fs.getFileStatus(place).getLen() == one.getLen() && mayBeSame(one.getPath(), place)) continue;
+        throw new IOException("another file is there, or one that is damaged: " + place);
       }
       // The cleaner removes by age what no snapshot names: its age begins now.
       fs.setTimes(one.getPath(), System.currentTimeMillis(), -1);
       fs.mkdirs(place.getParent());
       if (!fs.rename(one.getPath(), place)) throw new IOException("cannot rename " + one.getPath() + " to " + place);
     }
+  }
+
+  /** Checksums can be compared where they are made in the same way: of blocks of one size. */
+  private boolean mayBeSame(Path one, Path other) throws IOException {
+    FileChecksum first = fs.getFileChecksum(one);
+    FileChecksum second = fs.getFileChecksum(other);
+    if (first == null || second == null) return true;
+    return !first.getAlgorithmName().equals(second.getAlgorithmName()) || first.equals(second);
   }
 
   /** {"name": ...}: every file that the snapshot names is there with its size, and the master lists it. */

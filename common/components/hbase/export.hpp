@@ -1,0 +1,94 @@
+// ExportSnapshot: HBase's own copier as an engine (component/carries.hpp): a job for each table, on
+// the YARN of the cluster whose agent drives the transfer, or in the program that is started.
+//
+// It brings the HFiles that are not there yet into the other cluster's HBase: into its archive,
+// with a snapshot lockstep-carried.* (snapshot_names.hpp) for which HBase's cleaner spares them
+// until the point's own names them. The program does the last step itself, when its job has ended:
+// where an agent died over it, the job is found by its tags and waited for, and the program run
+// again, which then copies nothing. What it says of its success is not believed: the snapshot is
+// looked for, and each HFile's checksum compared between the two clusters.
+//
+// Thread rule: any thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/component/carries.hpp"
+#include "common/component/component.hpp"
+#include "common/components/hbase/bridge.hpp"
+#include "common/components/hbase/native.hpp"
+#include "common/components/hdfs/comparison.hpp"
+#include "common/components/hdfs/crew.hpp"
+#include "common/components/hdfs/jobs.hpp"
+
+namespace lockstep::hbase {
+
+class ExportSnapshot final : public component::Carries {
+ public:
+  // `own`: the cluster of this agent, whose HBase `bridge` asks; its settings have
+  // `exportsnapshot`. `clusters`: how each cluster's HBase is reached from here, by name.
+  ExportSnapshot(const Settings& own, Bridge& bridge, std::map<std::string, Settings> clusters,
+                 const component::Surroundings& surroundings);
+
+  Result<component::Carried> carry(const component::Context& context, const component::Haul& haul,
+                                   bool at_will) override;
+  Result<void> call_off(const component::Context& context, const component::SetId& id) override;
+
+ private:
+  // A cluster's HBase, as files.
+  struct Store {
+    hdfs::WebHdfs& files;
+    std::string root;     // "/hbase"
+    std::string address;  // "hdfs://nn:8020/hbase"
+    bool own = false;     // the one that the bridge asks
+  };
+  struct Table {
+    Snapshot pin;
+    std::string target;  // the name of the snapshot that is to be made
+    std::string name;    // of the job
+    hdfs::JobTags tags;
+    std::string run_tag;  // of all tables of the run's set
+  };
+  struct Haulage {
+    Store from;
+    Store to;
+    std::vector<Table> tables;
+  };
+  Result<Store> store_of(const std::string& cluster);
+  Result<Haulage> haulage_of(const component::Context& context, const component::Haul& haul);
+  std::uint64_t size_of(const Haulage& all);
+  Result<component::Carried> carry_all(const component::Context& context, const Haulage& all);
+  // What came of one table.
+  struct Done {
+    std::string job;  // its id; empty: a local one, or brought before
+    hdfs::Comparison brought;
+  };
+  Result<Done> export_table(const component::Context& context, const Haulage& all,
+                            const Table& table);
+  // Says which job it was.
+  Result<std::string> run(const component::Context& context, const Haulage& all,
+                          const Table& table);
+  // Says what is lacking, of the snapshot and its HFiles; nothing where all is there.
+  Result<std::string> compare(const component::Context& context, const Haulage& all,
+                              const Table& table, hdfs::Comparison& brought);
+
+  const component::Surroundings at_;
+  const std::string directory_;  // of local jobs
+  const Settings own_;
+  const hdfs::JobSettings settings_;
+  Bridge& bridge_;
+  const std::map<std::string, Settings> clusters_;
+  hdfs::Jobs jobs_;
+  hdfs::Crew exporters_;
+  hdfs::Crew comparers_;
+
+  std::mutex mutex_;
+  std::map<std::string, std::unique_ptr<hdfs::WebHdfs>> reached_;  // by cluster
+};
+
+}  // namespace lockstep::hbase
