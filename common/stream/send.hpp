@@ -36,8 +36,8 @@ struct Progress {
   std::optional<Forecast> expected = {};
 };
 
-// Has an engine bring the content to `to`, `whole` where both sides have no base; ends with an error
-// soon after `stop` is asked for.
+// Has an engine bring the content to `to`, `whole` where both sides have no base; ends with an
+// error soon after `stop` is asked for.
 using Carry = std::function<Result<component::Carried>(const std::string& to, bool whole,
                                                        std::stop_token stop)>;
 

@@ -1,6 +1,7 @@
 #include "common/components/hbase/export.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -76,7 +77,7 @@ Result<ExportSnapshot::Haulage> ExportSnapshot::haulage_of(const Context& contex
                       "hbase.rootdir of their hbase-site.xml");
   }
   LOCKSTEP_TRY(const Native native, native_from_text(haul.version.native));
-  Haulage all{from, to, {}};
+  Haulage all{from, to, {}, haul.whole};
   for (const Snapshot& pin : native.snapshots) {
     if (!pin.name.starts_with(prefix_of(Use::pin, id)) || !can_be_named(pin.table)) {
       return make_error(ErrorCode::stream_hostile, "this is no pin of the set", pin.name);
@@ -158,7 +159,7 @@ Result<Carried> ExportSnapshot::carry_all(const Context& context, const Haulage&
     auto& others = table->brought.different;
     carried.except.insert(carried.except.end(), others.begin(), others.end());
   }
-  if (carried.how.empty()) carried.how = "by jobs that YARN does not remember";
+  if (carried.how.empty()) carried.how = all.whole ? "by an earlier attempt" : "nothing was new";
   std::sort(carried.except.begin(), carried.except.end());
   if (told <= component::kMostExcepted) return carried;
   return make_error(ErrorCode::carry_failed,
@@ -180,8 +181,12 @@ Result<ExportSnapshot::Done> ExportSnapshot::export_table(const Context& context
   Done done{job ? job->id : std::string(), {}};
   LOCKSTEP_TRY(std::string lacking, compare(context, all, table, done.brought));
   if (lacking.empty()) return done;
+  if (!job && !all.whole) {
+    LOCKSTEP_TRY(const bool new_ones, has_new(context, all, table));
+    if (!new_ones) return done;
+  }
   if (job) jobs_.sweep_after(job->id);
-  LOCKSTEP_TRY(done.job, run(context, all, table));
+  LOCKSTEP_TRY(done.job, run(context, all, table, job && job->succeeded()));
   done.brought = {};
   LOCKSTEP_TRY(lacking, compare(context, all, table, done.brought));
   if (lacking.empty()) return done;
@@ -192,8 +197,30 @@ Result<ExportSnapshot::Done> ExportSnapshot::export_table(const Context& context
                     "`filesystem` and `rootdir` name the same clusters as HBase's own settings?");
 }
 
+// What the table had at the base it has there still, where nothing was compacted: no job copies
+// that.
+Result<bool> ExportSnapshot::has_new(const Context& context, const Haulage& all,
+                                     const Table& table) {
+  if (!all.from.own) return true;  // only HBase's own code there could tell
+  const auto told =
+      bridge_.ask({{"op", "files"}, {"name", table.pin.name}}, kPatience, context.stop);
+  if (!told) {
+    return to_error(told.error(), ErrorCode::source_read, "read what the snapshot is made of",
+                    table.pin.name);
+  }
+  const auto& hfiles = told->at("hfiles");
+  std::atomic<bool> found = false;
+  comparers_.each(hfiles.size(), [&](std::size_t i) {
+    if (found) return;
+    const auto there = all.to.files.status(
+        join(all.to.root, "archive/" + hfiles[i].at("place").get<std::string>()));
+    if (!there || there->length != hfiles[i].at("size").get<std::uint64_t>()) found = true;
+  });
+  return found.load();
+}
+
 Result<std::string> ExportSnapshot::run(const Context& context, const Haulage& all,
-                                        const Table& table) {
+                                        const Table& table, bool to_finish) {
   const std::string manifest =
       join(snapshot_directory(all.from.root, table.pin.name), "data.manifest");
   const auto status = all.from.files.status(manifest);
@@ -210,8 +237,10 @@ Result<std::string> ExportSnapshot::run(const Context& context, const Haulage& a
                       all.to.address,
                       status->block_size,
                       directory_ + "/" + table.tags.attempt};
+  hdfs::JobSettings settings = settings_;
+  if (to_finish) settings.resourcemanagers.clear();  // nothing is left to copy: that needs no YARN
   auto launched =
-      jobs_.launch(context, table.tags.attempt, export_command(settings_, wanted),
+      jobs_.launch(context, table.tags.attempt, export_command(settings, wanted),
                    "ExportSnapshot of " + table.pin.table.text() + " failed", all.from.address);
   static_cast<void>(os::remove_tree(at_.disk, os::kCwd, wanted.directory));
   if (!launched && launched.error().code != ErrorCode::carry_failed) return launched.error();

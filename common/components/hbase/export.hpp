@@ -58,6 +58,7 @@ class ExportSnapshot final : public component::Carries {
     Store from;
     Store to;
     std::vector<Table> tables;
+    bool whole = true;  // there is no base
   };
   Result<Store> store_of(const std::string& cluster);
   Result<Haulage> haulage_of(const component::Context& context, const component::Haul& haul);
@@ -70,9 +71,11 @@ class ExportSnapshot final : public component::Carries {
   };
   Result<Done> export_table(const component::Context& context, const Haulage& all,
                             const Table& table);
-  // Says which job it was.
-  Result<std::string> run(const component::Context& context, const Haulage& all,
-                          const Table& table);
+  // Whether it has HFiles that the other cluster's archive has not.
+  Result<bool> has_new(const component::Context& context, const Haulage& all, const Table& table);
+  // Says which job it was. `to_finish`: all was copied, and only the snapshot is not in its place.
+  Result<std::string> run(const component::Context& context, const Haulage& all, const Table& table,
+                          bool to_finish);
   // Says what is lacking, of the snapshot and its HFiles; nothing where all is there.
   Result<std::string> compare(const component::Context& context, const Haulage& all,
                               const Table& table, hdfs::Comparison& brought);

@@ -109,7 +109,7 @@ class Cluster:
         self.yarn_url = f"http://127.0.0.1:{base + 88}"
         self.home = os.path.join(HOME, home or name)
         self.conf = os.path.join(self.home, "conf")
-        self.yarn_conf = os.path.join(self.home, "conf-yarn")  # what a client of YARN, and of HDFS, is configured by
+        self.yarn_conf = os.path.join(self.home, "conf-yarn")  # what a client of YARN, of HDFS and of HBase is configured by
         self.containers = os.path.join(self.home, "data/yarn")  # where YARN's jobs run
         self.url = f"http://127.0.0.1:{self.http}"
         self.urls = [self.url]  # of all its NameNodes
@@ -156,6 +156,10 @@ class Cluster:
     def yarn_classpath(self):
         """Of YARN and its clients, DistCp among them."""
         return f"{self.yarn_conf}:{jars('yarn/pom.xml')}/*"
+
+    def export_classpath(self):
+        """Of ExportSnapshot: HBase's jars have a client of YARN, which is older than it."""
+        return f"{self.yarn_conf}:{jars('hbase/pom.xml')}/*"
 
     def launch(self, name, *words, classpath=None, environment=None):
         if self.pid(name) is not None:
@@ -215,9 +219,9 @@ class Cluster:
             handle.write("</configuration>\n")
 
     def write_yarn_configuration(self):
-        """Into a directory of its own, with HDFS's: who is configured by that one alone runs jobs himself."""
+        """Into a directory of its own, with HDFS's and HBase's: who is configured by those alone runs jobs himself."""
         os.makedirs(self.yarn_conf, exist_ok=True)
-        for name in ("core-site.xml", "hdfs-site.xml"):
+        for name in ("core-site.xml", "hdfs-site.xml", "hbase-site.xml"):
             shutil.copy(os.path.join(self.conf, name), self.yarn_conf)
         with open(os.path.join(self.yarn_conf, "log4j.properties"), "w", encoding="utf-8") as handle:
             handle.write("lockstep.log=INFO\n" + LOG4J)  # of clients that this file does not start
@@ -302,13 +306,17 @@ class Cluster:
         self.begin(**more)
         return self.wait()
 
+    def make_directory(self, path, *change):
+        """`change`: what `hdfs dfs` does to it then."""
+        for words in (("-mkdir", "-p", path), change):
+            done = self.hdfs(*words, capture_output=True, text=True)
+            if done.returncode:
+                raise Failed(f"{self.name}: {path} could not be made: {done.stderr}")
+
     # --- HBase, on the HDFS that is up
     def begin_hbase(self):
         """Starts what does not run; wait_hbase() waits for it."""
-        made = self.hdfs("-mkdir", "-p", "/hbase", capture_output=True, text=True)
-        owned = self.hdfs("-chown", "hbase", "/hbase", capture_output=True, text=True)
-        if made.returncode or owned.returncode:
-            raise Failed(f"{self.name}: /hbase could not be made: {made.stderr}{owned.stderr}")
+        self.make_directory("/hbase", "-chown", "hbase", "/hbase")
         options = {"classpath": self.hbase_classpath(), "environment": {**os.environ, "HADOOP_USER_NAME": "hbase"}}
         self.launch("zookeeper", "-Dzookeeper.admin.enableServer=false", HBASE + "zookeeper.HQuorumPeer", **options)
         self.wait_for_port("zookeeper", self.zookeeper, 200)
@@ -352,6 +360,8 @@ class Cluster:
     def begin_yarn(self):
         """Starts what does not run; wait_yarn() waits for it."""
         self.write_yarn_configuration()
+        staging = "/tmp/hadoop-yarn/staging"  # each user's jobs make one below it
+        self.make_directory(staging, "-chmod", "1777", "/tmp", os.path.dirname(staging), staging)
         java = shutil.which(self.java("", 0)[0])
         if java is None:
             raise Failed("no java was found")
@@ -422,9 +432,14 @@ class Cluster:
                               env=self.environment(), check=False, **options)
 
 
-def name_clusters(config, clusters, with_hbase=False, distcp=None):
-    """Writes into a site's lockstep.yaml how its clusters reach these of the same names. `distcp`: settings of the
-    engine beside the default ones; None: no cluster names its YARN."""
+def engine_settings(cluster, classpath, chosen):
+    settings = {"classpath": classpath, "resourcemanagers": [cluster.yarn_url], "maps": 4, **chosen}
+    return {key: value for key, value in settings.items() if value is not None}
+
+
+def name_clusters(config, clusters, with_hbase=False, distcp=None, exportsnapshot=None):
+    """Writes into a site's lockstep.yaml how its clusters reach these of the same names. `distcp`, `exportsnapshot`:
+    settings of the engine beside the default ones, or instead of them (None: left out); None: no cluster has it."""
     with open(config, encoding="utf-8") as handle:
         text = handle.read()
     for cluster in clusters:
@@ -432,12 +447,16 @@ def name_clusters(config, clusters, with_hbase=False, distcp=None):
         if text.count(root) != 1:
             raise Failed(f"{config} has no line `root: {cluster.name}` to write HDFS behind")
         hdfs = {"namenodes": cluster.urls, "user": "hdfs", **cluster.settings}
-        if distcp is not None:
+        hbase = {"classpath": cluster.hbase_classpath()} if with_hbase else {}
+        if distcp is not None or exportsnapshot is not None:
             hdfs["filesystem"] = f"hdfs://127.0.0.1:{cluster.rpc}"
-            hdfs["distcp"] = {"classpath": cluster.yarn_classpath(), "resourcemanagers": [cluster.yarn_url], "maps": 4, **distcp}
+        if distcp is not None:
+            hdfs["distcp"] = engine_settings(cluster, cluster.yarn_classpath(), distcp)
+        if exportsnapshot is not None:
+            hbase["exportsnapshot"] = engine_settings(cluster, cluster.export_classpath(), exportsnapshot)
         added = f"    hdfs: {json.dumps(hdfs)}\n"
         if with_hbase:
-            added += f'    hbase: {{classpath: "{cluster.hbase_classpath()}"}}\n'
+            added += f"    hbase: {json.dumps(hbase)}\n"
         text = text.replace(root, root + added)
     with open(config, "w", encoding="utf-8") as handle:
         handle.write(text)
@@ -497,6 +516,7 @@ def main(words):
                 print(f"export LOCKSTEP_HBASE_{cluster.name.upper()}='{cluster.hbase_classpath()}'")
                 print(f"export LOCKSTEP_YARN_{cluster.name.upper()}={cluster.yarn_url}")
                 print(f"export LOCKSTEP_DISTCP_{cluster.name.upper()}='{cluster.yarn_classpath()}'")
+                print(f"export LOCKSTEP_EXPORTSNAPSHOT_{cluster.name.upper()}='{cluster.export_classpath()}'")
         elif command == "hdfs":
             return clusters[0].hdfs(*words[2:]).returncode
         else:

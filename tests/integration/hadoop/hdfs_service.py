@@ -1,10 +1,8 @@
 """A service with a data set in HDFS between two real clusters: what its application does, and what has to hold."""
 import os
-import signal
 import time
 
 from service import BOUNDED, HadoopService  # it finds the modules below
-import world
 from harness import FULL, point_check
 from hdfs_tree import Hdfs, Refused, shown
 
@@ -113,7 +111,3 @@ class HdfsService(HadoopService):
             return bool(self.south.status(path))
         except Refused:
             return False
-
-    def kill(self, name):
-        """`lockstep up` starts it again."""
-        os.kill(world.processes_of(self.site.config)[name], signal.SIGKILL)

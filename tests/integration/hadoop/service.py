@@ -2,6 +2,7 @@
 files and database, and a run that is disturbed while it goes on."""
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 sys.path[:0] = [HERE] + [os.path.join(ROOT, folder) for folder in ("tests/process", "tests/compare", "bench")]
 import hadoop  # noqa: E402
+import world  # noqa: E402
 from harness import LOCKSTEP, SiteTest  # noqa: E402
 
 BOUNDED = """service: orders
@@ -23,7 +25,7 @@ data_sets:
 
 class HadoopService(SiteTest):
     with_hbase = False
-    distcp = None      # settings of the engine; the clusters have YARN then
+    distcp = exportsnapshot = None    # settings of the engine, as hadoop.name_clusters() takes them
 
     @classmethod
     def setUpClass(cls):
@@ -36,7 +38,7 @@ class HadoopService(SiteTest):
 
     def setUp(self):
         super().setUp()
-        hadoop.name_clusters(self.site.config, self.clusters.values(), self.with_hbase, self.distcp)
+        hadoop.name_clusters(self.site.config, self.clusters.values(), self.with_hbase, self.distcp, self.exportsnapshot)
         home = os.path.join(self.site.north, "orders")
         os.makedirs(home + "/invoices")
         with open(home + "/invoices/one", "w", encoding="utf-8") as handle:
@@ -65,3 +67,7 @@ class HadoopService(SiteTest):
         with open(self.site.record(point), encoding="utf-8") as handle:
             sets = json.load(handle)["certificate"]["sets"]
         return next(one for one in sets if one["name"] == name)
+
+    def kill(self, name):
+        """`lockstep up` starts it again."""
+        os.kill(world.processes_of(self.site.config)[name], signal.SIGKILL)

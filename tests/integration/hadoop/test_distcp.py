@@ -4,54 +4,26 @@ import glob
 import json
 import os
 import struct
-import time
 import unittest
-import urllib.request
 
 from hdfs_service import HdfsService  # it finds the modules below
+from yarn_service import YarnService
 from harness import FULL
 from hdfs_sum import crc32c
 from hdfs_tree import Refused, shown
 
 
-class DistCp(HdfsService):
+class DistCp(YarnService, HdfsService):
     distcp = {"from": "1MiB"}
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        for cluster in cls.clusters.values():
-            if not cluster.serves_yarn():
-                raise AssertionError(f"{cluster.name}'s YARN is not up; start it with tests/integration/hadoop/hadoop.py yarn")
 
     def policy(self, mode="push", path=None, engine="distcp"):
         return super().policy(mode, path).replace("allow_snapshot: true", f"allow_snapshot: true, engine: {engine}")
-
-    def jobs(self, cluster):
-        """Those of this test's run, oldest first."""
-        with urllib.request.urlopen(self.clusters[cluster].yarn_url + "/ws/v1/cluster/apps", timeout=20) as answer:
-            apps = json.load(answer)["apps"]
-        return sorted((app for app in (apps or {}).get("app", []) if self.since <= app["startedTime"]), key=lambda app: app["startedTime"])
-
-    def setUp(self):
-        super().setUp()
-        self.since = time.time() * 1000
-
-    def carried_how(self, point):
-        return " ".join(self.certificate_of(point, "trail")["caveats"])
 
     def assert_nothing_left(self):
         self.wait_for_drops()
         above = os.path.dirname(self.to)
         self.assertEqual([one["pathSuffix"] for one in self.south.list(above) if one["pathSuffix"].startswith(".")], [])
-        for name, hdfs in (("north", self.north), ("south", self.south)):
-            self.assertEqual([job["id"] for job in self.jobs(name) if job["state"] not in ("FINISHED", "FAILED", "KILLED")], [])
-            try:
-                staged = [one["pathSuffix"] for one in hdfs.list("/tmp/hadoop-yarn/staging/hdfs/.staging")]
-            except Refused as refused:  # nobody ran a job there
-                self.assertIn("FileNotFound", str(refused))
-                staged = []
-            self.assertEqual(staged, [])
+        self.assert_no_jobs_left("hdfs")
 
     def carried_and_then_changed(self, mode):
         """A first copy by DistCp, then what changed by the stream; both are whole, and told by whom."""
@@ -62,7 +34,7 @@ class DistCp(HdfsService):
         first = self.site.run("orders")["point"]
         was = shown(self.north, self.path)
         self.assert_point(first, was)
-        how = self.carried_how(first)
+        how = self.carried_how(first, "trail")
         self.assertRegex(how, r"DistCp carried the content \(\d+ .*application_\d+_\d+, `engine: distcp`\)")
         self.assertIn("but for 1 files that the stream carried", how)
         self.assertEqual(len(self.jobs("north" if mode == "push" else "south")), 1)
@@ -97,6 +69,7 @@ class DistCp(HdfsService):
     def test_carried_by_push_and_what_changed_by_the_stream(self):
         self.carried_and_then_changed("push")
 
+    @unittest.skipUnless(FULL, "--full")
     def test_carried_by_pull_and_what_changed_by_the_stream(self):
         self.carried_and_then_changed("pull")
 
@@ -145,19 +118,17 @@ class DistCp(HdfsService):
         self.assertLess(trail["bytes_sent"], 500_000)   # of 6 MB
         self.site.cli("verify", second)
 
+    @unittest.skipUnless(FULL, "--full")
     def test_auto_streams_what_is_small_and_says_why(self):
         self.north.put(self.path + "/a", b"x" * 1000)
         self.site.up()
         self.site.apply(self.policy(engine="auto"))
         point = self.site.run("orders")["point"]
         self.assert_point(point, shown(self.north, self.path))
-        self.assertIn("`engine: auto` uses DistCp from 1048576 bytes on, and this is 1000 bytes", self.carried_how(point))
+        self.assertIn("`engine: auto` uses DistCp from 1048576 bytes on, and this is 1000 bytes", self.carried_how(point, "trail"))
         self.assertEqual(self.jobs("north"), [])
 
     # --- disturbed
-    def running(self, cluster):
-        return any(job["state"] == "RUNNING" for job in self.jobs(cluster))
-
     def disturbed(self, mode, disturb, begun):
         for i in range(8):
             self.north.put(f"{self.path}/deep/{i}/large", os.urandom(3_000_000), blocksize=1 << 20)
@@ -173,20 +144,14 @@ class DistCp(HdfsService):
     def test_a_job_is_adopted_by_the_sender_that_starts_again(self):
         point = self.disturbed("push", lambda: self.kill("north-transfer"), lambda: self.running("north"))
         self.assertEqual(len(self.jobs("north")), 1)
-        self.assertIn(self.jobs("north")[0]["id"], self.carried_how(point))
+        self.assertIn(self.jobs("north")[0]["id"], self.carried_how(point, "trail"))
 
     def test_a_job_is_adopted_by_the_receiver_that_starts_again(self):
         self.disturbed("pull", lambda: self.kill("south-transfer"), lambda: self.running("south"))
         self.assertEqual(len(self.jobs("south")), 1)
 
     def test_a_job_that_somebody_kills_is_made_up_for(self):
-        def end_it():
-            job = self.jobs("north")[0]["id"]
-            request = urllib.request.Request(f"{self.clusters['north'].yarn_url}/ws/v1/cluster/apps/{job}/state?user.name=hdfs",
-                                             data=b'{"state":"KILLED"}', method="PUT", headers={"Content-Type": "application/json"})
-            with urllib.request.urlopen(request, timeout=20) as answer:
-                answer.read()
-        self.disturbed("push", end_it, lambda: self.running("north"))
+        self.disturbed("push", lambda: self.end_job("north", "hdfs"), lambda: self.running("north"))
 
     def adopting(self):
         try:

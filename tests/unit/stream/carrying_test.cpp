@@ -1,8 +1,13 @@
 #include "common/stream/carrying.hpp"
 
 #include <catch2/catch.hpp>
+#include <mutex>
+#include <utility>
 
+#include "common/os/disk.hpp"
+#include "common/stream/planner.hpp"
 #include "common/stream/resume_state.hpp"
+#include "tests/support/scratch.hpp"
 
 using namespace lockstep;
 using namespace lockstep::stream;
@@ -50,20 +55,57 @@ TEST_CASE("as many exceptions as may be told fit into a frame and the journal, a
 
 namespace {
 
+class Listed final : public component::EntryCursor {
+ public:
+  explicit Listed(const std::vector<Entry>& entries) : entries_(entries) {}
+  Result<std::optional<Entry>> next() override {
+    if (at_ == entries_.size()) return std::optional<Entry>();
+    return std::optional(entries_[at_++]);
+  }
+
+ private:
+  const std::vector<Entry>& entries_;
+  std::size_t at_ = 0;
+};
+
+// What a store knows by its checksums, and nobody is to read.
 class Summed final : public component::Source {
  public:
+  Summed() { add("", component::EntryKind::directory); }
+  void add(const std::string& path, component::EntryKind kind = component::EntryKind::regular) {
+    Entry entry;
+    entry.path = path;
+    entry.kind = kind;
+    entry.mode = 0644;
+    entry.size = kind == component::EntryKind::regular ? 5000 : 0;
+    entry.native.inode = entries_.size() + 1;
+    entries_.push_back(entry);
+  }
+  std::vector<std::string> asked() { return std::exchange(asked_, {}); }
+
   Result<std::unique_ptr<component::EntryCursor>> entries() override {
-    return make_error(ErrorCode::internal, "nobody lists");
+    return std::unique_ptr<component::EntryCursor>(std::make_unique<Listed>(entries_));
   }
   Result<std::unique_ptr<component::EntryReader>> open(const Entry&) override {
     return make_error(ErrorCode::internal, "nobody reads");
   }
-  bool unchanged(const Entry&, const Entry&) const override { return false; }
+  bool unchanged(const Entry& before, const Entry& now) const override {
+    return before.native == now.native;
+  }
   Result<std::optional<std::vector<component::Extent>>> changed_extents(
       const Entry&, const component::Version&) override {
     return std::optional<std::vector<component::Extent>>();
   }
-  Result<std::string> kept_sum(const Entry& entry) override { return "sum of " + entry.path; }
+  Result<std::string> kept_sum(const Entry& entry) override {
+    const std::lock_guard lock(mutex_);
+    asked_.push_back(entry.path);
+    return "MD5-of-0MD5-of-512CRC32C:" + entry.path;
+  }
+
+ private:
+  std::vector<Entry> entries_;
+  std::mutex mutex_;
+  std::vector<std::string> asked_;
 };
 
 }  // namespace
@@ -75,7 +117,38 @@ TEST_CASE("the checksum of a file that was brought is its store's; of an excepti
   REQUIRE(sums);
   Entry entry;
   entry.path = "b";
-  CHECK(sums(entry).value() == "sum of b");
+  CHECK(sums(entry).value() == "MD5-of-0MD5-of-512CRC32C:b");
   entry.path = "c";
   CHECK(sums(entry).value().empty());
+}
+
+TEST_CASE("with a base only what is new is asked for and adopted, and the tree comes to the same") {
+  const test::Scratch scratch;
+  const auto disk = os::make_kernel_disk();
+  const auto plan_to = [&](Summed& source, const std::string& name, const std::string& base) {
+    PlanJob job;
+    job.source = &source;
+    job.manifest_part = scratch / name;
+    if (!base.empty()) job.base_manifest = scratch / base;
+    job.sum_of_carried = sums_of(source, Carried{true, "how", {}});
+    std::size_t packed = 0;
+    PackBuilder builder("transfer", 1, [&](const RawPack& pack) -> Result<void> {
+      packed += pack.body->size();
+      return {};
+    });
+    const auto summary = plan(*disk, job, builder);
+    if (!summary) FAIL(summary.error().text());
+    return std::pair(summary->root, packed);
+  };
+  Summed source;
+  for (int i = 100; i < 200; ++i) source.add(std::to_string(i));
+  plan_to(source, "base", "");
+  CHECK(source.asked().size() == 100);
+  source.add("200");
+  const auto [root, packed] = plan_to(source, "next", "base");
+  CHECK(source.asked() == std::vector<std::string>{"200"});
+  const auto [anew, all] = plan_to(source, "anew", "");
+  CHECK(source.asked().size() == 101);
+  CHECK(root == anew);
+  CHECK(packed < all / 10);
 }
