@@ -1,5 +1,5 @@
 // Forecast: how much a transfer will send, counted by a second walk of the version that reads
-// metadata alone. For people who wait: nothing is decided by it.
+// metadata alone. For people who wait, and for a receiver that may have no room for it.
 #pragma once
 
 #include <mutex>

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "common/os/failpoint.hpp"
 #include "common/stream/applier.hpp"
@@ -332,8 +333,10 @@ class Receiver {
     if (control.type() == "fail") return fail_of_peer(control);
     if (control.type() == "working") {
       // What is counted ends above 0, or there is nothing to tell of.
-      if (const std::uint64_t expected = control.number("expected"); expected > 0)
+      if (const std::uint64_t expected = control.number("expected"); expected > 0) {
         progress_.expected = Forecast{expected, control.number("at_most") != 0};
+        LOCKSTEP_CHECK(check_room());
+      }
       return false;
     }
     if (control.type() == "carried" && carrying()) {  // the sender had it brought
@@ -357,6 +360,12 @@ class Receiver {
       return false;
     }
     return make_error(ErrorCode::stream_protocol, "the sender said " + control.type());
+  }
+
+  Result<void> check_room() {
+    const Forecast& all = *progress_.expected;
+    if (!job_.room || all.at_most || !applier_ || std::exchange(room_asked_, true)) return {};
+    return job_.room(all.bytes - std::min(all.bytes, applier_->bytes()));
   }
 
   Result<void> finish(const Control& fin) {
@@ -458,7 +467,8 @@ class Receiver {
   std::unique_ptr<component::Staging> staging_;
   std::unique_ptr<Applier> applier_;
   bool between_packs_ = true;  // only there is the applier's state one to go on from
-  bool ended_ = false;         // the applier's manifest has its end, and nothing is sealed yet
+  bool room_asked_ = false;
+  bool ended_ = false;  // the applier's manifest has its end, and nothing is sealed yet
   std::uint64_t uncheckpointed_ = 0;
   MonoNanos checkpointed_{};
   MonoNanos started_{};

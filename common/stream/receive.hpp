@@ -28,6 +28,9 @@ struct ReceiveJob {
   // the sender has it do so, or, where `carry` is given, this side, before the sender starts.
   bool may_be_carried = false;
   Carry carry;
+  // Where given, asked once: whether there is room for so many bytes of content more. Its error
+  // ends the transfer, before the room is used up. Not asked of a transfer of a few seconds.
+  std::function<Result<void>(std::uint64_t bytes)> room;
   ResumeLog* log = nullptr;
   std::string manifest;                      // absolute path of the manifest to write; its
                                              // directory exists. "<manifest>.part" meanwhile

@@ -156,6 +156,10 @@ Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStor
   in.stop = stop;
   in.may_be_carried = engine_of(job.set()) != Engine::stream;
   in.carry = engine_for(agent, job, target_set.component, board);
+  // Of files compression and shared blocks may make room: there the write itself tells.
+  if (!agent.components.find(target_set.component)->places_are_paths()) {
+    in.room = [&](std::uint64_t bytes) { return target->check(target_set, bytes); };
+  }
   in.progress = [&](const stream::Progress& progress) { board.put(id.set, shown(progress)); };
   LOCKSTEP_TRY(auto outcome, stream::receive_set({agent.disk, agent.clock}, link(), in));
 

@@ -5,6 +5,7 @@
 
 #include "common/components/hbase/contents.hpp"
 #include "common/components/hbase/staging.hpp"
+#include "common/components/hdfs/room.hpp"
 
 namespace lockstep::hbase {
 
@@ -48,15 +49,7 @@ Result<void> HBaseTarget::check(const DataSet& target, std::uint64_t bytes_expec
                       "HBase in an encryption zone or an erasure-coded directory is not carried",
                       *root);
   }
-  const auto left = cluster_.files.remaining_space();
-  if (left && *left < bytes_expected) {
-    return make_error(ErrorCode::no_space,
-                      "HDFS has " + std::to_string(*left) +
-                          " bytes left (before replication) and " + std::to_string(bytes_expected) +
-                          " are expected",
-                      *root);
-  }
-  return {};
+  return hdfs::check_room(cluster_.files, *root, bytes_expected);
 }
 
 Result<std::unique_ptr<component::Staging>> HBaseTarget::stage(
@@ -140,8 +133,8 @@ Result<component::Target::RestoreResult> HBaseTarget::restore(const Context& con
 
 Result<void> HBaseTarget::drop(const Context&, const Version& version) {
   LOCKSTEP_CHECK(native_from_text(version.native));
-  LOCKSTEP_CHECK(drop_carried(cluster_, version.id, version.name));
-  return drop_version(cluster_, Use::point, version.id, version.name);
+  LOCKSTEP_CHECK(drop_version(cluster_, Use::point, version.id, version.name));
+  return drop_carried(cluster_, version.id, version.name);
 }
 
 // Tables take the names that they have on the primary. What a table of that name held is kept as a

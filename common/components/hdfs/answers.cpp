@@ -27,7 +27,7 @@ std::uint64_t number_in(const json& object, const char* key) {
   return 0;  // negative: no count of anything
 }
 
-std::int64_t instant_in(const json& object, const char* key) {
+std::int64_t integer_in(const json& object, const char* key) {
   const auto found = object.find(key);
   return found != object.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
 }
@@ -55,7 +55,7 @@ std::optional<Status> status_of(const json& object) {
   status.length = number_in(object, "length");
   status.owner = text_in(object, "owner");
   status.group = text_in(object, "group");
-  status.modified_ms = instant_in(object, "modificationTime");
+  status.modified_ms = integer_in(object, "modificationTime");
   status.replication = static_cast<std::uint32_t>(number_in(object, "replication"));
   status.block_size = number_in(object, "blockSize");
   status.file_id = number_in(object, "fileId");
@@ -318,6 +318,17 @@ Reply<std::uint64_t> read_content_length(const std::string& body) {
     return unread("summary");
   }
   return number_in(*summary, "length");
+}
+
+Reply<QuotaLeft> read_quota_left(const std::string& body) {
+  const json parsed = parse(body);
+  const auto usage = parsed.is_object() ? parsed.find("QuotaUsage") : parsed.end();
+  if (!parsed.is_object() || usage == parsed.end() || !usage->is_object()) return unread("quotas");
+  const auto left = [&](const char* quota, const char* used) -> std::optional<std::int64_t> {
+    if (!usage->contains(quota) || integer_in(*usage, quota) < 0) return std::nullopt;  // -1: none
+    return integer_in(*usage, quota) - integer_in(*usage, used);
+  };
+  return QuotaLeft{left("spaceQuota", "spaceConsumed"), left("quota", "fileAndDirectoryCount")};
 }
 
 Reply<bool> read_boolean(const std::string& body) {

@@ -90,6 +90,13 @@ Reply<std::string> read_checksum(const std::string& body);
 // The bytes of all files, of GETCONTENTSUMMARY.
 Reply<std::uint64_t> read_content_length(const std::string& body);
 
+// What a directory's quotas leave, of GETQUOTAUSAGE; nothing where it has none of that kind.
+struct QuotaLeft {
+  std::optional<std::int64_t> bytes;  // each replica counts
+  std::optional<std::int64_t> names;  // of files and directories
+};
+Reply<QuotaLeft> read_quota_left(const std::string& body);
+
 // {"boolean":true}
 Reply<bool> read_boolean(const std::string& body);
 // {"Location":"..."}, of http:// or https://

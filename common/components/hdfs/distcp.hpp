@@ -32,6 +32,8 @@ class DistCp final : public component::Carries {
                                    bool at_will) override;
   Result<void> call_off(const component::Context& context, const component::SetId& id) override;
 
+  std::string yarn_words() { return jobs_.yarn_words(); }
+
  private:
   // One haul's two ends.
   struct Ends {

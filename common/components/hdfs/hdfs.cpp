@@ -74,7 +74,8 @@ class Hdfs final : public component::Component {
     return component::Health{
         true, at + ": " + std::to_string(gauges->live_datanodes) + " DataNodes live, " +
                   std::to_string(gauges->dead_datanodes) + " dead, " +
-                  std::to_string(gauges->remaining_bytes >> 20U) + " MiB left" + roles};
+                  std::to_string(gauges->remaining_bytes >> 20U) + " MiB left" + roles +
+                  (distcp_ ? distcp_->yarn_words() : "")};
   }
 
  private:

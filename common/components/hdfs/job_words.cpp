@@ -19,6 +19,7 @@ using nlohmann::json;
 
 constexpr std::size_t kLongestReason = 400;
 constexpr std::string_view kCause = "Caused by: ";
+constexpr std::string_view kTaskError = "Error: ";
 
 bool says(const std::string& text, const char* words) {
   return text.find(words) != std::string::npos;
@@ -62,9 +63,8 @@ std::vector<std::string> job_properties(const JobSettings& settings, const std::
                                         const std::string& name) {
   std::vector<std::string> out{property("mapreduce.job.name", name)};
   if (settings.resourcemanagers.empty()) {
-    out.insert(out.end(),
-               {property("mapreduce.framework.name", "local"),
-                property("mapreduce.local.map.tasks.maximum", std::to_string(settings.maps))});
+    // One map after the other, its default: nobody would try again where two write one file.
+    out.push_back(property("mapreduce.framework.name", "local"));
     return out;
   }
   out.insert(out.end(),
@@ -91,7 +91,9 @@ std::string reason_of(const std::string& output) {
   for (std::string line; std::getline(lines, line);) {
     if (line.empty() || line.front() == '\t' || line.front() == ' ') continue;
     last = line;
-    if (line.starts_with(kCause)) cause = line.substr(kCause.size());
+    for (const std::string_view said : {kCause, kTaskError}) {
+      if (line.starts_with(said)) cause = line.substr(said.size());
+    }
     const std::size_t colon = line.find(": ");
     const std::string head = line.substr(0, colon);
     const bool named = head.find(' ') == std::string::npos && head.find('.') != std::string::npos;
@@ -105,14 +107,15 @@ std::string reason_of(const std::string& output) {
 
 Error launch_error(const std::string& act, const std::string& output, const std::string& where) {
   const std::string what = act + ": " + reason_of(output);
-  if (says(output, "AccessControlException")) {
+  // Not from all that was said: what was tried again is told of, too.
+  if (says(what, "AccessControlException")) {
     return make_error(
         ErrorCode::permission, what, where,
         "the user that lockstep.yaml names needs the right to submit to the queue, and to "
         "write");
   }
-  if (says(output, "ConnectException") || says(output, "UnknownHostException") ||
-      says(output, "NoRouteToHostException")) {
+  if (says(what, "ConnectException") || says(what, "UnknownHostException") ||
+      says(what, "NoRouteToHostException")) {
     return make_error(
         ErrorCode::unreachable, what, where,
         "are both clusters' NameNodes and YARN up, and does the job's `classpath` begin "
@@ -149,6 +152,20 @@ std::string path_in(const std::string& address) {
   if (host == std::string::npos) return address;
   const std::size_t path = address.find('/', host + 3);
   return path == std::string::npos ? "/" : address.substr(path);
+}
+
+Reply<std::string> read_nodes(const std::string& body) {
+  const json parsed = json::parse(body, nullptr, false);
+  const auto told = parsed.is_object() ? parsed.find("clusterMetrics") : parsed.end();
+  if (!parsed.is_object() || told == parsed.end() || !told->is_object()) {
+    return Failure{Trouble::other, "the ResourceManager's answer holds no metrics"};
+  }
+  const auto count = [&](const char* key) {
+    const auto found = told->find(key);
+    return found != told->end() && found->is_number_integer() ? found->dump() : "unknown";
+  };
+  return count("activeNodes") + " nodes live, " + count("lostNodes") + " lost, " +
+         count("unhealthyNodes") + " unhealthy";
 }
 
 Reply<std::vector<Job>> read_jobs(const std::string& body) {

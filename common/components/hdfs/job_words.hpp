@@ -66,6 +66,8 @@ struct JobFiles {
 JobFiles staging_of(const std::string& id, const std::string& user);
 // "/a/b" of "hdfs://host:8020/a/b", and of itself.
 std::string path_in(const std::string& address);
+// Of /ws/v1/cluster/metrics: "3 nodes live, 1 lost, 0 unhealthy".
+Reply<std::string> read_nodes(const std::string& body);
 // Of /ws/v1/cluster/apps, oldest first.
 Reply<std::vector<Job>> read_jobs(const std::string& body);
 

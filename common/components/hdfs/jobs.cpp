@@ -40,6 +40,10 @@ Jobs::Jobs(const Settings& own, const JobSettings& settings, std::string program
   if (on_yarn()) yarn_.emplace(settings_.resourcemanagers, own.user, own.ca, clock);
 }
 
+std::string Jobs::yarn_words() {
+  return yarn_ ? "; YARN (for " + program_ + "): " + yarn_->nodes() : std::string();
+}
+
 Result<std::vector<Job>> Jobs::find(const std::string& tag, std::optional<Nanos> patience) {
   if (!on_yarn()) return std::vector<Job>();
   auto found = yarn_->jobs(tag, patience.value_or(patience_));

@@ -28,6 +28,9 @@ class Jobs {
   Jobs(const Settings& own, const JobSettings& settings, std::string program,
        os::Processes& processes, const Clock& clock);
 
+  // "; YARN: 3 nodes live, ..." for those who ask for the store's health; empty without YARN. That
+  // it is away is no trouble of the store's: it is the next job's.
+  std::string yarn_words();
   bool on_yarn() const { return !settings_.resourcemanagers.empty(); }
 
   // Those that have the tag, oldest first. Error: unreachable, carry-failed. `patience`: the

@@ -5,6 +5,7 @@
 
 #include "common/components/hdfs/aside.hpp"
 #include "common/components/hdfs/restore.hpp"
+#include "common/components/hdfs/room.hpp"
 #include "common/components/hdfs/snapshot_names.hpp"
 #include "common/components/hdfs/source.hpp"
 
@@ -58,15 +59,7 @@ Result<void> HdfsTarget::check_own(const DataSet& target) {
 
 Result<void> HdfsTarget::check(const DataSet& target, std::uint64_t bytes_expected) {
   LOCKSTEP_CHECK(make_ready(target));
-  const auto left = hdfs_.remaining_space();
-  if (left && *left < bytes_expected) {
-    return make_error(ErrorCode::no_space,
-                      "HDFS has " + std::to_string(*left) +
-                          " bytes left (before replication) and " + std::to_string(bytes_expected) +
-                          " are expected",
-                      target.place.location);
-  }
-  return {};
+  return check_room(hdfs_, target.place.location, bytes_expected);
 }
 
 // Begun anew by the same run: what it had adopted was brought at some cost.

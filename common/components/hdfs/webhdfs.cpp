@@ -163,6 +163,11 @@ Reply<std::uint64_t> WebHdfs::content_length(const std::string& path) {
   return read_content_length(body);
 }
 
+Reply<QuotaLeft> WebHdfs::quota_left(const std::string& path) {
+  LOCKSTEP_TRY(const std::string body, call("GET", path, "GETQUOTAUSAGE", {}, settings_.patience));
+  return read_quota_left(body);
+}
+
 Reply<void> WebHdfs::create(const std::string& path, const Creation& creation, std::uint64_t size,
                             const Content& content) {
   Query query{{"overwrite", "true"}, {"permission", octal(creation.mode)}, {"noredirect", "true"}};

@@ -59,6 +59,9 @@ class WebHdfs {
   // NameNode a while.
   Reply<std::uint64_t> content_length(const std::string& path);
 
+  // From Hadoop 3.3 on. A NameNode before that refuses it (other).
+  Reply<QuotaLeft> quota_left(const std::string& path);
+
   struct Creation {
     std::uint32_t mode = 0644;
     std::uint32_t replication = 0;  // 0: the cluster's default

@@ -22,10 +22,16 @@ class Yarn {
         clock_(clock),
         http_(std::move(ca)) {}
 
+  // "3 nodes live, 1 lost, 0 unhealthy", or within seconds why it does not tell.
+  std::string nodes();
+
   // The jobs that have the tag, oldest first. Tried until one answers, for so long at most.
   Reply<std::vector<Job>> jobs(const std::string& tag, Nanos patience);
 
  private:
+  // The body of /ws/v1/cluster/<what>user.name=...: "apps?", "apps?a=b&".
+  Reply<std::string> ask(const std::string& what, Nanos patience);
+
   const std::vector<std::string> resourcemanagers_;
   const std::string user_;
   const Clock& clock_;

@@ -254,6 +254,19 @@ class OnHdfs(HdfsService):
             answer = self.site.apply(self.policy().replace(bad, said), ok=None)
             self.assertEqual(answer.returncode, 2, said + answer.stdout + answer.stderr)
 
+    def test_a_quota_that_what_is_to_come_would_exceed_is_told_before_it_is_used_up(self):
+        self.north.put(self.path + "/large", os.urandom(24_000_000), blocksize=1 << 20)
+        above = os.path.dirname(self.to)
+        self.south.mkdir(above)
+        self.south.call("PUT", above, "SETQUOTA", storagespacequota=18_000_000)
+        self.site.up()
+        self.site.apply(self.policy().replace("data_sets:", "bandwidth: 2MB\ndata_sets:"))
+        refused = self.site.cli("run", "orders", "--wait", ok=None)
+        self.assertNotEqual(refused.returncode, 0)
+        said = refused.stdout + refused.stderr
+        self.assertRegex(said, rf"its space quota leaves \d+ bytes .*{above} \[no-space\]")
+        self.assertIn("-setSpaceQuota BYTES " + above, said)
+
     def test_a_drill_brings_the_directory_up_in_hdfs_and_leaves_nothing_also_when_the_agent_died(self):
         self.north.put(self.path + "/note", b"of the drill")
         self.site.up()

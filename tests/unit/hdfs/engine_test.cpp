@@ -159,3 +159,27 @@ TEST_CASE(
   CHECK_FALSE(read_jobs("<html>"));
   CHECK_FALSE(read_jobs(R"({"other":1})"));
 }
+
+TEST_CASE("yarn: how many of its nodes work is told, and what is no such answer is said") {
+  const auto told = read_nodes(
+      R"({"clusterMetrics":{"activeNodes":3,"lostNodes":1,"unhealthyNodes":"x","totalMB":1}})");
+  REQUIRE(told);
+  CHECK(*told == "3 nodes live, 1 lost, unknown unhealthy");
+  CHECK_FALSE(read_nodes("<html>"));
+  CHECK_FALSE(read_nodes("[]"));
+}
+
+TEST_CASE("hdfs: what quotas leave, and that there are none") {
+  const auto both = read_quota_left(
+      R"({"QuotaUsage":{"fileAndDirectoryCount":7,"quota":5,"spaceConsumed":300,"spaceQuota":1000}})");
+  REQUIRE(both);
+  CHECK(both->bytes == 700);
+  CHECK(both->names == -2);
+  const auto none = read_quota_left(
+      R"({"QuotaUsage":{"fileAndDirectoryCount":7,"quota":-1,"spaceConsumed":300,"spaceQuota":-1}})");
+  REQUIRE(none);
+  CHECK_FALSE(none->bytes);
+  CHECK_FALSE(none->names);
+  CHECK_FALSE(read_quota_left(R"({"QuotaUsage":7})"));
+  CHECK_FALSE(read_quota_left("{}"));
+}
