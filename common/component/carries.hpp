@@ -20,7 +20,7 @@ struct Haul {
   std::string to_cluster;
   std::string to;     // Staging::carried_to()
   std::string place;  // the target's: what was adopted stands there by now
-  bool whole = true;  // nothing of the version is on the other side yet
+  bool whole = true;  // the two sides have no base
 };
 
 // Bytes of paths, each counted with one more: what is told from agent to agent is bounded.
@@ -38,7 +38,7 @@ struct Carried {
 class Carries {
  public:
   virtual ~Carries() = default;
-  // Brings the content of the version's files to `haul.to`, at the same relative paths. Called
+  // Brings the content of the version's files to `haul.to`, where Action::adopt finds it. Called
   // again, also by another process, it goes on with what is under way and begins nothing twice.
   // With `at_will` only where it is worth it by the size, and what goes wrong with it is a reason
   // to leave it to the stream; else in any case. What an earlier attempt of the set's has under way

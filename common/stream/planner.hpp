@@ -24,9 +24,9 @@ struct PlanJob {
   std::string manifest_part;               // written here, synced, not renamed
   std::string base_manifest;               // empty: none
   std::optional<component::Version> base;  // for changed_extents
-  // Of regular files whose bytes an engine brought already: their checksums, asked for by several
-  // threads; "" of one whose bytes must travel. Nothing: all must. Of what is as in the base it is
-  // not asked.
+  // Of regular files whose bytes an engine brought already: their checksums; "" of one whose bytes
+  // must travel. Nothing: all must. Asked for by several threads; with a base by the caller's
+  // alone, and not of what is as in the base.
   std::function<Result<std::string>(const component::Entry&)> sum_of_carried;
   std::stop_token stop;
   // Per entry, and within large files now and then; cheap.

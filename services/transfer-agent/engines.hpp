@@ -1,4 +1,4 @@
-// Engines: who carries the content of a set that is carried whole, where the policy names one
+// Engines: who carries the content of a set, where the policy names one
 // (`engine`, docs/policy.md).
 //
 // Thread rule: functions share nothing but the agent.

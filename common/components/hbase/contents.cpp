@@ -48,6 +48,22 @@ class Gathering {
   std::set<std::string> directories_;
 };
 
+// Throws what nlohmann-json throws where the helper answers strangely.
+std::vector<HFile> hfiles_in(const nlohmann::json& told) {
+  std::vector<HFile> out;
+  for (const auto& one : told.at("hfiles")) {
+    HFile file;
+    file.place = one.at("place").get<std::string>();
+    file.size = one.at("size").get<std::uint64_t>();
+    file.inode = one.at("inode").get<std::uint64_t>();
+    file.block_size = one.at("block_size").get<std::uint64_t>();
+    file.paths = one.at("paths").get<std::vector<std::string>>();
+    static_cast<void>(one.at("paths").at(0));
+    out.push_back(std::move(file));
+  }
+  return out;
+}
+
 void add_snapshot(Gathering& all, const nlohmann::json& told, const std::string& home) {
   Item info;
   info.bytes = from_hex(told.at("info").get_ref<const std::string&>());
@@ -60,12 +76,11 @@ void add_snapshot(Gathering& all, const nlohmann::json& told, const std::string&
     item.paths.push_back(one.at("path").get<std::string>());
     all.add(std::move(item));
   }
-  for (const auto& one : told.at("hfiles")) {
+  for (HFile& file : hfiles_in(told)) {
     Item item;
-    item.entry = make_entry(one.at("place").get<std::string>(), EntryKind::regular,
-                            one.at("size").get<std::uint64_t>());
-    item.entry.native.inode = one.at("inode").get<std::uint64_t>();
-    item.paths = one.at("paths").get<std::vector<std::string>>();
+    item.entry = make_entry(std::move(file.place), EntryKind::regular, file.size);
+    item.entry.native.inode = file.inode;
+    item.paths = std::move(file.paths);
     all.add(std::move(item));
   }
 }
@@ -87,6 +102,22 @@ Entry make_entry(std::string path, EntryKind kind, std::uint64_t size) {
   entry.mode = kind == EntryKind::directory ? 0755 : 0644;
   entry.size = size;
   return entry;
+}
+
+Result<std::vector<HFile>> read_hfiles(Bridge& bridge, const std::string& address,
+                                       const std::string& snapshot, ErrorCode side,
+                                       const std::stop_token& stop) {
+  auto told = bridge.ask({{"op", "files"}, {"name", snapshot}, {"root", address}}, kPatience, stop);
+  if (!told) {
+    const bool gone = told.error().trouble == Trouble::missing;
+    return to_error(told.error(), gone ? ErrorCode::version_missing : side,
+                    "read what the snapshot is made of", snapshot);
+  }
+  try {
+    return hfiles_in(*told);
+  } catch (const nlohmann::json::exception& error) {
+    return make_error(ErrorCode::internal, error.what(), snapshot);
+  }
 }
 
 Result<std::shared_ptr<const Contents>> read_contents(const Cluster& cluster, const Native& native,

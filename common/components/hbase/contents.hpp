@@ -10,6 +10,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,20 @@ Result<std::shared_ptr<const Contents>> read_contents(const Cluster& cluster, co
 
 // Whether the path in the tree is an HFile's.
 bool is_hfile(std::string_view path);
+
+// An HFile of a snapshot.
+struct HFile {
+  std::string place;  // in the tree, and below an HBase's `data` or `archive`: "data/orders/..."
+  std::uint64_t size = 0;
+  std::uint64_t inode = 0;
+  std::uint64_t block_size = 0;
+  std::vector<std::string> paths;  // where in HDFS it may lie; at least one
+};
+// The HFiles of a snapshot in the HBase whose root is `address` ("hdfs://nn:8020/hbase"), which may
+// be another cluster's: each once. Errors: version-missing, `side`.
+Result<std::vector<HFile>> read_hfiles(Bridge& bridge, const std::string& address,
+                                       const std::string& snapshot, ErrorCode side,
+                                       const std::stop_token& stop);
 
 // Where a version's tables lie in the tree: "tables/orders/lines/<run>".
 std::string table_path(const TableName& table, const std::string& run);

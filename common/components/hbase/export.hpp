@@ -5,8 +5,11 @@
 // with a snapshot lockstep-carried.* (snapshot_names.hpp) for which HBase's cleaner spares them
 // until the point's own names them. The program does the last step itself, when its job has ended:
 // where an agent died over it, the job is found by its tags and waited for, and the program run
-// again, which then copies nothing. What it says of its success is not believed: the snapshot is
-// looked for, and each HFile's checksum compared between the two clusters.
+// again.
+//
+// What it says of its success is not believed: the snapshot is looked for, and each HFile's
+// checksum compared between the two clusters. And it is run only where it writes nothing anew that
+// is there in the same length: it would do so in place, under the points that need the file.
 //
 // Thread rule: any thread.
 #pragma once
@@ -21,6 +24,7 @@
 #include "common/component/carries.hpp"
 #include "common/component/component.hpp"
 #include "common/components/hbase/bridge.hpp"
+#include "common/components/hbase/contents.hpp"
 #include "common/components/hbase/native.hpp"
 #include "common/components/hdfs/comparison.hpp"
 #include "common/components/hdfs/crew.hpp"
@@ -39,13 +43,14 @@ class ExportSnapshot final : public component::Carries {
                                    bool at_will) override;
   Result<void> call_off(const component::Context& context, const component::SetId& id) override;
 
+  std::string yarn_words() { return jobs_.yarn_words(); }
+
  private:
   // A cluster's HBase, as files.
   struct Store {
     hdfs::WebHdfs& files;
     std::string root;     // "/hbase"
     std::string address;  // "hdfs://nn:8020/hbase"
-    bool own = false;     // the one that the bridge asks
   };
   struct Table {
     Snapshot pin;
@@ -53,6 +58,9 @@ class ExportSnapshot final : public component::Carries {
     std::string name;    // of the job
     hdfs::JobTags tags;
     std::string run_tag;  // of all tables of the run's set
+    std::string job;      // that was found, by whomever begun; it has ended
+    std::vector<HFile> all;
+    std::vector<HFile> lacking;  // of these, in the other archive
   };
   struct Haulage {
     Store from;
@@ -62,23 +70,20 @@ class ExportSnapshot final : public component::Carries {
   };
   Result<Store> store_of(const std::string& cluster);
   Result<Haulage> haulage_of(const component::Context& context, const component::Haul& haul);
-  std::uint64_t size_of(const Haulage& all);
+  // Has no other job of the place's go on, waits for those of this attempt, and looks at what there
+  // is, and what is to be brought.
+  Result<void> look(const component::Context& context, Haulage& all);
+  // Sets `lacking`. Says why ExportSnapshot may not bring it; nothing where it may.
+  Result<std::string> look_at(const component::Context& context, const Haulage& all, Table& table);
   Result<component::Carried> carry_all(const component::Context& context, const Haulage& all);
-  // What came of one table.
-  struct Done {
-    std::string job;  // its id; empty: a local one, or brought before
-    hdfs::Comparison brought;
-  };
-  Result<Done> export_table(const component::Context& context, const Haulage& all,
-                            const Table& table);
-  // Whether it has HFiles that the other cluster's archive has not.
-  Result<bool> has_new(const component::Context& context, const Haulage& all, const Table& table);
-  // Says which job it was. `to_finish`: all was copied, and only the snapshot is not in its place.
-  Result<std::string> run(const component::Context& context, const Haulage& all, const Table& table,
-                          bool to_finish);
-  // Says what is lacking, of the snapshot and its HFiles; nothing where all is there.
-  Result<std::string> compare(const component::Context& context, const Haulage& all,
-                              const Table& table, hdfs::Comparison& brought);
+  // Says which job it was; nothing where none was needed.
+  Result<std::string> export_table(const component::Context& context, const Haulage& all,
+                                   const Table& table);
+  Result<std::string> run(const component::Context& context, const Haulage& all,
+                          const Table& table);
+  // Says which of the HFiles are not the same in both.
+  Result<hdfs::Comparison> compare(const component::Context& context, const Haulage& all,
+                                   const std::vector<HFile>& hfiles);
 
   const component::Surroundings at_;
   const std::string directory_;  // of local jobs
@@ -87,8 +92,7 @@ class ExportSnapshot final : public component::Carries {
   Bridge& bridge_;
   const std::map<std::string, Settings> clusters_;
   hdfs::Jobs jobs_;
-  hdfs::Crew exporters_;
-  hdfs::Crew comparers_;
+  hdfs::Crew lookers_;  // for requests of a moment
 
   std::mutex mutex_;
   std::map<std::string, std::unique_ptr<hdfs::WebHdfs>> reached_;  // by cluster

@@ -59,7 +59,8 @@ class HBase final : public component::Component {
     if (servers == 0) return component::Health{false, "HBase has no region server", kMayLast};
     return component::Health{true, "HBase " + about->value("version", "") + ": " +
                                        std::to_string(servers) + " region servers live, " +
-                                       std::to_string(about->value("dead", 0)) + " dead"};
+                                       std::to_string(about->value("dead", 0)) + " dead" +
+                                       (export_ ? export_->yarn_words() : "")};
   }
 
  private:

@@ -41,6 +41,30 @@ Result<std::string> home(Bridge& bridge) {
   return hdfs::join(*root, ".lockstep");
 }
 
+// What a job left half-way lies where HBase's own unfinished snapshots do. As paths.
+Result<std::vector<std::string>> unfinished(const Cluster& cluster, const std::string& prefix) {
+  auto root = cluster.bridge.root();
+  if (!root) return to_error(root.error(), ErrorCode::io, "ask HBase for its directory", "");
+  const std::string working = snapshot_directory(*root, ".tmp");
+  std::vector<std::string> found;
+  std::string after = prefix.substr(0, prefix.size() - 1);
+  for (bool more = true; more;) {
+    auto page = cluster.files.list(working, after);
+    if (!page && page.error().trouble == hdfs::Trouble::missing) return found;
+    if (!page) return hdfs::to_error(page.error(), ErrorCode::io, "list", working);
+    more = page->more && !page->statuses.empty();
+    for (const hdfs::Status& status : page->statuses) {
+      after = status.name;
+      if (status.name.starts_with(prefix)) {
+        found.push_back(hdfs::join(working, status.name));
+      } else if (status.name > prefix) {
+        return found;
+      }
+    }
+  }
+  return found;
+}
+
 }  // namespace
 
 std::string prefix_of(Use use, const SetId& id, const std::string& run) {
@@ -125,9 +149,11 @@ Result<std::vector<Version>> list_versions(const Cluster& cluster, Use use, cons
     // Of a run that has nothing else: its staging is gone, and this is not.
     const std::string brought = prefix_of(Use::carried, set.id);
     LOCKSTEP_TRY(const auto carried, list_snapshots(cluster.bridge, brought));
-    for (const Snapshot& one : carried) {
-      Native& native = runs[run_of(one.name, brought)];
-      if (native.snapshots.empty() && native.staging.empty()) native.staging = one.name;
+    LOCKSTEP_TRY(std::vector<std::string> names, unfinished(cluster, brought));
+    for (const Snapshot& one : carried) names.push_back(one.name);
+    for (const std::string& name : names) {
+      Native& native = runs[run_of(name.substr(name.rfind('/') + 1), brought)];
+      if (native.snapshots.empty() && native.staging.empty()) native.staging = name;
     }
   }
   std::vector<Version> versions;
@@ -172,23 +198,10 @@ Result<void> drop_carried(const Cluster& cluster, const SetId& id, const std::st
   const std::string prefix = prefix_of(Use::carried, id, run);
   LOCKSTEP_TRY(const auto whole, list_snapshots(cluster.bridge, prefix));
   LOCKSTEP_CHECK(delete_snapshots(cluster.bridge, whole));
-  // What a job left half-way lies where HBase's own unfinished snapshots do.
-  auto root = cluster.bridge.root();
-  if (!root) return to_error(root.error(), ErrorCode::io, "ask HBase for its directory", "");
-  const std::string working = snapshot_directory(*root, ".tmp");
-  std::string after = prefix.substr(0, prefix.size() - 1);
-  for (bool more = true; more;) {
-    auto page = cluster.files.list(working, after);
-    if (!page && page.error().trouble == hdfs::Trouble::missing) return {};
-    if (!page) return hdfs::to_error(page.error(), ErrorCode::io, "list", working);
-    more = page->more && !page->statuses.empty();
-    for (const hdfs::Status& status : page->statuses) {
-      after = status.name;
-      if (!status.name.starts_with(prefix)) return {};
-      const std::string path = hdfs::join(working, status.name);
-      if (auto removed = cluster.files.remove(path); !removed) {
-        return hdfs::to_error(removed.error(), ErrorCode::io, "remove", path);
-      }
+  LOCKSTEP_TRY(const auto parts, unfinished(cluster, prefix));
+  for (const std::string& path : parts) {
+    if (auto removed = cluster.files.remove(path); !removed) {
+      return hdfs::to_error(removed.error(), ErrorCode::io, "remove", path);
     }
   }
   return {};

@@ -2,8 +2,8 @@
 //
 //   lockstep-pin.<service>.<set>.<run>.<namespace>.<table>     what the primary pinned
 //   lockstep-point.<service>.<set>.<run>.<namespace>.<table>   what the secondary keeps
-//   lockstep-carried.<service>.<set>.<run>.<namespace>.<table> what ExportSnapshot brings
-//   (export.hpp) lockstep-before.<service>.<set>.<run>.<namespace>.<table>  what a promotion found
+//   lockstep-carried.<service>.<set>.<run>.<namespace>.<table> what ExportSnapshot brings there
+//   lockstep-before.<service>.<set>.<run>.<namespace>.<table>  what a promotion found
 // Snapshots of other names are other people's and never touched. The snapshots of one run are one
 // version. Of points, those whose staging is still there are not whole:
 //   <hbase.rootdir>/.lockstep/<service>.<set>.<run>.<attempt>

@@ -101,7 +101,13 @@ Result<void> HBaseStaging::check_brought(const Entry& entry) {
   if (!sum) {
     return hdfs::to_error(sum.error(), ErrorCode::target_write, "ask for the checksum of", path);
   }
-  if (status->length == entry.size && *sum == entry.sum) return {};
+  if (status->length == entry.size && *sum == entry.sum) {
+    // As in publish: nobody is to write it anew under those who read it.
+    if (auto put = cluster_.files.set_mode(path, 0444); !put) {
+      return hdfs::to_error(put.error(), ErrorCode::target_write, "set the mode of", path);
+    }
+    return {};
+  }
   return make_error(ErrorCode::stream_digest,
                     "what ExportSnapshot brought has another size or checksum than the source: " +
                         *sum + ", not " + entry.sum,
@@ -187,12 +193,13 @@ Result<Version> HBaseStaging::seal() {
     return done.error();
   }
   os::failpoint("hbase.seal.published");
-  LOCKSTEP_CHECK(drop_carried(cluster_, target_.id, context_.run));
   if (auto removed = cluster_.files.remove(directory_); !removed) {
     return hdfs::to_error(removed.error(), ErrorCode::target_write, "remove the staging",
                           directory_);
   }
   os::failpoint("hbase.seal.done");
+  // What stays of it goes with the point.
+  static_cast<void>(drop_carried(cluster_, target_.id, context_.run));
   Native native;
   LOCKSTEP_TRY(native.snapshots,
                list_snapshots(cluster_.bridge, prefix_of(Use::point, target_.id, context_.run)));
@@ -207,8 +214,8 @@ Result<Version> HBaseStaging::seal() {
 Result<void> HBaseStaging::abandon() {
   writer_.reset();
   if (sealed_) return {};
-  LOCKSTEP_CHECK(drop_carried(cluster_, target_.id, context_.run));
-  return drop_version(cluster_, Use::point, target_.id, context_.run);
+  LOCKSTEP_CHECK(drop_version(cluster_, Use::point, target_.id, context_.run));
+  return drop_carried(cluster_, target_.id, context_.run);
 }
 
 }  // namespace lockstep::hbase

@@ -33,6 +33,7 @@ import org.apache.hadoop.fs.FileUtil;
 import org.apache.hadoop.fs.LocatedFileStatus;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RemoteIterator;
+import org.apache.hadoop.fs.permission.FsPermission;
 import org.apache.hadoop.hbase.HBaseConfiguration;
 import org.apache.hadoop.hbase.HConstants;
 import org.apache.hadoop.hbase.NamespaceDescriptor;
@@ -66,6 +67,8 @@ import org.apache.hbase.thirdparty.com.google.gson.JsonObject;
 import org.apache.hbase.thirdparty.com.google.gson.JsonParser;
 
 public class LockstepHBase {
+  private static final FsPermission READ_ONLY = new FsPermission((short) 0444);
+
   private final Configuration conf;
   private final Path root;
   private final FileSystem fs;
@@ -327,11 +330,20 @@ public class LockstepHBase {
   }
 
   /**
-   * {"name": ...}: what a snapshot is made of: its description, in which the name is left out; the
-   * files of its manifest; its HFiles, each once, with the places at which it may lie.
+   * {"name": ..., "root": "hdfs://nn:8020/hbase" of another HBase, left out: this one's}: what a snapshot is made
+   * of: its description, in which the name is left out; the files of its manifest; its HFiles, each once, with the
+   * places at which it may lie.
    */
   private JsonElement files(JsonObject request) throws IOException {
-    Path directory = snapshotDirectory(request.get("name").getAsString());
+    if (!request.has("root")) return files(request, conf, root, fs);
+    Path there = new Path(request.get("root").getAsString());
+    Configuration other = new Configuration(conf);
+    CommonFSUtils.setRootDir(other, there);
+    return files(request, other, there, there.getFileSystem(other));
+  }
+
+  private static JsonElement files(JsonObject request, Configuration conf, Path root, FileSystem fs) throws IOException {
+    Path directory = SnapshotDescriptionUtils.getCompletedSnapshotDir(request.get("name").getAsString(), root);
     if (!fs.exists(directory)) throw new Refused("missing", "there is no such snapshot: " + directory);
     SnapshotProtos.SnapshotDescription description = SnapshotDescriptionUtils.readSnapshotInfo(fs, directory);
     JsonObject reply = new JsonObject();
@@ -353,7 +365,7 @@ public class LockstepHBase {
     TableName table = TableName.valueOf(description.getTable());
     SnapshotReferenceUtil.visitReferencedFiles(conf, fs, directory, description,
         (RegionInfo region, String family, SnapshotProtos.SnapshotRegionManifest.StoreFile file) -> {
-          JsonObject one = hfile(table, region.getEncodedName(), family, file.getName(), file.hasReference());
+          JsonObject one = hfile(conf, fs, table, region.getEncodedName(), family, file.getName(), file.hasReference());
           if (seen.add(one.get("place").getAsString())) hfiles.add(one);
         });
     reply.add("hfiles", hfiles);
@@ -361,8 +373,8 @@ public class LockstepHBase {
   }
 
   /** As ExportSnapshot finds them: what a reference or a link stands for is what is carried. */
-  private JsonObject hfile(TableName table, String region, String family, String name, boolean reference)
-      throws IOException {
+  private static JsonObject hfile(Configuration conf, FileSystem fs, TableName table, String region, String family,
+      String name, boolean reference) throws IOException {
     if (reference) {
       Pair<String, String> referred = StoreFileInfo.getReferredToRegionAndFile(name);
       region = referred.getFirst();
@@ -377,6 +389,7 @@ public class LockstepHBase {
     JsonObject one = new JsonObject();
     one.addProperty("place", place.toUri().getPath().substring(1));  // "data/<namespace>/<table>/<region>/..."
     one.addProperty("size", status.getLen());
+    one.addProperty("block_size", status.getBlockSize());
     one.addProperty("inode", status instanceof HdfsFileStatus ? ((HdfsFileStatus) status).getFileId() : 0);
     JsonArray paths = new JsonArray();
     paths.add(status.getPath().toUri().getPath());
@@ -428,30 +441,65 @@ public class LockstepHBase {
     return ok();
   }
 
-  /** Each file below `from` to the same place below `to`. One that is there already is the same: HFiles never change. */
+  /**
+   * Each file below `from` to the same place below `to`. One that is there already is the same, for HFiles never
+   * change, but where an export was broken off: what is not the same gives way if nothing needs it.
+   */
   private void move(Path from, Path to) throws IOException {
     if (!fs.exists(from)) return;
     String prefix = from.toUri().getPath() + "/";
+    Set<String> needed = null;
     for (RemoteIterator<LocatedFileStatus> all = fs.listFiles(from, true); all.hasNext(); ) {
       LocatedFileStatus one = all.next();
       Path place = new Path(to, one.getPath().toUri().getPath().substring(prefix.length()));
-      if (fs.exists(place)) {
-        if (fs.getFileStatus(place).getLen() == one.getLen() && mayBeSame(one.getPath(), place)) continue;
-        throw new IOException("another file is there, or one that is damaged: " + place);
+      if (!one.getPermission().equals(READ_ONLY)) {
+        // The cleaner removes by age what no snapshot names: its age begins now.
+        fs.setTimes(one.getPath(), System.currentTimeMillis(), -1);
+        // An export that was told to bring it again must not write it anew under those who read it.
+        fs.setPermission(one.getPath(), READ_ONLY);
       }
-      // The cleaner removes by age what no snapshot names: its age begins now.
-      fs.setTimes(one.getPath(), System.currentTimeMillis(), -1);
+      if (fs.exists(place)) {
+        boolean asLong = fs.getFileStatus(place).getLen() == one.getLen();
+        if (asLong && same(one.getPath(), place)) continue;
+        if (needed == null) needed = neededHFiles();
+        boolean linked = fs.exists(HFileLink.getBackReferencesDir(place.getParent(), place.getName()));
+        if (linked || needed.contains(place.getName())) {
+          if (asLong && inOtherBlocks(one.getPath(), place)) continue;  // it was checked when it came
+          throw new IOException("another file is there, or one that is damaged: " + place);
+        }
+        fs.delete(place, false);
+      }
       fs.mkdirs(place.getParent());
       if (!fs.rename(one.getPath(), place)) throw new IOException("cannot rename " + one.getPath() + " to " + place);
     }
   }
 
-  /** Checksums can be compared where they are made in the same way: of blocks of one size. */
-  private boolean mayBeSame(Path one, Path other) throws IOException {
+  private boolean same(Path one, Path other) throws IOException {
+    FileChecksum first = fs.getFileChecksum(one);
+    return first != null && first.equals(fs.getFileChecksum(other));
+  }
+
+  /** Then their checksums tell nothing. */
+  private boolean inOtherBlocks(Path one, Path other) throws IOException {
     FileChecksum first = fs.getFileChecksum(one);
     FileChecksum second = fs.getFileChecksum(other);
-    if (first == null || second == null) return true;
-    return !first.getAlgorithmName().equals(second.getAlgorithmName()) || first.equals(second);
+    return first == null || second == null || !first.getAlgorithmName().equals(second.getAlgorithmName());
+  }
+
+  /** The names of all HFiles that a snapshot names, but for those which ExportSnapshot brought to us. */
+  private Set<String> neededHFiles() throws IOException {
+    Set<String> names = new HashSet<>();
+    Path directory = SnapshotDescriptionUtils.getSnapshotsDir(root);
+    for (FileStatus one : fs.listStatus(directory)) {
+      String name = one.getPath().getName();
+      if (name.startsWith(".") || name.startsWith("lockstep-carried.")) continue;
+      try {
+        names.addAll(SnapshotReferenceUtil.getHFileNames(conf, fs, one.getPath()));
+      } catch (java.io.FileNotFoundException gone) {
+        // it was deleted meanwhile
+      }
+    }
+    return names;
   }
 
   /** {"name": ...}: every file that the snapshot names is there with its size, and the master lists it. */
