@@ -154,8 +154,8 @@ Result<std::string> ExportSnapshot::look_at(const Context& context, const Haulag
            "as " +
            others->front();
   }
+  const std::uint64_t block = block_size_of(table.lacking);
   for (const HFile& file : table.lacking) {
-    const std::uint64_t block = block_size_of(table.lacking);
     if (file.block_size == block || file.size <= std::min(file.block_size, block)) continue;
     return "HFiles of " + table.pin.table.text() +
            " have blocks of different sizes, of which ExportSnapshot makes one";
@@ -182,10 +182,14 @@ Result<void> ExportSnapshot::look(const Context& context, Haulage& all) {
 }
 
 Result<Carried> ExportSnapshot::carry(const Context& context, const Haul& haul, bool at_will) {
-  LOCKSTEP_TRY(Haulage all, haulage_of(context, haul));
+  auto known = haulage_of(context, haul);
+  if (!known) return hdfs::failed(known.error(), at_will, kProgram);
+  Haulage& all = *known;
   if (at_will && !haul.whole) {
-    for (const Table& table : all.tables) {  // that the policy named the engine before
-      static_cast<void>(jobs_.end(table.tags.place, table.tags.attempt, kShortPatience));
+    // A job of an earlier attempt, when the set was carried whole. Where YARN is away none is
+    // ended.
+    for (const Table& table : all.tables) {
+      if (!jobs_.end(table.tags.place, table.tags.attempt, kShortPatience)) break;
     }
     return hdfs::left_to_the_stream("`engine: auto` leaves to it what is new since the base");
   }

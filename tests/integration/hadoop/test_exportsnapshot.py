@@ -145,6 +145,7 @@ class OnYarn(ExportSnapshot):
         self.assert_one_job_at_a_time("north")
         self.assertIn((killed, "KILLED"), [(job["id"], job["finalStatus"]) for job in self.jobs("north")])
 
+    @unittest.skipUnless(FULL, "--full")
     def test_auto_leaves_to_the_stream_what_a_killed_job_does_not_bring(self):
         point, killed = self.disturbed("auto", lambda: self.end_job("north", "hbase"))
         how = self.how(point)
