@@ -6,6 +6,23 @@
 
 namespace lockstep::transfer {
 
+namespace {
+
+component::Haul haul_of(const Job& job, const std::string& to, bool whole) {
+  const message::Body& set = job.set();
+  const component::SetId id{job.service(), job.set_name()};
+  component::Haul haul;
+  haul.version = version_of(id, set.at("version"));
+  haul.from_cluster = set.at("from").at("cluster").get<std::string>();
+  haul.to_cluster = set.at("to").at("cluster").get<std::string>();
+  haul.to = to;
+  haul.place = data_set_of(id.service, set, End::to).place.location;
+  haul.whole = whole;
+  return haul;
+}
+
+}  // namespace
+
 stream::Carry engine_for(const Agent& agent, const Job& job, const std::string& kind,
                          ProgressBoard& board) {
   const Engine engine = engine_of(job.set());
@@ -22,30 +39,22 @@ stream::Carry engine_for(const Agent& agent, const Job& job, const std::string& 
           {}};
     };
   }
-  return
-      [&job, &board, engine, carries, deadline = agent.clock.utc() + job.deadline](
-          const std::string& to, bool whole, std::stop_token stop) -> Result<component::Carried> {
-        const message::Body& set = job.set();
-        const component::SetId id{job.service(), job.set_name()};
-        component::Haul haul;
-        haul.version = version_of(id, set.at("version"));
-        haul.from_cluster = set.at("from").at("cluster").get<std::string>();
-        haul.to_cluster = set.at("to").at("cluster").get<std::string>();
-        haul.to = to;
-        haul.whole = whole;
-        haul.place = data_set_of(id.service, set, End::to).place.location;
-        component::Context context;
-        context.run = job.run;
-        context.attempt = job.attempt;
-        context.stop = std::move(stop);
-        context.deadline = deadline;
-        context.progress = [&](std::uint64_t entries, std::uint64_t bytes) {
-          board.put(id.set, shown({entries, bytes}));
-        };
-        auto carried = carries->carry(context, haul, engine == Engine::at_will);
-        if (carried) spdlog::info("{} of run {}: {}", id.set, job.run, carried->how);
-        return carried;
-      };
+  return [&job, &board, engine, carries, deadline = agent.clock.utc() + job.deadline](
+             const std::string& to, bool whole, std::stop_token stop) {
+    const component::Haul haul = haul_of(job, to, whole);
+    const std::string& set = haul.version.id.set;
+    component::Context context;
+    context.run = job.run;
+    context.attempt = job.attempt;
+    context.stop = std::move(stop);
+    context.deadline = deadline;
+    context.progress = [&](std::uint64_t entries, std::uint64_t bytes) {
+      board.put(set, shown({entries, bytes}));
+    };
+    auto carried = carries->carry(context, haul, engine == Engine::at_will);
+    if (carried) spdlog::info("{} of run {}: {}", set, job.run, carried->how);
+    return carried;
+  };
 }
 
 void call_off_engines(const Agent& agent, const std::string& service, const std::string& run,

@@ -48,6 +48,15 @@ class Gathering {
   std::set<std::string> directories_;
 };
 
+Result<nlohmann::json> ask_for_files(Bridge& bridge, const nlohmann::json& request, ErrorCode side,
+                                     const std::stop_token& stop) {
+  auto told = bridge.ask(request, kPatience, stop);
+  if (told) return std::move(*told);
+  const bool gone = told.error().trouble == Trouble::missing;
+  return to_error(told.error(), gone ? ErrorCode::version_missing : side,
+                  "read what the snapshot is made of", request.at("name").get<std::string>());
+}
+
 // Throws what nlohmann-json throws where the helper answers strangely.
 std::vector<HFile> hfiles_in(const nlohmann::json& told) {
   std::vector<HFile> out;
@@ -107,14 +116,11 @@ Entry make_entry(std::string path, EntryKind kind, std::uint64_t size) {
 Result<std::vector<HFile>> read_hfiles(Bridge& bridge, const std::string& address,
                                        const std::string& snapshot, ErrorCode side,
                                        const std::stop_token& stop) {
-  auto told = bridge.ask({{"op", "files"}, {"name", snapshot}, {"root", address}}, kPatience, stop);
-  if (!told) {
-    const bool gone = told.error().trouble == Trouble::missing;
-    return to_error(told.error(), gone ? ErrorCode::version_missing : side,
-                    "read what the snapshot is made of", snapshot);
-  }
+  LOCKSTEP_TRY(
+      const auto told,
+      ask_for_files(bridge, {{"op", "files"}, {"name", snapshot}, {"root", address}}, side, stop));
   try {
-    return hfiles_in(*told);
+    return hfiles_in(told);
   } catch (const nlohmann::json::exception& error) {
     return make_error(ErrorCode::internal, error.what(), snapshot);
   }
@@ -124,14 +130,10 @@ Result<std::shared_ptr<const Contents>> read_contents(const Cluster& cluster, co
                                                       const std::string& run, ErrorCode side) {
   Gathering all;
   for (const Snapshot& one : native.snapshots) {
-    auto told = cluster.bridge.ask({{"op", "files"}, {"name", one.name}}, kPatience);
-    if (!told) {
-      const bool gone = told.error().trouble == Trouble::missing;
-      return to_error(told.error(), gone ? ErrorCode::version_missing : side,
-                      "read what the snapshot is made of", one.name);
-    }
+    LOCKSTEP_TRY(const auto told,
+                 ask_for_files(cluster.bridge, {{"op", "files"}, {"name", one.name}}, side, {}));
     try {
-      add_snapshot(all, *told, table_path(one.table, run));
+      add_snapshot(all, told, table_path(one.table, run));
     } catch (const nlohmann::json::exception& error) {
       return make_error(ErrorCode::internal, error.what(), one.name);
     }

@@ -22,11 +22,6 @@ constexpr std::size_t kTogether = 4;  // programs of a set: each takes some 200 
 constexpr Nanos kShortPatience = seconds(2);
 constexpr std::size_t kBatch = 512;  // files whose checksums are asked for together
 
-hdfs::Settings as_user(hdfs::Settings settings, const std::string& user) {
-  settings.user = user;
-  return settings;
-}
-
 std::string archived(const std::string& root, const std::string& place) {
   return join(root, "archive/" + place);
 }
@@ -49,7 +44,7 @@ ExportSnapshot::ExportSnapshot(const Settings& own, Bridge& bridge,
       settings_(own.exportsnapshot.value()),
       bridge_(bridge),
       clusters_(std::move(clusters)),
-      jobs_(as_user(own.hdfs, own.user), settings_, kProgram, at_.processes, at_.clock),
+      jobs_(hdfs_of(own), settings_, kProgram, at_.processes, at_.clock),
       lookers_(own.hdfs.connections) {
   // Of local jobs that ended with the process that ran them.
   static_cast<void>(os::remove_tree(at_.disk, os::kCwd, directory_));
@@ -65,7 +60,7 @@ Result<ExportSnapshot::Store> ExportSnapshot::store_of(const std::string& cluste
   const Settings& its = found->second;
   const std::lock_guard lock(mutex_);
   auto& reached = reached_[cluster];
-  if (!reached) reached = std::make_unique<hdfs::WebHdfs>(as_user(its.hdfs, its.user), at_.clock);
+  if (!reached) reached = std::make_unique<hdfs::WebHdfs>(hdfs_of(its), at_.clock);
   const std::string address = its.hdfs.filesystem + its.rootdir;
   return Store{*reached, its.rootdir, address};
 }
@@ -89,7 +84,7 @@ Result<ExportSnapshot::Haulage> ExportSnapshot::haulage_of(const Context& contex
                       "hbase.rootdir of their hbase-site.xml");
   }
   LOCKSTEP_TRY(const Native native, native_from_text(haul.version.native));
-  Haulage all{from, to, {}, haul.whole};
+  Haulage all{from, to, hdfs::job_tags(id, context, {}).run, {}, haul.whole};
   for (const Snapshot& pin : native.snapshots) {
     if (!pin.name.starts_with(prefix_of(Use::pin, id)) || !can_be_named(pin.table)) {
       return make_error(ErrorCode::stream_hostile, "this is no pin of the set", pin.name);
@@ -102,7 +97,6 @@ Result<ExportSnapshot::Haulage> ExportSnapshot::haulage_of(const Context& contex
          "lockstep " + id.service + "/" + id.set + " of run " + context.run + ": " +
              pin.table.text(),
          hdfs::job_tags(one, context, to.address + "/" + id.service + "/" + one.set),
-         hdfs::job_tags(id, context, {}).run,
          {},
          {},
          {}});
@@ -147,12 +141,11 @@ Result<std::string> ExportSnapshot::look_at(const Context& context, const Haulag
     (is_there ? as_long : table.lacking).push_back(table.all[i]);
   }
   LOCKSTEP_TRY(const auto compared, compare(context, all, as_long));
-  for (const auto* others : {&compared.different, &compared.missing}) {
-    if (others->empty()) continue;
+  if (const std::string other = compared.other(); !other.empty()) {
     return "the other HBase has HFiles whose checksums are others, of blocks of another size or "
            "damaged, which ExportSnapshot would write anew under the points that need them, such "
            "as " +
-           others->front();
+           other;
   }
   const std::uint64_t block = block_size_of(table.lacking);
   for (const HFile& file : table.lacking) {
@@ -165,16 +158,11 @@ Result<std::string> ExportSnapshot::look_at(const Context& context, const Haulag
 
 Result<void> ExportSnapshot::look(const Context& context, Haulage& all) {
   for (Table& table : all.tables) {
-    LOCKSTEP_CHECK(jobs_.end(table.tags.place, table.tags.attempt));
-    // Of this attempt, whose program ended with the process that ran it; or of an earlier one, and
-    // what it brought is this one's now.
-    LOCKSTEP_TRY(const auto job, jobs_.wait(context, table.tags.attempt, [] {}));
-    if (job) table.job = job->id;
-    if (!job) {
-      LOCKSTEP_TRY(const auto earlier, jobs_.find(table.tags.run));
-      if (!earlier.empty()) table.job = earlier.back().id;
+    LOCKSTEP_TRY(const auto job, jobs_.take_over(context, table.tags, [] {}));
+    if (job) {  // the program that ran it ended with its process
+      table.job = job->id;
+      jobs_.sweep_after(job->id);
     }
-    if (!table.job.empty()) jobs_.sweep_after(table.job);
     LOCKSTEP_TRY(table.all, read_hfiles(bridge_, all.from.address, table.pin.name,
                                         ErrorCode::carry_failed, context.stop));
   }
@@ -200,14 +188,15 @@ Result<Carried> ExportSnapshot::carry(const Context& context, const Haul& haul, 
   for (const Table& table : all.tables) {
     for (const HFile& file : table.all) bytes += file.size;
   }
-  std::string against = at_will ? hdfs::too_small(bytes, settings_.from, kProgram) : std::string();
-  for (Table& table : all.tables) {
+  if (at_will) {
+    const std::string against = hdfs::too_small(bytes, settings_.from, kProgram);
     if (!against.empty()) return hdfs::left_to_the_stream(against);
-    auto looked = look_at(context, all, table);
-    if (!looked) return hdfs::failed(looked.error(), at_will, kProgram);
-    against = std::move(*looked);
   }
-  if (!against.empty()) return hdfs::left_to_the_stream(against);
+  for (Table& table : all.tables) {
+    const auto against = look_at(context, all, table);
+    if (!against) return hdfs::failed(against.error(), at_will, kProgram);
+    if (!against->empty()) return hdfs::left_to_the_stream(*against);
+  }
   auto carried = carry_all(context, all);
   if (!carried) return hdfs::failed(carried.error(), at_will, kProgram);
   carried->how = "ExportSnapshot carried the HFiles (" + std::to_string(all.tables.size()) +
@@ -255,9 +244,7 @@ Result<std::string> ExportSnapshot::export_table(const Context& context, const H
   LOCKSTEP_TRY(const auto brought, compare(context, all, table.lacking));
   std::string lacks;
   if (!all.to.files.status(manifest)) lacks = "the snapshot " + manifest;
-  for (const auto* others : {&brought.different, &brought.missing}) {
-    if (lacks.empty() && !others->empty()) lacks = "the HFile " + others->front();
-  }
+  if (lacks.empty() && !brought.other().empty()) lacks = "the HFile " + brought.other();
   if (lacks.empty()) return job;
   return make_error(ErrorCode::carry_failed,
                     "ExportSnapshot says that it succeeded, but does not bring " + lacks,
@@ -271,7 +258,7 @@ Result<std::string> ExportSnapshot::run(const Context& context, const Haulage& a
   hdfs::JobSettings settings = settings_;
   if (table.lacking.empty()) settings.resourcemanagers.clear();  // nothing to copy wants no YARN
   const std::string tags =
-      table.tags.attempt + "," + table.tags.run + "," + table.tags.place + "," + table.run_tag;
+      table.tags.attempt + "," + table.tags.run + "," + table.tags.place + "," + all.run_tag;
   const Export wanted{tags,
                       table.name,
                       table.pin.name,

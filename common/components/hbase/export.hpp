@@ -57,14 +57,14 @@ class ExportSnapshot final : public component::Carries {
     std::string target;  // the name of the snapshot that is to be made
     std::string name;    // of the job
     hdfs::JobTags tags;
-    std::string run_tag;  // of all tables of the run's set
-    std::string job;      // that was found, by whomever begun; it has ended
+    std::string job;  // that was found, by whomever begun; it has ended
     std::vector<HFile> all;
     std::vector<HFile> lacking;  // of these, in the other archive
   };
   struct Haulage {
     Store from;
     Store to;
+    std::string run_tag;  // of the jobs of all tables
     std::vector<Table> tables;
     bool whole = true;  // there is no base
   };

@@ -1,15 +1,10 @@
 #include "common/components/hbase/export_words.hpp"
 
-#include <utility>
-
 namespace lockstep::hbase {
 
 std::vector<std::string> export_command(const hdfs::JobSettings& settings, const Export& wanted) {
-  std::vector<std::string> out = hdfs::java_command(settings);
-  out.emplace_back("org.apache.hadoop.hbase.snapshot.ExportSnapshot");
-  for (std::string& one : hdfs::job_properties(settings, wanted.tags, wanted.name)) {
-    out.push_back(std::move(one));
-  }
+  std::vector<std::string> out = hdfs::job_command(
+      settings, "org.apache.hadoop.hbase.snapshot.ExportSnapshot", wanted.tags, wanted.name);
   // HDFS's checksums can be compared where blocks are of the same size: by them it knows which
   // HFiles are there already, and whether it copied well.
   if (wanted.block_size > 0) {

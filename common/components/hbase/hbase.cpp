@@ -15,18 +15,12 @@ namespace {
 // A master that takes over from another, a region server that is restarted, a helper that starts.
 constexpr Nanos kMayLast = seconds(30);
 
-// What lies in HBase's directory is HBase's.
-hdfs::Settings as(const std::string& user, hdfs::Settings settings) {
-  settings.user = user;
-  return settings;
-}
-
 class HBase final : public component::Component {
  public:
   HBase(const component::Surroundings& surroundings, const Settings& settings,
         const std::map<std::string, Settings>& clusters)
       : bridge_(surroundings, settings),
-        files_(as(settings.user, settings.hdfs), surroundings.clock),
+        files_(hdfs_of(settings), surroundings.clock),
         snapshots_(make_hbase_snapshots({bridge_, files_}, surroundings.clock)),
         sources_({bridge_, files_}),
         target_({bridge_, files_}) {

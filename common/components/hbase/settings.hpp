@@ -17,4 +17,11 @@ struct Settings {
   std::optional<hdfs::JobSettings> exportsnapshot = {};
 };
 
+// How its HDFS is reached: what lies in HBase's directory is HBase's.
+inline hdfs::Settings hdfs_of(const Settings& settings) {
+  hdfs::Settings out = settings.hdfs;
+  out.user = settings.user;
+  return out;
+}
+
 }  // namespace lockstep::hbase

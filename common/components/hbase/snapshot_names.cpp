@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "common/components/hdfs/listing.hpp"
+
 namespace lockstep::hbase {
 
 using component::DataSet;
@@ -46,23 +48,10 @@ Result<std::vector<std::string>> unfinished(const Cluster& cluster, const std::s
   auto root = cluster.bridge.root();
   if (!root) return to_error(root.error(), ErrorCode::io, "ask HBase for its directory", "");
   const std::string working = snapshot_directory(*root, ".tmp");
-  std::vector<std::string> found;
-  std::string after = prefix.substr(0, prefix.size() - 1);
-  for (bool more = true; more;) {
-    auto page = cluster.files.list(working, after);
-    if (!page && page.error().trouble == hdfs::Trouble::missing) return found;
-    if (!page) return hdfs::to_error(page.error(), ErrorCode::io, "list", working);
-    more = page->more && !page->statuses.empty();
-    for (const hdfs::Status& status : page->statuses) {
-      after = status.name;
-      if (status.name.starts_with(prefix)) {
-        found.push_back(hdfs::join(working, status.name));
-      } else if (status.name > prefix) {
-        return found;
-      }
-    }
-  }
-  return found;
+  auto names = hdfs::list_names(cluster.files, working, prefix);
+  if (!names) return hdfs::to_error(names.error(), ErrorCode::io, "list", working);
+  for (std::string& name : *names) name = hdfs::join(working, name);
+  return std::move(*names);
 }
 
 }  // namespace
@@ -91,20 +80,12 @@ Result<std::vector<std::string>> stagings(const Cluster& cluster, const SetId& i
                                           const std::string& run) {
   LOCKSTEP_TRY(const std::string directory, home(cluster.bridge));
   const std::string prefix = id.service + "." + id.set + "." + (run.empty() ? "" : run + ".");
-  std::vector<std::string> found;
-  std::string after;
-  for (;;) {
-    auto page = cluster.files.list(directory, after);
-    if (!page) {
-      if (page.error().trouble == hdfs::Trouble::missing) return found;
-      return hdfs::to_error(page.error(), ErrorCode::io, "list the stagings", directory);
-    }
-    for (const hdfs::Status& status : page->statuses) {
-      if (status.name.starts_with(prefix)) found.push_back(hdfs::join(directory, status.name));
-    }
-    if (!page->more || page->statuses.empty()) return found;
-    after = page->statuses.back().name;
+  auto names = hdfs::list_names(cluster.files, directory, prefix);
+  if (!names) {
+    return hdfs::to_error(names.error(), ErrorCode::io, "list the stagings", directory);
   }
+  for (std::string& name : *names) name = hdfs::join(directory, name);
+  return std::move(*names);
 }
 
 Result<std::vector<Snapshot>> list_snapshots(Bridge& bridge, const std::string& prefix) {

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "common/components/hdfs/comparison.hpp"
 #include "common/components/hdfs/reader.hpp"
 #include "common/components/hdfs/sums.hpp"
 
@@ -64,14 +65,10 @@ class HBaseSource final : public component::Source {
   Result<std::string> kept_sum(const Entry& entry) override {
     LOCKSTEP_TRY(const Item* const found, find(entry.path));
     if (!is_hfile(entry.path)) return std::string();
-    for (std::size_t i = 0;; ++i) {
-      auto sum = files_.checksum(found->paths[i]);
-      if (sum) return std::move(*sum);
-      // A compaction moves it from one of its places to another.
-      if (sum.error().trouble == hdfs::Trouble::missing && i + 1 < found->paths.size()) continue;
-      return hdfs::to_error(sum.error(), ErrorCode::source_read, "ask for the checksum of",
-                            found->paths[i]);
-    }
+    auto sum = hdfs::checksum_at(files_, found->paths);  // a compaction moves it
+    if (sum) return std::move(*sum);
+    return hdfs::to_error(sum.error(), ErrorCode::source_read, "ask for the checksum of",
+                          found->paths.front());
   }
 
   Result<std::string> made_sum(const Entry& entry, const std::string& like,

@@ -74,7 +74,7 @@ Result<void> HBaseStaging::begin(const Entry& entry, Action action) {
   const bool hfile = is_hfile(entry.path);
   // HFiles never change: what the base has of that name is that file.
   if (hfile && action == Action::metadata) return {};
-  if (action == Action::adopt) return hfile ? check_brought(entry) : hostile(entry.path);
+  if (action == Action::adopt) return hfile ? adopt(entry) : hostile(entry.path);
   const std::vector<std::string> parts = parts_of(entry.path);
   const bool table = parts.front() == "tables" && parts.size() == 5 && parts[3] == context_.run;
   if (!table && !hfile) return hostile(entry.path);
@@ -90,28 +90,14 @@ Result<void> HBaseStaging::begin(const Entry& entry, Action action) {
 }
 
 // It lies in the archive, where HBase looks for it. It is believed by its checksum alone.
-Result<void> HBaseStaging::check_brought(const Entry& entry) {
+Result<void> HBaseStaging::adopt(const Entry& entry) {
   const std::string path = hdfs::join(archive_, entry.path);
-  auto status = cluster_.files.status(path);
-  if (!status) {
-    return hdfs::to_error(status.error(), ErrorCode::target_write, "look at what was brought",
-                          path);
+  LOCKSTEP_CHECK(hdfs::check_brought(cluster_.files, path, entry));
+  // As in publish: nobody is to write it anew under those who read it.
+  if (auto put = cluster_.files.set_mode(path, 0444); !put) {
+    return hdfs::to_error(put.error(), ErrorCode::target_write, "set the mode of", path);
   }
-  auto sum = cluster_.files.checksum(path);
-  if (!sum) {
-    return hdfs::to_error(sum.error(), ErrorCode::target_write, "ask for the checksum of", path);
-  }
-  if (status->length == entry.size && *sum == entry.sum) {
-    // As in publish: nobody is to write it anew under those who read it.
-    if (auto put = cluster_.files.set_mode(path, 0444); !put) {
-      return hdfs::to_error(put.error(), ErrorCode::target_write, "set the mode of", path);
-    }
-    return {};
-  }
-  return make_error(ErrorCode::stream_digest,
-                    "what ExportSnapshot brought has another size or checksum than the source: " +
-                        *sum + ", not " + entry.sum,
-                    path);
+  return {};
 }
 
 Result<void> HBaseStaging::write(std::uint64_t offset, std::span<const std::byte> data) {

@@ -40,7 +40,7 @@ class HBaseStaging final : public component::Staging {
     TableName table;
     std::string bytes;
   };
-  Result<void> check_brought(const component::Entry& entry);
+  Result<void> adopt(const component::Entry& hfile);
   Result<void> publish();
 
   Cluster cluster_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/components/hdfs/answers.hpp"
+#include "common/components/hdfs/listing.hpp"
 
 namespace lockstep::hdfs {
 
@@ -32,24 +33,10 @@ bool is_carried_to(const std::string& path, const std::string& place, const comp
 Result<std::vector<std::string>> list_carried(WebHdfs& hdfs, const component::DataSet& target) {
   const std::string above = parent_of(target.place.location);
   const std::string prefix = carried_prefix(target.id);
-  std::vector<std::string> out;
-  // Names are listed from one on: that is before all of the prefix.
-  std::string after = prefix.substr(0, prefix.size() - 1);
-  for (bool more = true; more;) {
-    auto page = hdfs.list(above, after);
-    if (!page && page.error().trouble == Trouble::missing) return out;
-    if (!page) return to_error(page.error(), ErrorCode::target_write, "list", above);
-    more = page->more && !page->statuses.empty();
-    for (const Status& status : page->statuses) {
-      if (status.name.starts_with(prefix)) {
-        out.push_back(status.name.substr(prefix.size()));
-      } else if (status.name > prefix) {
-        return out;
-      }
-      after = status.name;
-    }
-  }
-  return out;
+  auto names = list_names(hdfs, above, prefix);
+  if (!names) return to_error(names.error(), ErrorCode::target_write, "list", above);
+  for (std::string& name : *names) name.erase(0, prefix.size());
+  return std::move(*names);
 }
 
 Result<void> remove_carried_of(WebHdfs& hdfs, const component::DataSet& target,

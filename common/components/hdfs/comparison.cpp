@@ -26,14 +26,6 @@ struct Outcome {
   std::optional<Failure> failure;
 };
 
-Reply<std::string> checksum_at(WebHdfs& hdfs, const std::vector<std::string>& paths) {
-  for (std::size_t i = 0;; ++i) {
-    auto sum = hdfs.checksum(paths[i]);
-    const bool elsewhere = !sum && sum.error().trouble == Trouble::missing;
-    if (!elsewhere || i + 1 == paths.size()) return sum;
-  }
-}
-
 // On a thread of the crew.
 Outcome look_at(const Twin& twin, WebHdfs& from, WebHdfs& to) {
   Outcome out;
@@ -50,6 +42,14 @@ Outcome look_at(const Twin& twin, WebHdfs& from, WebHdfs& to) {
 }
 
 }  // namespace
+
+Reply<std::string> checksum_at(WebHdfs& hdfs, const std::vector<std::string>& paths) {
+  for (std::size_t i = 0;; ++i) {
+    auto sum = hdfs.checksum(paths[i]);
+    const bool elsewhere = !sum && sum.error().trouble == Trouble::missing;
+    if (!elsewhere || i + 1 == paths.size()) return sum;
+  }
+}
 
 Result<void> compare_twins(std::vector<Twin> twins, WebHdfs& from, WebHdfs& to, Crew& crew,
                            Comparison& found) {

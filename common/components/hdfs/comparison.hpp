@@ -17,9 +17,17 @@ struct Comparison {
   // whose checksum is another, cannot be told, or could not be made again from the content.
   std::vector<std::string> missing;
   std::vector<std::string> different;
-  std::size_t told = 0;   // bytes of their names
+  std::size_t told = 0;  // bytes of their names
+  // One of them; empty: all are the same.
+  std::string other() const {
+    if (!different.empty()) return different.front();
+    return missing.empty() ? std::string() : missing.front();
+  }
   bool too_many = false;  // more than may be told (component::kMostExcepted); then not all of them
 };
+
+// The checksum of the first of these paths that is there. Requires one.
+Reply<std::string> checksum_at(WebHdfs& hdfs, const std::vector<std::string>& paths);
 
 // A file, and where it may lie in each store: the first that is there counts.
 struct Twin {

@@ -93,13 +93,7 @@ Result<Carried> DistCp::carry(const Context& context, const Haul& haul, bool at_
 }
 
 Result<Carried> DistCp::carry_all(const Context& context, const Haul& haul, const Ends& ends) {
-  LOCKSTEP_CHECK(jobs_.end(ends.tags.place, ends.tags.attempt));
-  // A job of this attempt, by whomever begun; or of an earlier one, whose files are this one's now.
-  LOCKSTEP_TRY(auto job, wait(context, haul, ends));
-  if (!job) {
-    LOCKSTEP_TRY(const auto earlier, jobs_.find(ends.tags.run));
-    if (!earlier.empty()) job = earlier.back();
-  }
+  LOCKSTEP_TRY(auto job, jobs_.take_over(context, ends.tags, telling(context, haul, ends)));
   bool found = job && job->succeeded();
   if (!found) {
     if (job) jobs_.sweep_after(job->id);
@@ -133,7 +127,7 @@ Result<Job> DistCp::run(const Context& context, const Haul& haul, const Ends& en
       jobs_.launch(context, ends.tags.attempt,
                    distcp_command(settings_, ends.tags, name, ends.from_address, ends.to_address),
                    "DistCp could not be started", ends.from_address));
-  LOCKSTEP_TRY(auto job, wait(context, haul, ends));
+  LOCKSTEP_TRY(auto job, jobs_.wait(context, ends.tags.attempt, telling(context, haul, ends)));
   if (!job) {
     return make_error(ErrorCode::carry_failed, "YARN does not know the job that was submitted",
                       ends.from_address);
@@ -144,15 +138,14 @@ Result<Job> DistCp::run(const Context& context, const Haul& haul, const Ends& en
                     "why stands in its tasks' logs: yarn logs -applicationId " + job->id);
 }
 
-Result<std::optional<Job>> DistCp::wait(const Context& context, const Haul& haul,
-                                        const Ends& ends) {
-  MonoNanos told = clock_.mono();
-  return jobs_.wait(context, ends.tags.attempt, [&] {
+std::function<void()> DistCp::telling(const Context& context, const Haul& haul,
+                                      const Ends& ends) const {
+  return [&context, &haul, &ends, &clock = clock_, told = clock_.mono()]() mutable {
     // What a job says of its progress is no measure: what lies there is.
-    if (!context.progress || clock_.mono() - told < kTell) return;
+    if (!context.progress || clock.mono() - told < kTell) return;
     if (const auto bytes = ends.to.content_length(haul.to)) context.progress(0, *bytes);
-    told = clock_.mono();
-  });
+    told = clock.mono();
+  };
 }
 
 Result<Comparison> DistCp::compare(const Context& context, const Haul& haul, const Ends& ends) {

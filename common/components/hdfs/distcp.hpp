@@ -8,6 +8,7 @@
 // Thread rule: any thread.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -52,8 +53,9 @@ class DistCp final : public component::Carries {
                                        const component::Haul& haul, const Ends& ends);
   // Submits a job and waits for its good end.
   Result<Job> run(const component::Context& context, const component::Haul& haul, const Ends& ends);
-  Result<std::optional<Job>> wait(const component::Context& context, const component::Haul& haul,
-                                  const Ends& ends);
+  // Tells how much there is while a job is waited for. All that is handed in outlives it.
+  std::function<void()> telling(const component::Context& context, const component::Haul& haul,
+                                const Ends& ends) const;
   Result<Comparison> compare(const component::Context& context, const component::Haul& haul,
                              const Ends& ends);
 

@@ -9,12 +9,9 @@ bool looks_like_a_pattern(const std::string& path) {
 std::vector<std::string> distcp_command(const JobSettings& settings, const JobTags& tags,
                                         const std::string& name, const std::string& from,
                                         const std::string& to) {
-  std::vector<std::string> out = java_command(settings);
-  out.push_back("org.apache.hadoop.tools.DistCp");
-  for (std::string& one :
-       job_properties(settings, tags.attempt + "," + tags.run + "," + tags.place, name)) {
-    out.push_back(std::move(one));
-  }
+  std::vector<std::string> out =
+      job_command(settings, "org.apache.hadoop.tools.DistCp",
+                  tags.attempt + "," + tags.run + "," + tags.place, name);
   // Done again it copies what is missing or differs. Blocks and checksums are made as they were, so
   // that they can be compared (-pbc; -pr spares a change later); the comparison is ours, file by
   // file, which also knows what to do about one that differs.

@@ -38,6 +38,15 @@ std::string text_in(const json& object, const char* key) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+// Java with the classes of the settings; a class and its arguments follow.
+std::vector<std::string> java_command(const JobSettings& settings) {
+  std::vector<std::string> out{settings.java, "-XX:+UseSerialGC"};
+  const auto& flags = java_flags();
+  out.insert(out.end(), flags.begin(), flags.end());
+  out.insert(out.end(), {"-cp", settings.classpath});
+  return out;
+}
+
 }  // namespace
 
 JobTags job_tags(const component::SetId& id, const component::Context& context,
@@ -47,21 +56,14 @@ JobTags job_tags(const component::SetId& id, const component::Context& context,
           "lockstep-run." + context.run + "." + set, "lockstep-place." + short_digest(place)};
 }
 
-std::vector<std::string> java_command(const JobSettings& settings) {
-  std::vector<std::string> out{settings.java, "-XX:+UseSerialGC"};
-  const auto& flags = java_flags();
-  out.insert(out.end(), flags.begin(), flags.end());
-  out.insert(out.end(), {"-cp", settings.classpath});
-  return out;
-}
-
 std::string property(const char* key, const std::string& value) {
   return std::string("-D") + key + "=" + value;
 }
 
-std::vector<std::string> job_properties(const JobSettings& settings, const std::string& tags,
-                                        const std::string& name) {
-  std::vector<std::string> out{property("mapreduce.job.name", name)};
+std::vector<std::string> job_command(const JobSettings& settings, const char* main_class,
+                                     const std::string& tags, const std::string& name) {
+  std::vector<std::string> out = java_command(settings);
+  out.insert(out.end(), {main_class, property("mapreduce.job.name", name)});
   if (settings.resourcemanagers.empty()) {
     // One map after the other, its default: nobody would try again where two write one file.
     out.push_back(property("mapreduce.framework.name", "local"));

@@ -26,14 +26,12 @@ struct JobTags {
 JobTags job_tags(const component::SetId& id, const component::Context& context,
                  const std::string& place);
 
-// Java with the classes of the settings; a class and its arguments follow.
-std::vector<std::string> java_command(const JobSettings& settings);
 // "-Dkey=value"
 std::string property(const char* key, const std::string& value);
-// Of any job, as arguments after the class: where it runs and how it is found again. `tags` are
-// separated by ','.
-std::vector<std::string> job_properties(const JobSettings& settings, const std::string& tags,
-                                        const std::string& name);
+// The program `main_class` and what is said to any that runs a job: where, and how the job is found
+// again. `tags` are separated by ','. The program's own arguments follow.
+std::vector<std::string> job_command(const JobSettings& settings, const char* main_class,
+                                     const std::string& tags, const std::string& name);
 std::vector<std::string> kill_command(const JobSettings& settings, const std::string& id);
 
 // Why a program of Hadoop's failed, from what it printed: the exception that it ended with.

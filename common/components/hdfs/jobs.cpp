@@ -96,6 +96,15 @@ Result<std::optional<Job>> Jobs::wait(const Context& context, const std::string&
   }
 }
 
+Result<std::optional<Job>> Jobs::take_over(const Context& context, const JobTags& tags,
+                                           const std::function<void()>& meanwhile) {
+  LOCKSTEP_CHECK(end(tags.place, tags.attempt));
+  LOCKSTEP_TRY(auto job, wait(context, tags.attempt, meanwhile));
+  if (job) return job;
+  LOCKSTEP_TRY(auto earlier, find(tags.run));
+  return earlier.empty() ? std::optional<Job>() : std::optional(std::move(earlier.back()));
+}
+
 Result<void> Jobs::kill(const std::string& id) {
   os::Command command;
   command.argv = kill_command(settings_, id);

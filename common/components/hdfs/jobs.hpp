@@ -47,6 +47,10 @@ class Jobs {
   // none of the tag runs.
   Result<std::optional<Job>> wait(const component::Context& context, const std::string& tag,
                                   const std::function<void()>& meanwhile);
+  // What an attempt finds: the place's other jobs are ended, this attempt's newest is waited for,
+  // as above; else it is the newest of an earlier attempt of the run, whose work is this one's now.
+  Result<std::optional<Job>> take_over(const component::Context& context, const JobTags& tags,
+                                       const std::function<void()>& meanwhile);
   // Ends those of the tag, but for one tag's, and returns when they have ended.
   Result<void> end(const std::string& tag, const std::string& but = {},
                    std::optional<Nanos> patience = {});

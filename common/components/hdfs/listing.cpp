@@ -119,4 +119,26 @@ Result<std::optional<Entry>> Listing::next() {
   return std::optional<Entry>();
 }
 
+Reply<std::vector<std::string>> list_names(WebHdfs& hdfs, const std::string& directory,
+                                           const std::string& prefix) {
+  std::vector<std::string> out;
+  // Names are listed from one on: that is before all of the prefix.
+  std::string after = prefix.substr(0, prefix.size() - 1);
+  for (bool more = true; more;) {
+    auto page = hdfs.list(directory, after);
+    if (!page && page.error().trouble == Trouble::missing) return out;
+    if (!page) return std::move(page).error();
+    more = page->more && !page->statuses.empty();
+    for (Status& status : page->statuses) {
+      after = status.name;
+      if (status.name.starts_with(prefix)) {
+        out.push_back(std::move(status.name));
+      } else if (status.name > prefix) {
+        return out;
+      }
+    }
+  }
+  return out;
+}
+
 }  // namespace lockstep::hdfs

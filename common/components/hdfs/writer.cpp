@@ -281,21 +281,24 @@ Result<void> Writer::upload(const Entry& entry, const Wanted& wanted,
   return {};
 }
 
+Result<void> check_brought(WebHdfs& hdfs, const std::string& path, const Entry& entry) {
+  const auto status = hdfs.status(path);
+  if (!status) return write_error(status.error(), "look at what was brought", path);
+  const auto sum = hdfs.checksum(path);
+  if (!sum) return write_error(sum.error(), "ask for the checksum of", path);
+  if (status->length == entry.size && *sum == entry.sum) return {};
+  return make_error(ErrorCode::stream_digest,
+                    "what the engine brought has another size or checksum than the source: " +
+                        *sum + ", not " + entry.sum,
+                    path);
+}
+
 // On a thread of the crew. What was brought is believed by its checksum alone, and stands at its
 // place only when it is as it should be.
 Result<void> Writer::adopt(const Entry& entry, const Wanted& wanted) {
   const std::string from = join(carried_, entry.path);
   const std::string path = whole_path(entry.path);
-  auto status = hdfs_.status(from);
-  if (!status) return write_error(status.error(), "look at what was brought", from);
-  auto sum = hdfs_.checksum(from);
-  if (!sum) return write_error(sum.error(), "ask for the checksum of", from);
-  if (status->length != entry.size || *sum != entry.sum) {
-    return make_error(ErrorCode::stream_digest,
-                      "what the engine brought has another size or checksum than the source: " +
-                          *sum + ", not " + entry.sum,
-                      from);
-  }
+  LOCKSTEP_CHECK(check_brought(hdfs_, from, entry));
   if (auto put = put_metadata(hdfs_, from, entry, wanted, true); !put) {
     return write_error(put.error(), "set the metadata of", from);
   }

@@ -108,4 +108,8 @@ class Writer {
   Crew crew_;  // last: its threads end before what they use
 };
 
+// Whether what an engine brought to `path` is the entry's content: by its size and checksum.
+// Errors: stream-digest, target-write, unreachable.
+Result<void> check_brought(WebHdfs& hdfs, const std::string& path, const component::Entry& entry);
+
 }  // namespace lockstep::hdfs

@@ -460,11 +460,15 @@ public class LockstepHBase {
       }
       if (fs.exists(place)) {
         boolean asLong = fs.getFileStatus(place).getLen() == one.getLen();
-        if (asLong && same(one.getPath(), place)) continue;
+        FileChecksum came = asLong ? fs.getFileChecksum(one.getPath()) : null;
+        FileChecksum there = asLong ? fs.getFileChecksum(place) : null;
+        if (came != null && came.equals(there)) continue;
         if (needed == null) needed = neededHFiles();
         boolean linked = fs.exists(HFileLink.getBackReferencesDir(place.getParent(), place.getName()));
         if (linked || needed.contains(place.getName())) {
-          if (asLong && inOtherBlocks(one.getPath(), place)) continue;  // it was checked when it came
+          // Of blocks of other sizes checksums tell nothing: it was checked when it came.
+          boolean comparable = came != null && there != null && came.getAlgorithmName().equals(there.getAlgorithmName());
+          if (asLong && !comparable) continue;
           throw new IOException("another file is there, or one that is damaged: " + place);
         }
         fs.delete(place, false);
@@ -472,18 +476,6 @@ public class LockstepHBase {
       fs.mkdirs(place.getParent());
       if (!fs.rename(one.getPath(), place)) throw new IOException("cannot rename " + one.getPath() + " to " + place);
     }
-  }
-
-  private boolean same(Path one, Path other) throws IOException {
-    FileChecksum first = fs.getFileChecksum(one);
-    return first != null && first.equals(fs.getFileChecksum(other));
-  }
-
-  /** Then their checksums tell nothing. */
-  private boolean inOtherBlocks(Path one, Path other) throws IOException {
-    FileChecksum first = fs.getFileChecksum(one);
-    FileChecksum second = fs.getFileChecksum(other);
-    return first == null || second == null || !first.getAlgorithmName().equals(second.getAlgorithmName());
   }
 
   /** The names of all HFiles that a snapshot names, but for those which ExportSnapshot brought to us. */
