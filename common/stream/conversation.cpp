@@ -23,6 +23,10 @@ void Conversation::heard(Frame frame, MonoNanos now) {
 
 bool Conversation::serve(BulkSocket& socket, const Wire& wire, MonoNanos now) {
   if (pipe_->closed()) return true;
+  if (leaving_) {
+    pipe_->close(lost("the connection to the peer ended"));
+    return true;
+  }
   if (now - heard_ > wire.silence) {
     pipe_->close(lost("the peer was silent for too long"));
     return true;
@@ -32,8 +36,8 @@ bool Conversation::serve(BulkSocket& socket, const Wire& wire, MonoNanos now) {
     Frame ping{Control("ping").encode(), {}};
     said_ = now;
     if (socket.send(peer_, ping) == BulkSocket::Sent::gone) {
-      pipe_->close(lost("the connection to the peer ended"));
-      return true;
+      leaving_ = true;
+      return false;
     }
   }
   while (auto frame = pipe_->take()) {
@@ -47,8 +51,8 @@ bool Conversation::serve(BulkSocket& socket, const Wire& wire, MonoNanos now) {
         pipe_->put_back(std::move(*frame));
         return false;
       case BulkSocket::Sent::gone:
-        pipe_->close(lost("the connection to the peer ended"));
-        return true;
+        leaving_ = true;
+        return false;
     }
   }
   return true;

@@ -24,7 +24,8 @@ class Conversation {
   // A frame came. Pings end here.
   void heard(Frame frame, MonoNanos now);
   // Sends what waits, pings where nothing was said for long; closes the pipe where the peer is gone
-  // or silent. False where something still waits for room.
+  // or silent. False where it has to be called again soon: something still waits for room, or what
+  // a peer that is gone has said is to be received first.
   bool serve(BulkSocket& socket, const Wire& wire, MonoNanos now);
   // Over: the socket's thread forgets it.
   bool over() const { return pipe_->closed() || (pipe_->hung_up() && pipe_->idle()); }
@@ -34,6 +35,8 @@ class Conversation {
   std::shared_ptr<Pipe> pipe_;
   MonoNanos heard_;
   MonoNanos said_;
+  // It left: what it said before still lies in the socket, and is heard before the pipe closes.
+  bool leaving_ = false;
 };
 
 }  // namespace lockstep::stream

@@ -130,9 +130,12 @@ class Receiver {
       channel_ = channel.get();
       moved_ = now();
       auto done = session();
+      if (done) {
+        intake_.reset();
+        return {};
+      }
+      const Error error = last_words(done.error());
       intake_.reset();
-      if (done) return {};
-      const Error error = done.error();
       const bool lost = error.code == ErrorCode::stream_peer_lost && !told_by_peer_;
       if (!lost && !told_by_peer_)
         static_cast<void>(channel->send({fail_control("fail", error).encode(), {}}));
@@ -145,6 +148,17 @@ class Receiver {
         LOCKSTEP_CHECK(keep_applied());
       }
       if (!lost || left().count <= 0) return error;
+    }
+  }
+
+  // Sending to a peer that has left fails before what it said is heard: why it left, perhaps.
+  Error last_words(Error error) {
+    if (told_by_peer_ || error.code != ErrorCode::stream_peer_lost || !intake_) return error;
+    while (true) {
+      auto item = intake_->next(kWait, job_.stop);
+      if (!item || !*item) return error;
+      const auto* control = std::get_if<Control>(&**item);
+      if (control != nullptr && control->type() == "fail") return fail_of_peer(*control);
     }
   }
 

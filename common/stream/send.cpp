@@ -52,13 +52,20 @@ class Sender {
       moved_ = now();
       auto done = session();
       if (done) return outcome_;
-      const Error error = done.error();
+      const Error error = last_words(done.error());
       if (!told_by_peer_ && error.code != ErrorCode::stream_peer_lost)
         static_cast<void>(channel->send({fail_control("fail", error).encode(), {}}));
       if (told_by_peer_ || error.code != ErrorCode::stream_peer_lost) return error;
       if (left().count <= 0) return error;
       ++outcome_.reconnects;
     }
+  }
+
+  // Sending to a peer that has left fails before what it said is heard: why it left, perhaps.
+  Error last_words(Error error) {
+    if (told_by_peer_ || error.code != ErrorCode::stream_peer_lost) return error;
+    auto heard = listen(Nanos{0});
+    return !heard && told_by_peer_ ? std::move(heard).error() : error;
   }
 
   // A pack that was sent and for which no credit has come.

@@ -43,8 +43,10 @@ class Scripted final : public Channel {
     const std::lock_guard lock(mutex_);
     const bool pack = looks_like_pack(frame.head.bytes());
     auto control = pack ? std::nullopt : Control::decode(frame.head.text());
-    if (pack ? lost_at == "pack" : control && control->type() == lost_at)
+    if (pack ? lost_at == "pack" : control && control->type() == lost_at) {
+      if (last_words) frames_.push_back({last_words->encode(), {}});
       return make_error(ErrorCode::stream_peer_lost, "the connection is cut");
+    }
     if (pack && packs) packs->push_back(decode_header(frame.head.bytes()).header.sequence);
     if (control) said_.push_back(*control);
     return {};
@@ -73,6 +75,7 @@ class Scripted final : public Channel {
     frames_.push_back({Blob(std::string_view(head)), Blob(std::string_view(body))});
   }
   std::string lost_at;  // what cannot be said any more: a control frame's type, or "pack"
+  std::optional<Control> last_words;  // of the peer, which lie there when that fails
   std::shared_ptr<std::vector<std::uint64_t>> packs;  // the sequences of those that were sent
   bool heard(const std::string& type) {
     const std::lock_guard lock(mutex_);
@@ -358,6 +361,12 @@ TEST_CASE("packs that lie about themselves") {
     victim.sender().says(std::move(pack));
     CHECK_THAT(name(victim.outcome()), Catch::StartsWith("stream-hostile"));
   }
+  Victim crowded;
+  RawPack more =
+      pack_of(body_of({raw_entry("", EntryKind::directory), raw_entry("d", EntryKind::directory)}));
+  more.header.records = 1;
+  crowded.sender().says(std::move(more));
+  CHECK_THAT(name(crowded.outcome()), Catch::StartsWith("stream-hostile"));
   Victim chained;
   RawPack pack = good();
   pack.header.chain[3] ^= 1;
@@ -505,6 +514,32 @@ TEST_CASE("a pack that is being sent as the connection is lost is sent on the ne
   link.next->says(start);
   REQUIRE_FALSE(peers.send(link, peers.send_job(kRun, "")).has_value());
   CHECK(*packs == std::vector<std::uint64_t>{1});
+}
+
+TEST_CASE("why a peer left is heard though sending to it failed before") {
+  SECTION("of a receiver") {
+    Scratch scratch;
+    Peers peers(scratch.path());
+    write(peers.top + "/north/data/file", "content");
+    REQUIRE(peers.pin(kRun));
+    ScriptedLink link;
+    Control start("start");
+    start.set("base", 0).set("window", 16 << 20).set("sequence", 0).digest("chain", Digest128{});
+    link.channel->says(start);
+    link.channel->lost_at = "pack";
+    link.channel->last_words =
+        fail_control("fail", make_error(ErrorCode::no_space, "full", "/there"));
+    const auto sent = peers.send(link, peers.send_job(kRun, ""));
+    REQUIRE_FALSE(sent.has_value());
+    CHECK_THAT(name(sent.error()), Catch::StartsWith("no-space"));
+  }
+  SECTION("of a sender") {
+    Victim victim;
+    victim.sender().lost_at = "start";
+    victim.sender().last_words =
+        fail_control("fail", make_error(ErrorCode::source_read, "torn", "/here"));
+    CHECK_THAT(name(victim.outcome()), Catch::StartsWith("source-read"));
+  }
 }
 
 TEST_CASE("control frames that are none") {
