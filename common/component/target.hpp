@@ -40,6 +40,10 @@ class Staging {
   // path that leads out of the staging tree). A hard_link is begun again whenever its first name
   // was: that may have become another file.
   virtual Result<void> begin(const Entry& entry, Action action) = 0;
+  // `entry` will be begun soon, after others: what that needs may be made ready meanwhile, on other
+  // threads. Only a hint; what is told may yet not come.
+  virtual void expect(const Entry& entry) { (void)entry; }
+
   // Bytes of the entry begun. `data` may be kept only until the call returns.
   virtual Result<void> write(std::uint64_t offset, std::span<const std::byte> data) = 0;
   // Ends the entry: size, holes, owner, mode, xattrs, times, in the order that keeps them.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "common/os/failpoint.hpp"
 #include "common/stream/applier.hpp"
@@ -33,6 +34,20 @@ bool may_resume(ErrorCode code) {
     default:
       return false;
   }
+}
+
+// They show into the pack.
+Result<std::vector<Record>> records_of(const CheckedPack& pack) {
+  std::vector<Record> records;
+  RecordReader reader(pack.body());
+  while (!reader.done() && records.size() < pack.header.records) {
+    LOCKSTEP_TRY(Record record, reader.next());
+    records.push_back(std::move(record));
+  }
+  if (!reader.done() || records.size() != pack.header.records)
+    return make_error(ErrorCode::stream_hostile,
+                      "a pack of another number of records than it says");
+  return records;
 }
 
 class Receiver {
@@ -287,15 +302,11 @@ class Receiver {
     if (pack.header.sequence <= state_.seen) state_.again += wire;
     state_.seen = std::max(state_.seen, pack.header.sequence);
     between_packs_ = false;
-    RecordReader records(pack.body());
-    std::uint32_t count = 0;
-    for (; !records.done(); ++count) {
-      LOCKSTEP_TRY(const Record record, records.next());
-      LOCKSTEP_CHECK(applier_->apply(record));
+    LOCKSTEP_TRY(const std::vector<Record> records, records_of(pack));
+    for (const Record& record : records) {
+      if (record.kind == RecordKind::entry) staging_->expect(record.entry);
     }
-    if (count != pack.header.records)
-      return make_error(ErrorCode::stream_hostile,
-                        "a pack of another number of records than it says");
+    for (const Record& record : records) LOCKSTEP_CHECK(applier_->apply(record));
     state_.applied.sequence = pack.header.sequence;
     state_.applied.chain = pack.header.chain;
     between_packs_ = true;

@@ -71,6 +71,7 @@ Result<void> set_metadata(os::Disk& disk, int fd, const Entry& entry, const Befo
   } else {
     LOCKSTEP_CHECK(change_xattrs(disk, fd, entry, where));
   }
+  if (before.mtime_ns == entry.mtime_ns) return {};
   auto done = disk.set_times(fd, {entry.mtime_ns});
   if (!done) return refused(done.error(), "set the times of", where);
   return {};

@@ -5,6 +5,7 @@
 
 #include <sys/stat.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -20,6 +21,7 @@ struct Before {
   gid_t gid = 0;
   mode_t mode = 0;    // & 07777
   bool bare = false;  // it was just made, and has no carried extended attribute
+  std::optional<std::int64_t> mtime_ns = {};  // where nothing can have moved it since
 };
 
 // A regular file or directory. `where` names it in errors.

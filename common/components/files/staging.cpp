@@ -156,7 +156,14 @@ Result<void> FileStaging::open_tree_at(const std::string& path, const std::strin
   }
   form_ = form;
   writer_.emplace(disk_, std::move(*root), std::move(options));
+  // A farm of hard links has the base's own inodes: what changes is made anew beside them.
+  if (setup_.base != nullptr && form != kLinkFarm) prefetch_.emplace(disk_, writer_->root());
   return {};
+}
+
+void FileStaging::close_tree() {
+  prefetch_.reset();
+  writer_.reset();
 }
 
 // True where nothing has been applied and the base has this directory with just this metadata: then
@@ -175,6 +182,13 @@ Result<bool> FileStaging::same_in_base(const Entry& directory) {
   take_stat(*info, has);
   return has.mode == directory.mode && has.uid == directory.uid && has.gid == directory.gid &&
          has.mtime_ns == directory.mtime_ns && *xattrs == directory.xattrs;
+}
+
+void FileStaging::expect(const Entry& entry) {
+  if (entry.kind != EntryKind::regular) return;
+  // A tree that cannot be made is told of when the entry is begun.
+  if (setup_.base == nullptr || !need_tree() || !prefetch_) return;
+  prefetch_->add(entry.path, entry.size);
 }
 
 Result<void> FileStaging::begin(const Entry& entry, Action action) {
@@ -242,7 +256,7 @@ Result<Version> FileStaging::seal() {
     if (!sealed) return failed(Side::target, sealed.error(), "make read-only", setup_.path);
     os::failpoint("files-seal-read-only");
   }
-  writer_.reset();
+  close_tree();
   return publish(tag_ + "." + form_);
 }
 
@@ -267,7 +281,7 @@ Result<Version> FileStaging::publish(const std::string& tree_name) {
 }
 
 Result<void> FileStaging::abandon() {
-  writer_.reset();
+  close_tree();
   setup_.base.reset();
   LOCKSTEP_CHECK(os::remove_tree(disk_, os::kCwd, setup_.path));
   return setup_.kept.collect();

@@ -8,6 +8,7 @@
 
 #include "common/component/target.hpp"
 #include "common/components/files/kept.hpp"
+#include "common/components/files/prefetch.hpp"
 #include "common/components/files/source.hpp"
 #include "common/components/files/tree_writer.hpp"
 
@@ -26,6 +27,7 @@ class FileStaging final : public component::Staging {
   // Errors: target-*.
   static Result<std::unique_ptr<FileStaging>> open(os::Disk& disk, Setup setup);
 
+  void expect(const component::Entry& entry) override;
   Result<void> begin(const component::Entry& entry, component::Action action) override;
   Result<void> write(std::uint64_t offset, std::span<const std::byte> data) override;
   Result<void> finish() override;
@@ -46,6 +48,7 @@ class FileStaging final : public component::Staging {
   Result<void> find_tree();
   Result<void> fill_tree(const std::string& form, const std::string& part);
   Result<void> open_tree_at(const std::string& path, const std::string& form);
+  void close_tree();
   Result<std::string> choose_form(const std::string& part);
   Result<bool> can_reflink();
   Result<bool> same_in_base(const component::Entry& directory);
@@ -56,7 +59,8 @@ class FileStaging final : public component::Staging {
   Setup setup_;
   os::Fd staging_;  // opened before the first write: syncfs tells of errors since then
   std::optional<TreeWriter> writer_;
-  std::string tag_;  // what names of its trees begin with
+  std::optional<Prefetch> prefetch_;  // of the writer's tree, where that began as the base
+  std::string tag_;                   // what names of its trees begin with
   std::string form_;
   bool skipped_ = false;  // the entry begun is in the base as it is
   bool broken_ = false;   // after an error of syncing nothing is tried again

@@ -323,6 +323,20 @@ Result<void> TreeWriter::cut(const Open& open, std::uint64_t size) {
   return {};
 }
 
+Result<void> TreeWriter::make_holes(const Open& open) {
+  for (const component::Extent& hole : entry_.holes) {
+    if (hole.offset > entry_.size || hole.length > entry_.size - hole.offset) {
+      return hostile("a hole beyond the end of the file", entry_.path);
+    }
+    auto punched = disk_.punch_hole(open.fd.get(), hole.offset, hole.length);
+    if (punched) continue;
+    if (punched.error().number != EOPNOTSUPP) return error(punched.error(), "make a hole in");
+    return make_error(ErrorCode::wrong_filesystem, "the file system cannot make holes",
+                      full_path(options_.where, entry_.path));
+  }
+  return {};
+}
+
 Result<void> TreeWriter::finish() {
   const auto where = [this] { return full_path(options_.where, entry_.path); };
   if (!open_) {
@@ -335,31 +349,31 @@ Result<void> TreeWriter::finish() {
   Open open = std::move(*open_);
   open_.reset();
   std::uint64_t size = open.written_to;
+  std::optional<struct ::stat> seen;  // since the last call that changed anything
+  const auto look = [&]() -> Result<void> {
+    auto info = disk_.stat(open.fd.get());
+    if (!info) return error(info.error(), "look at");
+    seen = *info;
+    return {};
+  };
   if (open.over && size < entry_.size) {
     // Nothing stays of what was there: what did not come is a hole, as in a new file.
     LOCKSTEP_CHECK(cut(open, size));
   } else if (!open.fresh) {
-    auto info = disk_.stat(open.fd.get());
-    if (!info) return error(info.error(), "look at");
-    size = static_cast<std::uint64_t>(info->st_size);
+    LOCKSTEP_CHECK(look());
+    size = static_cast<std::uint64_t>(seen->st_size);
   }
-  if (size != entry_.size) LOCKSTEP_CHECK(cut(open, entry_.size));
+  if (size != entry_.size) {
+    LOCKSTEP_CHECK(cut(open, entry_.size));
+    seen.reset();
+  }
   if (!open.fresh) {
-    for (const component::Extent& hole : entry_.holes) {
-      if (hole.offset > entry_.size || hole.length > entry_.size - hole.offset) {
-        return hostile("a hole beyond the end of the file", entry_.path);
-      }
-      auto punched = disk_.punch_hole(open.fd.get(), hole.offset, hole.length);
-      if (punched) continue;
-      if (punched.error().number != EOPNOTSUPP) return error(punched.error(), "make a hole in");
-      return make_error(ErrorCode::wrong_filesystem, "the file system cannot make holes", where());
-    }
+    LOCKSTEP_CHECK(make_holes(open));
     // Not as it was in the beginning: writing and cutting take set-user-ID bits away (write(2)).
-    auto info = disk_.stat(open.fd.get());
-    if (!info) return error(info.error(), "look at");
-    open.before.uid = info->st_uid;
-    open.before.gid = info->st_gid;
-    open.before.mode = info->st_mode & 07777;
+    if (!seen || !entry_.holes.empty()) LOCKSTEP_CHECK(look());
+    open.before.uid = seen->st_uid;
+    open.before.gid = seen->st_gid;
+    open.before.mode = seen->st_mode & 07777;
   }
   return set_metadata(disk_, open.fd.get(), entry_, open.before, where());
 }
@@ -417,7 +431,8 @@ Result<void> TreeWriter::leave_directory(const Entry& directory) {
   const int fd = (*found)->fd.get();
   auto info = disk_.stat(fd);
   if (!info) return error(info.error(), "look at");
-  const Before before{info->st_uid, info->st_gid, info->st_mode & 07777, false};
+  // Where files changed but no name did, the directory's times are the base's still.
+  const Before before{info->st_uid, info->st_gid, info->st_mode & 07777, false, mtime_ns(*info)};
   // Closed to its owner, perhaps, from here on: whoever comes back opens it up again.
   directories_.forget(directory.path);
   return set_metadata(disk_, fd, directory, before, full_path(options_.where, directory.path));

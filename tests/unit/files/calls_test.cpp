@@ -1,6 +1,10 @@
 // What one plain file costs: the measure by which the stream is fast (docs/components/files.md).
+#include <fcntl.h>
+
 #include <atomic>
 
+#include "common/components/files/metadata.hpp"
+#include "common/components/files/tree_writer.hpp"
 #include "tests/support/forwarding_disk.hpp"
 #include "tests/unit/files/bench.hpp"
 
@@ -63,6 +67,7 @@ class CountingDisk final : public ForwardingDisk {
   }
   Sys<void> set_times(int fd, os::Times times) override {
     ++calls;
+    ++times_set;
     return under_.set_times(fd, times);
   }
   Sys<std::vector<std::string>> list_xattrs(int fd) override {
@@ -75,6 +80,7 @@ class CountingDisk final : public ForwardingDisk {
   }
 
   std::atomic<std::uint64_t> calls = 0;
+  std::atomic<std::uint64_t> times_set = 0;
 };
 
 }  // namespace
@@ -115,4 +121,43 @@ TEST_CASE("a plain file costs six calls to read and seven to write") {
   CHECK(disk.calls <= 7 * kFiles + 50);
   CHECK(disk.calls >= 5 * kFiles);  // else it was not counted
   REQUIRE((*staging)->abandon());
+}
+
+TEST_CASE("a directory in which content changed but no name keeps its times without a call") {
+  const auto kernel = os::make_kernel_disk();
+  CountingDisk disk(*kernel);
+  const Scratch top("/tmp");
+  fs::create_directories(top / "tree/d");
+  std::ofstream(top / "tree/d/f") << "invoice";
+  auto root = kernel->open(os::kCwd, top / "tree", O_RDONLY | O_DIRECTORY);
+  REQUIRE(root);
+  const auto entry_of = [&](const std::string& path) {
+    component::Entry entry;
+    entry.path = path;
+    auto info = kernel->stat_at(os::kCwd, top / ("tree/" + path));
+    REQUIRE(info);
+    files::take_stat(*info, entry);
+    return entry;
+  };
+  const component::Entry directory = entry_of("d");
+  component::Entry file = entry_of("d/f");
+  file.mtime_ns += 1'000'000'000;
+  files::TreeWriter writer(disk, std::move(*root), {});
+  const std::string content = "INVOICE";
+  REQUIRE(writer.begin(file, component::Action::create));
+  REQUIRE(writer.write(0, std::as_bytes(std::span(content))));
+  REQUIRE(writer.finish());
+  CHECK(disk.times_set == 1);  // the file's
+  REQUIRE(writer.leave_directory(directory));
+  CHECK(disk.times_set == 1);
+  CHECK(entry_of("d").mtime_ns == directory.mtime_ns);
+
+  component::Entry another = file;
+  another.path = "d/g";
+  REQUIRE(writer.begin(another, component::Action::create));
+  REQUIRE(writer.write(0, std::as_bytes(std::span(content))));
+  REQUIRE(writer.finish());
+  REQUIRE(writer.leave_directory(directory));
+  CHECK(disk.times_set == 3);  // a new name moved the directory's
+  CHECK(entry_of("d").mtime_ns == directory.mtime_ns);
 }
