@@ -37,7 +37,7 @@ class Plan:
         return {"quick": quick, "default": default, "full": full}[self.size]
 
 
-def first_copy(plan, kind):
+def first_copy(plan, kind, cold=False):
     source, world = plan.kernel(), plan.world
     ours = Lockstep(world, kind, plan.primary(), source, fresh=True)
     rsync = Peer(world, "rsync -a", kind, ["rsync -a {source}/ {to}"], source, fresh=True)
@@ -48,13 +48,18 @@ def first_copy(plan, kind):
         peers[-1].leaves_out = (": mtime ", ": owner ")  # of directories; unless told, of owners
         bounds.append((peers[-1], 1.3, 1.0))
     everyone = [ours, *peers]
-    contest(world, everyone, plan.rounds, source)
-    return result(everyone, [ratio(ours, *one) for one in bounds], **where(plan, kind))
+    contest(world, everyone, plan.rounds, source, cold=cold)
+    return result(everyone, [] if cold else [ratio(ours, *one) for one in bounds], **where(plan, kind))
 
 
 def first_btrfs(plan):
     """kernel tree, first copy, btrfs"""
     return first_copy(plan, "btrfs")
+
+
+def first_btrfs_cold(plan):
+    """kernel tree, first copy, btrfs, nothing of it in the cache (reported)"""
+    return first_copy(plan, "btrfs", cold=True)
 
 
 def first_ext4(plan):
@@ -100,5 +105,5 @@ def changed_ext4(plan):
 
 
 CASES = {function.__name__.replace("_", "-"): function for function in (
-    first_btrfs, first_ext4, unchanged_btrfs, unchanged_ext4, changed_btrfs, changed_ext4)} | scale.CASES | promotion.CASES
+    first_btrfs, first_btrfs_cold, first_ext4, unchanged_btrfs, unchanged_ext4, changed_btrfs, changed_ext4)} | scale.CASES | promotion.CASES
 QUICK = ["first-btrfs", "first-ext4", "unchanged-btrfs", "unchanged-ext4", "changed-btrfs", "changed-ext4"]

@@ -132,9 +132,10 @@ def differences(source, one, database=False):
     return [line for line in found["differences"] if not any(mark in line for mark in one.leaves_out)]
 
 
-def contest(world, contestants, rounds, source, between=None, first=0, database=False, warm=True):
-    """Every contestant once in each round, in another order each time. `between` changes the data."""
-    if warm:
+def contest(world, contestants, rounds, source, between=None, first=0, database=False, cold=False):
+    """Every contestant once in each round, in another order each time. `between` changes the data; `cold`: nothing of
+    it is in the cache when a clock starts, else all of it was read before."""
+    if not cold:
         subprocess.run(["sh", "-c", f"tar -cf - -C '{os.path.dirname(source)}' '{os.path.basename(source)}' | cat >/dev/null"],
                        check=True)
     for number in range(first, first + rounds):
@@ -143,7 +144,7 @@ def contest(world, contestants, rounds, source, between=None, first=0, database=
         order = contestants[number % len(contestants):] + contestants[:number % len(contestants)]
         for one in order:
             one.prepare(number)
-            world.settle()
+            world.settle(cold)
             one.measured(number)
             if number == first + rounds - 1:
                 found = differences(source, one, database)
@@ -161,7 +162,8 @@ def tell(contestants):
 
 
 def cache_state():
-    return "warm: the data was read once before the first round; destinations are new or as the round before left them"
+    return ("warm: the data was read once before the first round; destinations are new or as the round before left them. "
+            "In a case called cold, the caches were dropped before each contestant")
 
 
 def commit():

@@ -1,6 +1,7 @@
 """The cases of Hadoop: Lockstep beside DistCp between two real HDFS clusters (docs/hadoop.md). DistCp runs with the local
 job runner, in one process with threads, but for the case of YARN, whose start adds about ten seconds to each job."""
 import atexit
+import concurrent.futures
 import os
 import shutil
 import statistics
@@ -154,11 +155,15 @@ def contest(clusters, contestants, rounds, source, change=None):
         one.notes["compared"] = "equal"
 
 
-def fill(clusters, source, files, size, folders=20):
-    hdfs = clusters.client("north")
-    for i in range(files):
-        hdfs.put(f"{source}/{i % folders}/file-{i}", os.urandom(size))
-    hdfs.close()
+def fill(clusters, source, files, size, folders=20, writers=4):
+    def write(first):
+        hdfs = clusters.client("north")
+        for i in range(first, files, writers):
+            hdfs.put(f"{source}/{i % folders}/file-{i}", os.urandom(size))
+        hdfs.close()
+    with concurrent.futures.ThreadPoolExecutor(writers) as pool:
+        for done in [pool.submit(write, first) for first in range(writers)]:
+            done.result()
 
 
 def conditions(clusters):
@@ -221,21 +226,62 @@ def hadoop_small(plan):
     return first_copy(plan, "/small", plan.pick(500, 5000, 5000), 4096, 1 / 3, 1 / 6)
 
 
+def change_some(hdfs, source, files, number):
+    """50 files anew, others in each round, in all of the 20 folders of `fill`."""
+    for i in range(50):
+        at = (i + 100 * number) % files
+        hdfs.put(f"{source}/{at % 20}/file-{at}", os.urandom(1024))
+
+
 def hadoop_changes(plan):
     """HDFS: 50 changes in 10,000 entries, beside distcp -diff (quick: in 1,000; full: in 100,000)"""
-    clusters, source = Clusters.get(), "/changes"
-    fill(clusters, source, plan.pick(1000, 10000, 100000), 1024)
+    clusters, source, files = Clusters.get(), "/changes", plan.pick(1000, 10_000, 100_000)
+    fill(clusters, source, files, 1024)
     hdfs = clusters.client("north")
     everyone = [Lockstep(clusters, clusters.site_of(plan.world), source, False), DistCp(clusters, source, True)]
 
     def change(number):
-        for i in range(50 if number else 0):  # the first round is the first copy
-            hdfs.put(f"{source}/{i % 20}/file-{i + 100 * number}", os.urandom(1024))
+        if number:  # the first round is the first copy
+            change_some(hdfs, source, files, number)
     contest(clusters, everyone, plan.rounds + 1, source, change)
     for one in everyone:
         one.notes["first_copy_seconds"] = one.samples.pop(0)
         one.processor.pop(0)
     return result(everyone, [ratio(*everyone, 1 / 4, 1 / 8)], **conditions(clusters))
+
+
+def hadoop_many(plan):
+    """HDFS: 50 changes in 10,000 and in 100,000 entries, and the memory of each process (quick: 500 and 2,000)"""
+    clusters, made, peaks = Clusters.get(), {}, {}
+    for count in plan.pick((500, 2000), (2000, 20_000), (10_000, 100_000)):
+        source = f"/many-{count}"
+        fill(clusters, source, count, 1024)
+        site = clusters.new_site(plan.world)  # processes of its own: peaks are of their lives
+        one = Lockstep(clusters, site, source, False)
+        one.name = f"lockstep, {count} entries"
+        hdfs = clusters.client("north")
+        for number in range(plan.rounds + 1):
+            if number:
+                change_some(hdfs, source, count, number)
+            one.prepare(number)
+            one.measured(number)
+            tell([one])
+        one.notes["first_copy_seconds"] = one.samples.pop(0)
+        one.processor.pop(0)
+        south = clusters.client("south")
+        summary = [side.json("GET", path, "GETCONTENTSUMMARY")["ContentSummary"] for side, path in ((hdfs, source), (south, one.copy()))]
+        same = [(one_side["fileCount"], one_side["length"]) for one_side in summary]
+        if same[0] != same[1] or clusters.shown("north", source + "/7") != clusters.shown("south", one.copy() + "/7"):
+            raise SystemExit(f"{one.name}: the copy differs, no number is told")
+        one.notes["compared"] = "equal: the number of files and bytes of all, one of 20 directories entry by entry"
+        peaks[count], made[count] = site.peak_memory(), one
+        one.notes["peak_memory_kib"] = peaks[count]
+        site.down()
+    few, many = sorted(made)
+    bounds = [bound(f"time at {many} / at {few} entries", statistics.median(made[many].samples) / statistics.median(made[few].samples), 1.25, 1.1)]
+    bounds += [bound(f"MiB, {name}, {count} entries", peaks[count][name] / 1024, 128, 64) for count in (few, many) for name in sorted(peaks[count])
+               if "transfer" in name]
+    return result(list(made.values()), bounds, **conditions(clusters))
 
 
 def hadoop_pins(plan):
@@ -279,4 +325,4 @@ def hadoop_promote(plan):
 
 
 CASES = {function.__name__.replace("_", "-"): function for function in
-         (hadoop_large, hadoop_small, hadoop_changes, hadoop_pins, hadoop_skew, hadoop_distcp, hadoop_promote)}
+         (hadoop_large, hadoop_small, hadoop_changes, hadoop_many, hadoop_pins, hadoop_skew, hadoop_distcp, hadoop_promote)}

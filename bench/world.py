@@ -74,11 +74,14 @@ class World:
         site = BenchSite(self, north, south, curve)
         return site.up()
 
-    def settle(self):
-        """Nothing that came before is still being written when a clock starts."""
+    def settle(self, cold=False):
+        """Nothing that came before is still being written when a clock starts, and, `cold`, nothing is in the cache."""
         for one in self.opened:
             if isinstance(one, Disk):
                 one.sync()
+        if cold:
+            with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as handle:
+                handle.write("3")
 
     def close(self):
         for one in reversed(list(self.opened)):

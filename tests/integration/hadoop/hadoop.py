@@ -187,7 +187,7 @@ class Cluster:
                 "dfs.namenode.fs-limits.min-block-size": 4096,
                 "dfs.namenode.datanode.registration.ip-hostname-check": "false",
                 # The default of 400 ms is what closing a file costs beyond its writing on a busy cluster.
-                "dfs.client.block.write.locateFollowingBlock.initial.delay.ms": 4,
+                "dfs.client.block.write.locateFollowingBlock.initial.delay.ms": int(os.environ.get("LOCKSTEP_HADOOP_CLOSE_DELAY_MS", "4")),
                 "dfs.datanode.hostname": "127.0.0.1", "dfs.datanode.directoryscan.interval": -1,
                 "dfs.datanode.scan.period.hours": -1, "dfs.permissions.superusergroup": "supergroup"}
         hdfs.update({key: f"127.0.0.1:{port}" for key, port in self.datanode.items()})
