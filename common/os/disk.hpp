@@ -100,6 +100,9 @@ class Disk {
   // Content.
   virtual Sys<std::size_t> read_at(int fd, std::uint64_t offset, std::span<std::byte> into) = 0;
   virtual Sys<void> write_at(int fd, std::uint64_t offset, std::span<const std::byte> data) = 0;
+  // What was read of the file need not stay in memory: posix_fadvise(2), POSIX_FADV_DONTNEED. Only
+  // a hint.
+  virtual void forget_read(int fd) = 0;
   virtual Sys<void> truncate(int fd, std::uint64_t size) = 0;
   virtual Sys<void> punch_hole(int fd, std::uint64_t offset, std::uint64_t length) = 0;
   // lseek(2) SEEK_DATA and SEEK_HOLE; nothing where there is no further one.

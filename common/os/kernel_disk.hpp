@@ -50,6 +50,7 @@ class KernelDisk final : public Disk {
   // kernel_disk_content.cpp
   Sys<std::size_t> read_at(int fd, std::uint64_t offset, std::span<std::byte> into) override;
   Sys<void> write_at(int fd, std::uint64_t offset, std::span<const std::byte> data) override;
+  void forget_read(int fd) override;
   Sys<void> truncate(int fd, std::uint64_t size) override;
   Sys<void> punch_hole(int fd, std::uint64_t offset, std::uint64_t length) override;
   Sys<std::optional<std::uint64_t>> seek_data(int fd, std::uint64_t from) override;

@@ -41,6 +41,10 @@ Sys<void> KernelDisk::write_at(int fd, std::uint64_t offset, std::span<const std
   return {};
 }
 
+void KernelDisk::forget_read(int fd) {
+  static_cast<void>(::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
+}
+
 Sys<void> KernelDisk::truncate(int fd, std::uint64_t size) {
   return checked([&] { return ::ftruncate(fd, static_cast<off_t>(size)); });
 }

@@ -28,6 +28,7 @@ class ForwardingDisk : public os::Disk {
   Sys<void> write_at(int fd, std::uint64_t offset, std::span<const std::byte> data) override {
     return under_.write_at(fd, offset, data);
   }
+  void forget_read(int fd) override { under_.forget_read(fd); }
   Sys<void> truncate(int fd, std::uint64_t size) override { return under_.truncate(fd, size); }
   Sys<void> punch_hole(int fd, std::uint64_t offset, std::uint64_t length) override {
     return under_.punch_hole(fd, offset, length);

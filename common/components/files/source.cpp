@@ -30,8 +30,16 @@ constexpr std::string_view kClonedForm = "tree";
 
 class Reader final : public component::EntryReader {
  public:
-  Reader(os::Disk& disk, os::Fd file, std::uint64_t size, std::string where)
-      : disk_(disk), file_(std::move(file)), size_(size), where_(std::move(where)) {}
+  // `alone`: nobody else reads these very pages.
+  Reader(os::Disk& disk, os::Fd file, std::uint64_t size, bool alone, std::string where)
+      : disk_(disk), file_(std::move(file)), size_(size), alone_(alone), where_(std::move(where)) {}
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+  // What is read once must not push out of memory what the service reads often; and memory that is
+  // used again at once is cheaper than other.
+  ~Reader() override {
+    if (alone_) disk_.forget_read(file_.get());
+  }
 
   Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into) override {
     if (offset >= size_) return std::size_t{0};
@@ -47,6 +55,7 @@ class Reader final : public component::EntryReader {
   os::Disk& disk_;
   os::Fd file_;
   std::uint64_t size_;
+  bool alone_;
   std::string where_;
 };
 
@@ -180,25 +189,34 @@ Result<std::unique_ptr<component::ChangeCursor>> FileSource::changes(const Versi
                               .inside = inside(now)});
 }
 
-Result<os::Fd> FileSource::open_file(const std::string& path) {
+Result<os::Fd> FileSource::open_named(const std::string& path) {
   const auto where = [&] { return full_path(tree_->native.tree, path); };
   auto parent = tree_->directories->get(directory_of(path));
   if (!parent) return failed(Side::source, parent.error(), "open the directory of", where());
   auto file = disk_.open((*parent)->fd.get(), std::string(last_name(path)), O_RDONLY | O_NONBLOCK);
   if (!file) return failed(Side::source, file.error(), "open", where());
-  auto info = disk_.stat(file->get());
+  return std::move(*file);
+}
+
+Result<os::Fd> FileSource::open_file(const std::string& path) {
+  LOCKSTEP_TRY(os::Fd file, open_named(path));
+  const auto where = [&] { return full_path(tree_->native.tree, path); };
+  auto info = disk_.stat(file.get());
   if (!info) return failed(Side::source, info.error(), "look at", where());
   if (!S_ISREG(info->st_mode)) {
     return make_error(ErrorCode::source_read, "it was a regular file and is one no more", where());
   }
-  return std::move(*file);
+  return file;
 }
 
 Result<std::unique_ptr<component::EntryReader>> FileSource::open(const Entry& entry) {
   const std::string& path = entry.kind == EntryKind::hard_link ? entry.link_target : entry.path;
-  LOCKSTEP_TRY(os::Fd file, open_file(path));
+  // A snapshot's pages are its own, even where its blocks are the live file's; and what was a
+  // regular file in it when it was listed is one still.
+  const bool alone = tree_->native.form == kSubvolume;
+  LOCKSTEP_TRY(os::Fd file, alone ? open_named(path) : open_file(path));
   return std::unique_ptr<component::EntryReader>(std::make_unique<Reader>(
-      disk_, std::move(file), entry.size, full_path(tree_->native.tree, path)));
+      disk_, std::move(file), entry.size, alone, full_path(tree_->native.tree, path)));
 }
 
 bool FileSource::unchanged(const Entry& before, const Entry& now) const {

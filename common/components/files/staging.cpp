@@ -156,6 +156,7 @@ Result<void> FileStaging::open_tree_at(const std::string& path, const std::strin
   }
   form_ = form;
   writer_.emplace(disk_, std::move(*root), std::move(options));
+  flush_.emplace(disk_, setup_.path);
   // A farm of hard links has the base's own inodes: what changes is made anew beside them.
   if (setup_.base != nullptr && form != kLinkFarm) prefetch_.emplace(disk_, writer_->root());
   return {};
@@ -163,6 +164,7 @@ Result<void> FileStaging::open_tree_at(const std::string& path, const std::strin
 
 void FileStaging::close_tree() {
   prefetch_.reset();
+  flush_.reset();
   writer_.reset();
 }
 
@@ -200,7 +202,9 @@ Result<void> FileStaging::begin(const Entry& entry, Action action) {
 
 Result<void> FileStaging::write(std::uint64_t offset, std::span<const std::byte> data) {
   LOCKSTEP_CHECK(need_tree());
-  return writer_->write(offset, data);
+  LOCKSTEP_CHECK(writer_->write(offset, data));
+  flush_->wrote(data.size());
+  return {};
 }
 
 Result<void> FileStaging::finish() {

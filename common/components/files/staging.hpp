@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/component/target.hpp"
+#include "common/components/files/early_flush.hpp"
 #include "common/components/files/kept.hpp"
 #include "common/components/files/prefetch.hpp"
 #include "common/components/files/source.hpp"
@@ -59,6 +60,7 @@ class FileStaging final : public component::Staging {
   Setup setup_;
   os::Fd staging_;  // opened before the first write: syncfs tells of errors since then
   std::optional<TreeWriter> writer_;
+  std::optional<EarlyFlush> flush_;   // of what the writer writes
   std::optional<Prefetch> prefetch_;  // of the writer's tree, where that began as the base
   std::string tag_;                   // what names of its trees begin with
   std::string form_;

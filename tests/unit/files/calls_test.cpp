@@ -37,6 +37,11 @@ class CountingDisk final : public ForwardingDisk {
     ++calls;
     return under_.write_at(fd, offset, data);
   }
+  void forget_read(int fd) override {
+    ++calls;
+    ++forgotten;
+    under_.forget_read(fd);
+  }
   Sys<void> truncate(int fd, std::uint64_t size) override {
     ++calls;
     return under_.truncate(fd, size);
@@ -81,6 +86,7 @@ class CountingDisk final : public ForwardingDisk {
 
   std::atomic<std::uint64_t> calls = 0;
   std::atomic<std::uint64_t> times_set = 0;
+  std::atomic<std::uint64_t> forgotten = 0;
 };
 
 }  // namespace
@@ -160,4 +166,30 @@ TEST_CASE("a directory in which content changed but no name keeps its times with
   REQUIRE(writer.leave_directory(directory));
   CHECK(disk.times_set == 3);  // a new name moved the directory's
   CHECK(entry_of("d").mtime_ns == directory.mtime_ns);
+}
+
+TEST_CASE("what is read of a snapshot leaves the cache, of a tree that others read it stays") {
+  constexpr int kFiles = 200;
+  const auto kernel = os::make_kernel_disk();
+  CountingDisk disk(*kernel);
+  FilesBench bench(disk, "/dev/shm");
+  for (int i = 0; i < kFiles; ++i) bench.write("d/f" + std::to_string(i), "invoice");
+  for (const std::string form : {"subvolume", "plain"}) {
+    INFO(form);
+    component::Version version = bench.version(kRunOne);
+    auto native = files::native_from_text(version.native);
+    REQUIRE(native);
+    native->form = form;
+    version.native = files::to_text(*native);
+    disk.calls = disk.forgotten = 0;
+    auto source = bench.component->sources()->open(version);
+    REQUIRE(source);
+    auto entries = entries_of(**source);
+    REQUIRE(entries);
+    for (const component::Entry& entry : *entries) {
+      if (entry.kind == component::EntryKind::regular) REQUIRE(content_of(**source, entry));
+    }
+    CHECK(disk.forgotten == (form == "subvolume" ? kFiles : 0));
+    CHECK(disk.calls <= 6 * kFiles + 50);
+  }
 }
