@@ -33,7 +33,7 @@ class RsyncDaemon(Peer):
         super().prepare(number)
         self.port = harness.free_port()
         self.config = tempfile.NamedTemporaryFile("w", suffix=".conf", encoding="utf-8")
-        self.config.write(f"use chroot = no\nuid = root\ngid = root\n[disk]\npath = {self.disk.path}\nread only = no\n")
+        self.config.write(f"use chroot = no\nmunge symlinks = no\nuid = root\ngid = root\n[disk]\npath = {self.disk.path}\nread only = no\n")
         self.config.flush()
         self.daemon = subprocess.Popen(["rsync", "--daemon", "--no-detach", "--address=127.0.0.1", f"--port={self.port}",
                                         f"--config={self.config.name}"])
