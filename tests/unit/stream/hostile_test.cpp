@@ -142,6 +142,13 @@ struct Victim {
   std::uint64_t window = 16 << 20;
 };
 
+// What a receiver says that has nothing yet.
+Control start_of_all() {
+  Control start("start");
+  start.set("base", 0).set("window", 16 << 20).set("sequence", 0).digest("chain", Digest128{});
+  return start;
+}
+
 // Small numbers, the same in every run.
 struct Random {
   explicit Random(unsigned seed) : engine(seed) {}
@@ -503,8 +510,7 @@ TEST_CASE("a pack that is being sent as the connection is lost is sent on the ne
   write(peers.top + "/north/data/file", "content");
   REQUIRE(peers.pin(kRun));
   ScriptedLink link;
-  Control start("start");
-  start.set("base", 0).set("window", 16 << 20).set("sequence", 0).digest("chain", Digest128{});
+  Control start = start_of_all();
   link.channel->says(start);
   link.channel->lost_at = "pack";
   const auto packs = std::make_shared<std::vector<std::uint64_t>>();
@@ -523,8 +529,7 @@ TEST_CASE("why a peer left is heard though sending to it failed before") {
     write(peers.top + "/north/data/file", "content");
     REQUIRE(peers.pin(kRun));
     ScriptedLink link;
-    Control start("start");
-    start.set("base", 0).set("window", 16 << 20).set("sequence", 0).digest("chain", Digest128{});
+    const Control start = start_of_all();
     link.channel->says(start);
     link.channel->lost_at = "pack";
     link.channel->last_words =
@@ -565,8 +570,7 @@ TEST_CASE("a receiver that gives credit for what was not sent is told so") {
   write(peers.top + "/north/data/file", "content");
   REQUIRE(peers.pin(kRun));
   ScriptedLink link;
-  Control start("start");
-  start.set("base", 0).set("window", 16 << 20).set("sequence", 0).digest("chain", Digest128{});
+  Control start = start_of_all();
   SECTION("credit") {
     link.channel->says(start);
     Control credit("credit");
