@@ -69,6 +69,15 @@ class Clusters:
         finally:
             hdfs.close()
 
+    def counted(self, name, path):
+        """How many files lie there, and how many bytes in them."""
+        hdfs = self.client(name)
+        try:
+            found = hdfs.json("GET", path, "GETCONTENTSUMMARY")["ContentSummary"]
+            return found["fileCount"], found["length"]
+        finally:
+            hdfs.close()
+
 
 class Lockstep(Contestant):
     """`fresh`: a service and a target of its own for each round. `engine`: who carries a first copy."""
@@ -233,6 +242,12 @@ def change_some(hdfs, source, files, number):
         hdfs.put(f"{source}/{at % 20}/file-{at}", os.urandom(1024))
 
 
+def set_first_apart(one):
+    """The first round was the first copy, which is told and not counted."""
+    one.notes["first_copy_seconds"] = one.samples.pop(0)
+    one.processor.pop(0)
+
+
 def hadoop_changes(plan):
     """HDFS: 50 changes in 10,000 entries, beside distcp -diff (quick: in 1,000; full: in 100,000)"""
     clusters, source, files = Clusters.get(), "/changes", plan.pick(1000, 10_000, 100_000)
@@ -245,8 +260,7 @@ def hadoop_changes(plan):
             change_some(hdfs, source, files, number)
     contest(clusters, everyone, plan.rounds + 1, source, change)
     for one in everyone:
-        one.notes["first_copy_seconds"] = one.samples.pop(0)
-        one.processor.pop(0)
+        set_first_apart(one)
     return result(everyone, [ratio(*everyone, 1 / 4, 1 / 8)], **conditions(clusters))
 
 
@@ -266,12 +280,8 @@ def hadoop_many(plan):
             one.prepare(number)
             one.measured(number)
             tell([one])
-        one.notes["first_copy_seconds"] = one.samples.pop(0)
-        one.processor.pop(0)
-        south = clusters.client("south")
-        summary = [side.json("GET", path, "GETCONTENTSUMMARY")["ContentSummary"] for side, path in ((hdfs, source), (south, one.copy()))]
-        same = [(one_side["fileCount"], one_side["length"]) for one_side in summary]
-        if same[0] != same[1] or clusters.shown("north", source + "/7") != clusters.shown("south", one.copy() + "/7"):
+        set_first_apart(one)
+        if clusters.counted("north", source) != clusters.counted("south", one.copy()) or clusters.shown("north", source + "/7") != clusters.shown("south", one.copy() + "/7"):
             raise SystemExit(f"{one.name}: the copy differs, no number is told")
         one.notes["compared"] = "equal: the number of files and bytes of all, one of 20 directories entry by entry"
         peaks[count], made[count] = site.peak_memory(), one

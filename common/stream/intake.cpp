@@ -100,6 +100,19 @@ void Intake::take_in(const std::stop_token& stop) {
   }
 }
 
+Result<std::vector<Record>> CheckedPack::records() const {
+  std::vector<Record> out;
+  RecordReader reader(body());
+  while (!reader.done() && out.size() < header.records) {
+    LOCKSTEP_TRY(Record record, reader.next());
+    out.push_back(std::move(record));
+  }
+  if (!reader.done() || out.size() != header.records)
+    return make_error(ErrorCode::stream_hostile,
+                      "a pack of another number of records than it says");
+  return out;
+}
+
 Result<std::optional<Item>> Intake::next(Nanos timeout, const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   idle_.store(true);

@@ -28,6 +28,9 @@ struct CheckedPack {
   std::span<const std::byte> body() const {
     return raw ? std::span<const std::byte>(*raw) : wire.bytes();
   }
+  // All of them; they show into the body. Error: stream-hostile, for what is no record, and for
+  // more or fewer than the header says.
+  Result<std::vector<Record>> records() const;
 };
 using Item = std::variant<CheckedPack, Control>;
 

@@ -36,20 +36,6 @@ bool may_resume(ErrorCode code) {
   }
 }
 
-// They show into the pack.
-Result<std::vector<Record>> records_of(const CheckedPack& pack) {
-  std::vector<Record> records;
-  RecordReader reader(pack.body());
-  while (!reader.done() && records.size() < pack.header.records) {
-    LOCKSTEP_TRY(Record record, reader.next());
-    records.push_back(std::move(record));
-  }
-  if (!reader.done() || records.size() != pack.header.records)
-    return make_error(ErrorCode::stream_hostile,
-                      "a pack of another number of records than it says");
-  return records;
-}
-
 class Receiver {
  public:
   Receiver(const Tools& tools, Link& link, const ReceiveJob& job)
@@ -145,12 +131,10 @@ class Receiver {
       channel_ = channel.get();
       moved_ = now();
       auto done = session();
-      if (done) {
-        intake_.reset();
-        return {};
-      }
-      const Error error = last_words(done.error());
+      if (!done) done = last_words(done.error());
       intake_.reset();
+      if (done) return {};
+      const Error error = done.error();
       const bool lost = error.code == ErrorCode::stream_peer_lost && !told_by_peer_;
       if (!lost && !told_by_peer_)
         static_cast<void>(channel->send({fail_control("fail", error).encode(), {}}));
@@ -302,7 +286,7 @@ class Receiver {
     if (pack.header.sequence <= state_.seen) state_.again += wire;
     state_.seen = std::max(state_.seen, pack.header.sequence);
     between_packs_ = false;
-    LOCKSTEP_TRY(const std::vector<Record> records, records_of(pack));
+    LOCKSTEP_TRY(const std::vector<Record> records, pack.records());
     for (const Record& record : records) {
       if (record.kind == RecordKind::entry) staging_->expect(record.entry);
     }

@@ -7,8 +7,8 @@
 namespace lockstep::files {
 
 namespace {
-// Of 32, 64, 128 and 256 MiB the first did best for the first copy of 80,000 files on ext4: 6.7 s
-// beside 7.5, and 8.1 without (docs/benchmarks.md).
+// A first copy of 80,000 files on ext4, medians of 4: 6.7 s with 32 MiB, 7.6 and 7.5 with 64 and
+// 256, 8.7 without (docs/benchmarks.md).
 constexpr std::uint64_t kEach = std::uint64_t{32} << 20;
 }  // namespace
 

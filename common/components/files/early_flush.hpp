@@ -38,8 +38,7 @@ class EarlyFlush {
   std::mutex mutex_;
   std::condition_variable_any asked_;
   bool wanted_ = false;
-  std::jthread
-      thread_;  // from the first time on that there is enough; last: it uses all the others
+  std::jthread thread_;  // begun when there is enough for once; last: it uses all the others
 };
 
 }  // namespace lockstep::files

@@ -323,20 +323,6 @@ Result<void> TreeWriter::cut(const Open& open, std::uint64_t size) {
   return {};
 }
 
-Result<void> TreeWriter::make_holes(const Open& open) {
-  for (const component::Extent& hole : entry_.holes) {
-    if (hole.offset > entry_.size || hole.length > entry_.size - hole.offset) {
-      return hostile("a hole beyond the end of the file", entry_.path);
-    }
-    auto punched = disk_.punch_hole(open.fd.get(), hole.offset, hole.length);
-    if (punched) continue;
-    if (punched.error().number != EOPNOTSUPP) return error(punched.error(), "make a hole in");
-    return make_error(ErrorCode::wrong_filesystem, "the file system cannot make holes",
-                      full_path(options_.where, entry_.path));
-  }
-  return {};
-}
-
 Result<void> TreeWriter::finish() {
   const auto where = [this] { return full_path(options_.where, entry_.path); };
   if (!open_) {
@@ -349,31 +335,31 @@ Result<void> TreeWriter::finish() {
   Open open = std::move(*open_);
   open_.reset();
   std::uint64_t size = open.written_to;
-  std::optional<struct ::stat> seen;  // since the last call that changed anything
-  const auto look = [&]() -> Result<void> {
-    auto info = disk_.stat(open.fd.get());
-    if (!info) return error(info.error(), "look at");
-    seen = *info;
-    return {};
-  };
   if (open.over && size < entry_.size) {
     // Nothing stays of what was there: what did not come is a hole, as in a new file.
     LOCKSTEP_CHECK(cut(open, size));
   } else if (!open.fresh) {
-    LOCKSTEP_CHECK(look());
-    size = static_cast<std::uint64_t>(seen->st_size);
+    auto info = disk_.stat(open.fd.get());
+    if (!info) return error(info.error(), "look at");
+    size = static_cast<std::uint64_t>(info->st_size);
   }
-  if (size != entry_.size) {
-    LOCKSTEP_CHECK(cut(open, entry_.size));
-    seen.reset();
-  }
+  if (size != entry_.size) LOCKSTEP_CHECK(cut(open, entry_.size));
   if (!open.fresh) {
-    LOCKSTEP_CHECK(make_holes(open));
+    for (const component::Extent& hole : entry_.holes) {
+      if (hole.offset > entry_.size || hole.length > entry_.size - hole.offset) {
+        return hostile("a hole beyond the end of the file", entry_.path);
+      }
+      auto punched = disk_.punch_hole(open.fd.get(), hole.offset, hole.length);
+      if (punched) continue;
+      if (punched.error().number != EOPNOTSUPP) return error(punched.error(), "make a hole in");
+      return make_error(ErrorCode::wrong_filesystem, "the file system cannot make holes", where());
+    }
     // Not as it was in the beginning: writing and cutting take set-user-ID bits away (write(2)).
-    if (!seen || !entry_.holes.empty()) LOCKSTEP_CHECK(look());
-    open.before.uid = seen->st_uid;
-    open.before.gid = seen->st_gid;
-    open.before.mode = seen->st_mode & 07777;
+    auto info = disk_.stat(open.fd.get());
+    if (!info) return error(info.error(), "look at");
+    open.before.uid = info->st_uid;
+    open.before.gid = info->st_gid;
+    open.before.mode = info->st_mode & 07777;
   }
   return set_metadata(disk_, open.fd.get(), entry_, open.before, where());
 }

@@ -84,7 +84,6 @@ class TreeWriter {
   Result<void> make_other(Directory& parent, const std::string& name);
   Result<void> clear(Directory& parent, const std::string& name, std::string_view path);
   Result<void> cut(const Open& open, std::uint64_t size);
-  Result<void> make_holes(const Open& open);
   Error error(os::Errno number, std::string_view act) const;
 
   os::Disk& disk_;

@@ -1,7 +1,6 @@
-// When an EarlyFlush has the disk write, and that it takes no error from who has to hear it.
+// When an EarlyFlush has the disk write.
 #include "common/components/files/early_flush.hpp"
 
-#include <atomic>
 #include <condition_variable>
 #include <mutex>
 

@@ -142,6 +142,19 @@ struct Victim {
   std::uint64_t window = 16 << 20;
 };
 
+// A sender that is told what a test says.
+struct SendingVictim {
+  SendingVictim() : peers(scratch.path()) {
+    write(peers.top + "/north/data/file", "content");
+    REQUIRE(peers.pin(kRun));
+  }
+  Scripted& receiver() { return *link.channel; }
+
+  Scratch scratch;
+  Peers peers;
+  ScriptedLink link;
+};
+
 // What a receiver says that has nothing yet.
 Control start_of_all() {
   Control start("start");
@@ -505,14 +518,12 @@ TEST_CASE("a connection that is lost before the seal does not end the manifest t
 }
 
 TEST_CASE("a pack that is being sent as the connection is lost is sent on the next one") {
-  Scratch scratch;
-  Peers peers(scratch.path());
-  write(peers.top + "/north/data/file", "content");
-  REQUIRE(peers.pin(kRun));
-  ScriptedLink link;
-  Control start = start_of_all();
-  link.channel->says(start);
-  link.channel->lost_at = "pack";
+  SendingVictim victim;
+  Peers& peers = victim.peers;
+  ScriptedLink& link = victim.link;
+  const Control start = start_of_all();
+  victim.receiver().says(start);
+  victim.receiver().lost_at = "pack";
   const auto packs = std::make_shared<std::vector<std::uint64_t>>();
   link.next = std::make_unique<Scripted>();
   link.next->packs = packs;
@@ -524,17 +535,12 @@ TEST_CASE("a pack that is being sent as the connection is lost is sent on the ne
 
 TEST_CASE("why a peer left is heard though sending to it failed before") {
   SECTION("of a receiver") {
-    Scratch scratch;
-    Peers peers(scratch.path());
-    write(peers.top + "/north/data/file", "content");
-    REQUIRE(peers.pin(kRun));
-    ScriptedLink link;
-    const Control start = start_of_all();
-    link.channel->says(start);
-    link.channel->lost_at = "pack";
-    link.channel->last_words =
+    SendingVictim victim;
+    victim.receiver().says(start_of_all());
+    victim.receiver().lost_at = "pack";
+    victim.receiver().last_words =
         fail_control("fail", make_error(ErrorCode::no_space, "full", "/there"));
-    const auto sent = peers.send(link, peers.send_job(kRun, ""));
+    const auto sent = victim.peers.send(victim.link, victim.peers.send_job(kRun, ""));
     REQUIRE_FALSE(sent.has_value());
     CHECK_THAT(name(sent.error()), Catch::StartsWith("no-space"));
   }
@@ -565,11 +571,9 @@ TEST_CASE("control frames that are none") {
 }
 
 TEST_CASE("a receiver that gives credit for what was not sent is told so") {
-  Scratch scratch;
-  Peers peers(scratch.path());
-  write(peers.top + "/north/data/file", "content");
-  REQUIRE(peers.pin(kRun));
-  ScriptedLink link;
+  SendingVictim victim;
+  Peers& peers = victim.peers;
+  ScriptedLink& link = victim.link;
   Control start = start_of_all();
   SECTION("credit") {
     link.channel->says(start);
