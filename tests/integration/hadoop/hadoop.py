@@ -188,6 +188,8 @@ class Cluster:
                 "dfs.namenode.datanode.registration.ip-hostname-check": "false",
                 # The default of 400 ms is what closing a file costs beyond its writing on a busy cluster.
                 "dfs.client.block.write.locateFollowingBlock.initial.delay.ms": int(os.environ.get("LOCKSTEP_HADOOP_CLOSE_DELAY_MS", "4")),
+                # It doubles each time: of 4 ms, five tries (the default) are over after an eighth of a second, and the file fails.
+                "dfs.client.block.write.locateFollowingBlock.retries": 10,
                 "dfs.datanode.hostname": "127.0.0.1", "dfs.datanode.directoryscan.interval": -1,
                 "dfs.datanode.scan.period.hours": -1, "dfs.permissions.superusergroup": "supergroup"}
         hdfs.update({key: f"127.0.0.1:{port}" for key, port in self.datanode.items()})
