@@ -136,7 +136,7 @@ Result<std::vector<FilePlanner::Leaf>> FilePlanner::look_at_chunk(
 
 Result<void> FilePlanner::hash_chunk(std::uint64_t offset, std::vector<Leaf>& leaves) {
   const auto bytes_of = [&](const Leaf& leaf) {
-    return std::span(buffer_).subspan(static_cast<std::size_t>(leaf.offset - offset), leaf.length);
+    return buffer_.bytes().subspan(static_cast<std::size_t>(leaf.offset - offset), leaf.length);
   };
   for (std::size_t i = 0; i < leaves.size();) {
     if (!leaves[i].read) {
@@ -146,9 +146,9 @@ Result<void> FilePlanner::hash_chunk(std::uint64_t offset, std::vector<Leaf>& le
     std::size_t last = i;
     while (last + 1 < leaves.size() && leaves[last + 1].read) ++last;
     const std::uint64_t end = leaves[last].offset + leaves[last].length;
-    LOCKSTEP_CHECK(read(leaves[i].offset, std::span(buffer_).subspan(
-                                              static_cast<std::size_t>(leaves[i].offset - offset),
-                                              static_cast<std::size_t>(end - leaves[i].offset))));
+    LOCKSTEP_CHECK(read(leaves[i].offset,
+                        buffer_.bytes().subspan(static_cast<std::size_t>(leaves[i].offset - offset),
+                                                static_cast<std::size_t>(end - leaves[i].offset))));
     for (; i <= last; ++i) leaves[i].digest = xxh3_128(bytes_of(leaves[i]));
   }
   for (Leaf& leaf : leaves) {
@@ -159,7 +159,7 @@ Result<void> FilePlanner::hash_chunk(std::uint64_t offset, std::vector<Leaf>& le
 
 Result<std::span<const std::byte>> FilePlanner::whole(const WholeContent& content) {
   if (content) return *content;
-  const auto into = std::span(buffer_).first(static_cast<std::size_t>(entry_->size));
+  const auto into = buffer_.bytes().first(static_cast<std::size_t>(entry_->size));
   if (!into.empty()) LOCKSTEP_CHECK(read(0, into));
   return std::span<const std::byte>(into);
 }
@@ -207,7 +207,7 @@ Result<bool> FilePlanner::plan_large(ManifestReader* base,
       add_changed(leaf, candidates);
     }
     if (!patch) add_new(offset, std::min(kExtent, entry_->size - offset));
-    LOCKSTEP_CHECK(send_runs(offset, buffer_, patch ? Action::patch : Action::create));
+    LOCKSTEP_CHECK(send_runs(offset, buffer_.bytes(), patch ? Action::patch : Action::create));
   }
   LOCKSTEP_TRY(const Digest256 content, manifest_.end());
   if (!begun_) {

@@ -13,6 +13,7 @@
 #include "common/component/source.hpp"
 #include "common/stream/manifest_writer.hpp"
 #include "common/stream/pack.hpp"
+#include "common/stream/page_buffer.hpp"
 #include "common/stream/read_ahead.hpp"
 
 namespace lockstep::stream {
@@ -78,7 +79,7 @@ class FilePlanner {
   PackBuilder& builder_;
   std::stop_token stop_;
   std::function<void(std::uint64_t)> walked_;
-  Buffer buffer_ = Buffer(static_cast<std::size_t>(kExtent));
+  PageBuffer buffer_ = PageBuffer(static_cast<std::size_t>(kExtent));
 
   // Of the file under way.
   const Entry* entry_ = nullptr;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/os/give_way.hpp"
 #include "common/stream/manifest_reader.hpp"
 
 namespace lockstep::stream {
@@ -9,6 +10,9 @@ namespace {
 
 using component::EntryKind;
 using At = ManifestReader::At;
+
+// Counting is for who watches, and never in the way of what is counted (nice(1)).
+constexpr int kOfWhoWatches = 19;
 
 // The base's manifest beside the walk: both in manifest order.
 class Base {
@@ -73,6 +77,7 @@ Result<Forecast> forecast(os::Disk& disk, component::Source& source,
 Forecaster::Forecaster(os::Disk& disk, component::Source& source, std::string base_manifest)
     : thread_([this, &disk, &source,
                base_manifest = std::move(base_manifest)](const std::stop_token& stop) {
+        os::give_way(kOfWhoWatches);
         const auto counted = forecast(disk, source, base_manifest, stop);
         if (!counted) return;
         const std::scoped_lock lock(mutex_);

@@ -3,12 +3,17 @@
 #include <algorithm>
 #include <chrono>
 
+#include "common/os/give_way.hpp"
 #include "common/stream/compress.hpp"
 
 namespace lockstep::stream {
 namespace {
 
 constexpr std::size_t kAhead = 8;  // packs made and not taken
+
+// The service whose data it is comes first; and who receives on the same machine, for it is what
+// the others wait for (nice(1)).
+constexpr int kAfterTheService = 5;
 
 }  // namespace
 
@@ -29,6 +34,7 @@ Production::~Production() {
 }
 
 void Production::walk(PlanJob job, os::Disk& disk, const std::stop_token& stop) {
+  os::give_way(kAfterTheService);  // the threads that read ahead are started by this one
   job.stop = stop;
   job.walked = [this](std::uint64_t entries) {
     walked_.store(entries, std::memory_order_relaxed);
@@ -65,6 +71,7 @@ Result<void> Production::put(RawPack pack, const std::stop_token& stop) {
 }
 
 void Production::compress(const std::stop_token& stop) {
+  os::give_way(kAfterTheService);
   Compressor compressor;
   while (true) {
     std::shared_ptr<Slot> slot;

@@ -55,7 +55,7 @@ struct SendJob {
   Nanos stall = seconds(60);        // nothing moved for this long: stalled
   Nanos deadline = seconds(86400);  // for the whole call, reconnecting included
   // A transfer that lasts longer has what it will send counted (forecast.hpp); 0: at once.
-  Nanos forecast_after = seconds(2);
+  Nanos forecast_after = seconds(10);
   // Where this side has an engine bring what would travel whole: to where the receiver says
   // (Staging::carried_to). Called on a thread of its own, and again where the receiver does not
   // know what came of it.

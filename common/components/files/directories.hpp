@@ -29,13 +29,13 @@ std::string_view last_name(std::string_view path);
 
 struct Directory {
   os::Fd fd;
-  // For who writes there (tree_writer.hpp): made ready for writing, and the owner and
-  // mode that new files get.
+  // For who writes there (tree_writer.hpp): made ready for writing, and what new files get.
   bool ready = false;
   bool owner_known = false;
   uid_t new_uid = 0;
   gid_t new_gid = 0;
-  mode_t new_mode = 0;
+  mode_t known = 0;   // the bits of a mode that were asked for once
+  mode_t passed = 0;  // those of them that files got: no umask took them, and no mount
 };
 
 class Directories {

@@ -24,6 +24,9 @@ using component::Version;
 namespace {
 
 constexpr std::uint64_t kWorthComparing = std::uint64_t{1} << 20;
+// Larger files are read past the cache: each page that would be made for them, copied and given
+// back costs more than the whole rest of reading it.
+constexpr std::uint64_t kPastTheCache = std::uint64_t{1} << 20;
 constexpr std::uint64_t kLeaf = 65'536;  // docs/point-format.md: what a digest is taken of
 // What pins that were cloned or copied are called (native.hpp): only they have origins.
 constexpr std::string_view kClonedForm = "tree";
@@ -189,17 +192,18 @@ Result<std::unique_ptr<component::ChangeCursor>> FileSource::changes(const Versi
                               .inside = inside(now)});
 }
 
-Result<os::Fd> FileSource::open_named(const std::string& path) {
+Result<os::Fd> FileSource::open_named(const std::string& path, int flags) {
   const auto where = [&] { return full_path(tree_->native.tree, path); };
   auto parent = tree_->directories->get(directory_of(path));
   if (!parent) return failed(Side::source, parent.error(), "open the directory of", where());
-  auto file = disk_.open((*parent)->fd.get(), std::string(last_name(path)), O_RDONLY | O_NONBLOCK);
+  auto file =
+      disk_.open((*parent)->fd.get(), std::string(last_name(path)), O_RDONLY | O_NONBLOCK | flags);
   if (!file) return failed(Side::source, file.error(), "open", where());
   return std::move(*file);
 }
 
 Result<os::Fd> FileSource::open_file(const std::string& path) {
-  LOCKSTEP_TRY(os::Fd file, open_named(path));
+  LOCKSTEP_TRY(os::Fd file, open_named(path, 0));
   const auto where = [&] { return full_path(tree_->native.tree, path); };
   auto info = disk_.stat(file.get());
   if (!info) return failed(Side::source, info.error(), "look at", where());
@@ -214,7 +218,10 @@ Result<std::unique_ptr<component::EntryReader>> FileSource::open(const Entry& en
   // A snapshot's pages are its own, even where its blocks are the live file's; and what was a
   // regular file in it when it was listed is one still.
   const bool alone = tree_->native.form == kSubvolume;
-  LOCKSTEP_TRY(os::Fd file, alone ? open_named(path) : open_file(path));
+  // btrfs reads by way of the cache all the same where offset, length or memory lie ill for
+  // O_DIRECT.
+  const int flags = entry.size > kPastTheCache ? O_DIRECT : 0;
+  LOCKSTEP_TRY(os::Fd file, alone ? open_named(path, flags) : open_file(path));
   return std::unique_ptr<component::EntryReader>(std::make_unique<Reader>(
       disk_, std::move(file), entry.size, alone, full_path(tree_->native.tree, path)));
 }

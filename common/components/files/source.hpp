@@ -53,7 +53,7 @@ class FileSource final : public component::Source {
  private:
   FileSource(os::Disk& disk, std::string scratch, std::unique_ptr<OpenTree> tree);
   CursorOptions cursor_options() const;
-  Result<os::Fd> open_named(const std::string& path);
+  Result<os::Fd> open_named(const std::string& path, int flags);
   Result<std::unique_ptr<component::EntryCursor>> cursor_of(CursorOptions options);
   Result<std::shared_ptr<OpenTree>> base_tree(const component::Version& base);
 

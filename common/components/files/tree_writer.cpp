@@ -20,6 +20,7 @@ using component::EntryKind;
 namespace {
 
 constexpr mode_t kNewFile = 0600;
+constexpr mode_t kPlainMode = 0777;
 constexpr mode_t kOpenedUp = 0700;
 constexpr std::uint64_t kWrittenOver = 65'536;
 constexpr std::size_t kLongestText = 4095;       // of a symbolic link
@@ -142,7 +143,10 @@ Result<void> TreeWriter::begin_directory(Directory& parent, const std::string& n
 
 Result<void> TreeWriter::begin_new_file(Directory& parent, const std::string& name) {
   for (int attempt = 0;; ++attempt) {
-    auto made = disk_.open(parent.fd.get(), name, O_RDWR | O_CREAT | O_EXCL, kNewFile);
+    // With the mode that it keeps, which spares a call; but no bits that give rights to who runs
+    // it.
+    const mode_t asked = entry_.mode & kPlainMode;
+    auto made = disk_.open(parent.fd.get(), name, O_RDWR | O_CREAT | O_EXCL, asked);
     if (!made) {
       if (made.error().number != EEXIST || attempt > 0) return error(made.error(), "make");
       auto there = disk_.stat_at(parent.fd.get(), name);
@@ -154,18 +158,19 @@ Result<void> TreeWriter::begin_new_file(Directory& parent, const std::string& na
       LOCKSTEP_CHECK(clear(parent, name, entry_.path));
       continue;
     }
-    if (!parent.owner_known) {
+    if (!parent.owner_known || (asked & ~parent.known) != 0) {
       // The same for all that is made here: the process's, or the directory's by its mount.
       auto info = disk_.stat(made->get());
       if (!info) return error(info.error(), "look at");
       parent.new_uid = info->st_uid;
       parent.new_gid = info->st_gid;
-      parent.new_mode = info->st_mode & 07777;
+      parent.known |= asked;
+      parent.passed |= asked & info->st_mode;
       parent.owner_known = true;
     }
     Open open;
     open.fd = std::move(*made);
-    open.before = {parent.new_uid, parent.new_gid, parent.new_mode, true};
+    open.before = {parent.new_uid, parent.new_gid, asked & parent.passed, true};
     open.fresh = true;
     open_ = std::move(open);
     return {};
