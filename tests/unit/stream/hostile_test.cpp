@@ -1,166 +1,19 @@
-// What no honest peer sends, to either side and to the bulk socket: a named error, nothing else.
-#include <unistd.h>
-
+// What no honest peer sends, to either side: a named error, nothing else.
 #include <catch2/catch.hpp>
-#include <deque>
-#include <mutex>
-#include <thread>
+#include <random>
 
 #include "common/stream/control.hpp"
 #include "common/stream/entry_codec.hpp"
 #include "common/stream/intake.hpp"
 #include "common/stream/manifest.hpp"
-#include "common/stream/manifest_writer.hpp"
 #include "common/stream/pack.hpp"
-#include "tests/unit/stream/peers.hpp"
-#include "tests/unit/stream/trees.hpp"
+#include "tests/unit/stream/scripted.hpp"
 
 namespace {
 
 using namespace lockstep;
 using namespace lockstep::stream;
 using namespace lockstep::test;
-using component::Action;
-using component::EntryKind;
-
-const std::string kRun = "01930000-0000-7000-8000-000000000001";
-
-Entry entry(const std::string& path, EntryKind kind, std::uint64_t size = 0) {
-  Entry out;
-  out.path = path;
-  out.kind = kind;
-  out.mode = 0700;
-  out.uid = ::getuid();
-  out.gid = ::getgid();
-  out.size = size;
-  return out;
-}
-
-// A channel whose other end is the test.
-class Scripted final : public Channel {
- public:
-  Result<void> send(Frame frame) override {
-    const std::lock_guard lock(mutex_);
-    const bool pack = looks_like_pack(frame.head.bytes());
-    auto control = pack ? std::nullopt : Control::decode(frame.head.text());
-    if (pack ? lost_at == "pack" : control && control->type() == lost_at) {
-      if (last_words) frames_.push_back({last_words->encode(), {}});
-      return make_error(ErrorCode::stream_peer_lost, "the connection is cut");
-    }
-    if (pack && packs) packs->push_back(decode_header(frame.head.bytes()).header.sequence);
-    if (control) said_.push_back(*control);
-    return {};
-  }
-  Result<std::optional<Frame>> receive(Nanos timeout, std::stop_token) override {
-    {
-      const std::lock_guard lock(mutex_);
-      if (!frames_.empty()) {
-        Frame frame = std::move(frames_.front());
-        frames_.pop_front();
-        return std::optional<Frame>(std::move(frame));
-      }
-    }
-    std::this_thread::sleep_for(
-        std::chrono::nanoseconds(std::min<std::int64_t>(timeout.count, 1'000'000)));
-    return std::optional<Frame>();
-  }
-  std::uint64_t backlog() const override { return 0; }
-
-  void says(const Control& control) { frames_.push_back({control.encode(), {}}); }
-  void says(RawPack pack) {
-    auto head = std::make_unique<Buffer>(encode_header(pack.header));
-    frames_.push_back({Blob(std::move(head)), Blob(std::move(pack.body))});
-  }
-  void says(const std::string& head, const std::string& body) {
-    frames_.push_back({Blob(std::string_view(head)), Blob(std::string_view(body))});
-  }
-  std::string lost_at;  // what cannot be said any more: a control frame's type, or "pack"
-  std::optional<Control> last_words;  // of the peer, which lie there when that fails
-  std::shared_ptr<std::vector<std::uint64_t>> packs;  // the sequences of those that were sent
-  bool heard(const std::string& type) {
-    const std::lock_guard lock(mutex_);
-    return std::any_of(said_.begin(), said_.end(),
-                       [&](const Control& one) { return one.type() == type; });
-  }
-
- private:
-  std::mutex mutex_;
-  std::deque<Frame> frames_;
-  std::vector<Control> said_;
-};
-
-class ScriptedLink final : public Link {
- public:
-  Result<std::unique_ptr<Channel>> open(Nanos, std::stop_token) override {
-    if (!channel) return make_error(ErrorCode::stream_peer_lost, "the script is over");
-    return std::unique_ptr<Channel>(std::exchange(channel, std::move(next)));
-  }
-  std::unique_ptr<Scripted> channel = std::make_unique<Scripted>();
-  std::unique_ptr<Scripted> next;  // of the second connection
-};
-
-// A receiver that is told what a test says.
-struct Victim {
-  Victim() : peers(scratch.path()) {
-    Control hello("hello");
-    hello.set("v", 1).text("transfer", kRun).set("epoch", 7);
-    link.channel->says(hello);
-  }
-  Scripted& sender() { return *link.channel; }
-
-  Error outcome() {
-    FileLog log(peers.log(kRun));
-    auto job = peers.receive_job(kRun, "", log);
-    job.stall = seconds(2);
-    job.window = window;
-    const auto received = peers.receive(link, job);
-    if (received) return make_error(ErrorCode::internal, "it was taken");
-    // Nothing is left of it.
-    const auto versions = peers.component->target()->list(peers.set("south"));
-    if (received.error().code != ErrorCode::stalled) {
-      CHECK(versions->empty());
-      CHECK_FALSE(fs::exists(peers.log(kRun)));
-    }
-    CHECK_FALSE(fs::exists(peers.manifest("south", kRun)));
-    return received.error();
-  }
-  // The packs that `make` builds, the root before them.
-  Error records(const std::function<void(PackBuilder&)>& make) {
-    PackBuilder builder(kRun, 7, [&](RawPack pack) -> Result<void> {
-      sender().says(std::move(pack));
-      return {};
-    });
-    REQUIRE(builder.entry(entry("", EntryKind::directory), Action::create));
-    make(builder);
-    REQUIRE(builder.finish());
-    return outcome();
-  }
-
-  Scratch scratch;
-  Peers peers;
-  ScriptedLink link;
-  std::uint64_t window = 16 << 20;
-};
-
-// A sender that is told what a test says.
-struct SendingVictim {
-  SendingVictim() : peers(scratch.path()) {
-    write(peers.top + "/north/data/file", "content");
-    REQUIRE(peers.pin(kRun));
-  }
-  Scripted& receiver() { return *link.channel; }
-
-  Scratch scratch;
-  Peers peers;
-  ScriptedLink link;
-};
-
-// What a receiver says that has nothing yet.
-Control start_of_all() {
-  Control start("start");
-  start.set("base", 0).set("window", 16 << 20).set("sequence", 0).digest("chain", Digest128{});
-  return start;
-}
 
 // Small numbers, the same in every run.
 struct Random {
@@ -168,11 +21,6 @@ struct Random {
   unsigned operator()() { return static_cast<unsigned>(engine()); }
   std::mt19937 engine;
 };
-
-// The code of an error in text, so that a failed check says more than a number.
-std::string name(const Error& error) {
-  return std::string(error_info(error.code).name) + ": " + error.what;
-}
 
 Buffer body_of(std::initializer_list<std::string> parts) {
   Buffer out;
@@ -482,77 +330,6 @@ TEST_CASE("random frames end in an error, whatever they are") {
   }
 }
 
-TEST_CASE("a connection that is lost before the seal does not end the manifest twice") {
-  Victim victim;
-  Peers& peers = victim.peers;
-  const Entry root = entry("", EntryKind::directory);
-  PackBuilder builder(kRun, 7, [&](RawPack pack) -> Result<void> {
-    victim.sender().says(std::move(pack));
-    return {};
-  });
-  REQUIRE(builder.entry(root, Action::create));
-  REQUIRE(builder.finish());
-  auto writer =
-      ManifestWriter::create(*peers.disk, victim.scratch / "as-it-should-be", WithNative::no);
-  REQUIRE(writer);
-  REQUIRE(writer->begin(root));
-  const auto summary = writer->finish();
-  REQUIRE(summary);
-  Control fin("fin");
-  fin.set("sequence", 1).digest("chain", builder.chain()).digest("root", summary->root);
-  fin.set("entries", summary->entries).set("bytes", summary->bytes);
-  victim.sender().says(fin);
-  victim.sender().lost_at = "sealing";
-  Control hello("hello");
-  hello.set("v", 1).text("transfer", kRun).set("epoch", 7);
-  victim.link.next = std::make_unique<Scripted>();
-  victim.link.next->says(hello);
-  victim.link.next->says(fin);
-
-  FileLog log(peers.log(kRun));
-  const auto received = peers.receive(victim.link, peers.receive_job(kRun, "", log));
-  if (!received) FAIL(received.error().text());
-  const auto kept = check_manifest(*peers.disk, peers.manifest("south", kRun));
-  if (!kept) FAIL(kept.error().text());
-  CHECK(kept->root == summary->root);
-}
-
-TEST_CASE("a pack that is being sent as the connection is lost is sent on the next one") {
-  SendingVictim victim;
-  Peers& peers = victim.peers;
-  ScriptedLink& link = victim.link;
-  const Control start = start_of_all();
-  victim.receiver().says(start);
-  victim.receiver().lost_at = "pack";
-  const auto packs = std::make_shared<std::vector<std::uint64_t>>();
-  link.next = std::make_unique<Scripted>();
-  link.next->packs = packs;
-  link.next->lost_at = "fin";
-  link.next->says(start);
-  REQUIRE_FALSE(peers.send(link, peers.send_job(kRun, "")).has_value());
-  CHECK(*packs == std::vector<std::uint64_t>{1});
-}
-
-TEST_CASE("why a peer left is heard though sending to it failed before") {
-  SECTION("of a receiver") {
-    SendingVictim victim;
-    victim.receiver().says(start_of_all());
-    victim.receiver().lost_at = "pack";
-    victim.receiver().last_words =
-        fail_control("fail", make_error(ErrorCode::no_space, "full", "/there"));
-    const auto sent = victim.peers.send(victim.link, victim.peers.send_job(kRun, ""));
-    REQUIRE_FALSE(sent.has_value());
-    CHECK_THAT(name(sent.error()), Catch::StartsWith("no-space"));
-  }
-  SECTION("of a sender") {
-    Victim victim;
-    victim.sender().lost_at = "start";
-    victim.sender().last_words =
-        fail_control("fail", make_error(ErrorCode::source_read, "torn", "/here"));
-    CHECK_THAT(name(victim.outcome()), Catch::StartsWith("source-read"));
-  }
-}
-
 TEST_CASE("control frames that are none") {
   for (const std::string& bad :
        {std::string(), std::string("\x80", 1), std::string("\x81\xa1t\xa1x\x00", 6),
@@ -598,57 +375,4 @@ TEST_CASE("a receiver that gives credit for what was not sent is told so") {
          sent.error().code == ErrorCode::stream_protocol));
   CHECK_FALSE(fs::exists(peers.manifest("north", kRun)));
   CHECK_FALSE(fs::exists(peers.manifest("north", kRun) + ".part"));
-}
-
-TEST_CASE("a bulk socket survives what strangers send it") {
-  Scratch scratch;
-  Peers peers(scratch.path());
-  write(peers.top + "/north/data/file", "content");
-  const std::string endpoint = "ipc://" + peers.top + "/bulk";
-  REQUIRE(peers.pin(kRun));
-  Wired wired(*peers.clock, endpoint, peers.opening(Opening::Kind::push, kRun));
-  void* stranger = zmq_socket(wired.context.raw, ZMQ_DEALER);
-  REQUIRE(zmq_connect(stranger, endpoint.c_str()) == 0);
-  Random random(1);
-  for (int i = 0; i < 200; ++i) {
-    const std::string bytes = random_bytes(8 + random() % 3000 / 8 * 8, random());
-    for (unsigned parts = random() % 6; parts > 0; --parts)
-      zmq_send(stranger, bytes.data(), bytes.size(), ZMQ_SNDMORE);
-    zmq_send(stranger, bytes.data(), bytes.size(), 0);
-  }
-  FileLog log(peers.log(kRun));
-  auto sending = std::async(std::launch::async,
-                            [&] { return peers.send(*wired.dialled, peers.send_job(kRun, "")); });
-  const auto link = wired.served();
-  const auto received = peers.receive(*link, peers.receive_job(kRun, "", log));
-  CHECK(received.has_value());
-  CHECK(sending.get().has_value());
-  zmq_close(stranger);
-}
-
-TEST_CASE("whoever refuses is believed at once") {
-  Scratch scratch;
-  Peers peers(scratch.path());
-  ZmqContext context;
-  Wire wire;
-  wire.context = context.raw;
-  const std::string endpoint = "ipc://" + peers.top + "/bulk";
-  {
-    const auto server =
-        make_bulk_server(wire, endpoint, *peers.clock, [](std::unique_ptr<Arrival> arrival) {
-          arrival->refuse(make_error(ErrorCode::epoch_old, "an older identity", "south"));
-        });
-    const auto link =
-        make_dial(wire, endpoint, "", peers.opening(Opening::Kind::push, kRun), *peers.clock);
-    const auto channel = link->open(seconds(5), {});
-    REQUIRE_FALSE(channel.has_value());
-    CHECK(channel.error().code == ErrorCode::epoch_old);
-    CHECK(channel.error().where == "south");
-  }
-  // And nobody there is found out in time.
-  const auto link =
-      make_dial(wire, endpoint, "", peers.opening(Opening::Kind::push, kRun), *peers.clock);
-  const auto channel = link->open(milliseconds(300), {});
-  REQUIRE_FALSE(channel.has_value());
-  CHECK(channel.error().code == ErrorCode::stream_peer_lost);
 }

@@ -1,0 +1,81 @@
+// Connections that are lost in the middle of a transfer: what is said again, and what is not.
+#include <catch2/catch.hpp>
+
+#include "common/stream/manifest.hpp"
+#include "common/stream/manifest_writer.hpp"
+#include "tests/unit/stream/scripted.hpp"
+
+using namespace lockstep;
+using namespace lockstep::stream;
+using namespace lockstep::test;
+
+TEST_CASE("a connection that is lost before the seal does not end the manifest twice") {
+  Victim victim;
+  Peers& peers = victim.peers;
+  const Entry root = entry("", EntryKind::directory);
+  PackBuilder builder(kRun, 7, [&](RawPack pack) -> Result<void> {
+    victim.sender().says(std::move(pack));
+    return {};
+  });
+  REQUIRE(builder.entry(root, Action::create));
+  REQUIRE(builder.finish());
+  auto writer =
+      ManifestWriter::create(*peers.disk, victim.scratch / "as-it-should-be", WithNative::no);
+  REQUIRE(writer);
+  REQUIRE(writer->begin(root));
+  const auto summary = writer->finish();
+  REQUIRE(summary);
+  Control fin("fin");
+  fin.set("sequence", 1).digest("chain", builder.chain()).digest("root", summary->root);
+  fin.set("entries", summary->entries).set("bytes", summary->bytes);
+  victim.sender().says(fin);
+  victim.sender().lost_at = "sealing";
+  Control hello("hello");
+  hello.set("v", 1).text("transfer", kRun).set("epoch", 7);
+  victim.link.next = std::make_unique<Scripted>();
+  victim.link.next->says(hello);
+  victim.link.next->says(fin);
+
+  FileLog log(peers.log(kRun));
+  const auto received = peers.receive(victim.link, peers.receive_job(kRun, "", log));
+  if (!received) FAIL(received.error().text());
+  const auto kept = check_manifest(*peers.disk, peers.manifest("south", kRun));
+  if (!kept) FAIL(kept.error().text());
+  CHECK(kept->root == summary->root);
+}
+
+TEST_CASE("a pack that is being sent as the connection is lost is sent on the next one") {
+  SendingVictim victim;
+  Peers& peers = victim.peers;
+  ScriptedLink& link = victim.link;
+  const Control start = start_of_all();
+  victim.receiver().says(start);
+  victim.receiver().lost_at = "pack";
+  const auto packs = std::make_shared<std::vector<std::uint64_t>>();
+  link.next = std::make_unique<Scripted>();
+  link.next->packs = packs;
+  link.next->lost_at = "fin";
+  link.next->says(start);
+  REQUIRE_FALSE(peers.send(link, peers.send_job(kRun, "")).has_value());
+  CHECK(*packs == std::vector<std::uint64_t>{1});
+}
+
+TEST_CASE("why a peer left is heard though sending to it failed before") {
+  SECTION("of a receiver") {
+    SendingVictim victim;
+    victim.receiver().says(start_of_all());
+    victim.receiver().lost_at = "pack";
+    victim.receiver().last_words =
+        fail_control("fail", make_error(ErrorCode::no_space, "full", "/there"));
+    const auto sent = victim.peers.send(victim.link, victim.peers.send_job(kRun, ""));
+    REQUIRE_FALSE(sent.has_value());
+    CHECK_THAT(name(sent.error()), Catch::StartsWith("no-space"));
+  }
+  SECTION("of a sender") {
+    Victim victim;
+    victim.sender().lost_at = "start";
+    victim.sender().last_words =
+        fail_control("fail", make_error(ErrorCode::source_read, "torn", "/here"));
+    CHECK_THAT(name(victim.outcome()), Catch::StartsWith("source-read"));
+  }
+}
