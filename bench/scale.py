@@ -34,7 +34,7 @@ class RsyncDaemon(Peer):
         super().prepare(number)
         self.port = harness.free_port()
         self.config = tempfile.NamedTemporaryFile("w", suffix=".conf", encoding="utf-8")
-        self.config.write(f"use chroot = no\nmunge symlinks = no\nuid = root\ngid = root\n[disk]\npath = {self.disk.path}\nread only = no\n")
+        self.config.write(f"use chroot = yes\nuid = root\ngid = root\n[disk]\npath = {self.disk.path}\nread only = no\n")
         self.config.flush()
         self.daemon = subprocess.Popen(["rsync", "--daemon", "--no-detach", "--address=127.0.0.1", f"--port={self.port}",
                                         f"--config={self.config.name}"])
@@ -102,6 +102,8 @@ class LockstepOfDatabase(Lockstep):
         self.checks = []
 
     def release(self):
+        if self.point is None:
+            return super().release()
         path = self.copy()
         handle = os.open(path, os.O_RDONLY)
         os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -113,7 +115,7 @@ class LockstepOfDatabase(Lockstep):
         self.checks.append(time.perf_counter() - start)
         if found != [("ok",)]:
             raise SystemExit(f"integrity_check: {found[:3]}")
-        super().release()
+        return super().release()
 
 
 def database_changed(plan):

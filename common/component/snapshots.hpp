@@ -1,8 +1,8 @@
 // Snapshots: how a component fixes the content of its data sets on the primary.
 //
-// The agent calls, for one run and one data set: arm -> [raise_fence] -> pin -> [lower_fence] ->
-// settle, and later drop. A pin is the one step that is never resumed: after a crash between pin
-// and its record the agent drops what find() shows.
+// The agent calls, for one run and one data set: arm -> [raise_fence] -> ready -> pin ->
+// [lower_fence] -> settle, and later drop. A pin is the one step that is never resumed: after a
+// crash between pin and its record the agent drops what find() shows.
 #pragma once
 
 #include <memory>
@@ -59,6 +59,11 @@ class Armed {
   // sqlite-busy, not-supported where has_own_fence is false. Returns when the fence stands; the
   // interval is the act of raising it.
   virtual Result<Interval> raise_fence(Nanos timeout) = 0;
+
+  // Does what pin() would else spend its time on, once, under the fence where there is one: no set
+  // of a run is pinned before all of the agent's are ready, so that their pins are near one
+  // another. Changes nothing that a user can see. Errors: io.
+  virtual Result<void> ready() { return {}; }
 
   // Fixes the content. Errors: pin-failed, set-changed (the proof of quiet failed), source-read,
   // no-space. On error nothing is left behind.

@@ -1,6 +1,7 @@
 #include "services/snapshot-agent/pins.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "services/snapshot-agent/parallel.hpp"
 
@@ -139,14 +140,32 @@ Result<void> Pins::same_clock(const std::string& when) const {
 Result<std::vector<RaisedFence>> Pins::raise(const std::vector<std::string>& names, UtcNanos at,
                                              std::stop_token stop) {
   std::vector<FencedSet> fenced;
-  for (const Member* member : named(names)) {
+  const std::vector<Member*> members = named(names);
+  for (const Member* member : members) {
     fenced.push_back({member->set.data.id.set, member->set.fence, member->armed.get()});
   }
+  make_ready(members);  // so that there is little left to do while writers are held
   LOCKSTEP_CHECK(wait_for(at, stop));
-  return fences_.raise(fenced, moment_, stop);
+  LOCKSTEP_TRY(std::vector<RaisedFence> raised, fences_.raise(fenced, moment_, stop));
+  // Here, and not as the pins begin: no agent pins before the fences of all have been confirmed.
+  for (Member* member : members) {
+    if (member->ready && *member->ready) member->ready.reset();
+  }
+  make_ready(members);
+  return raised;
+}
+
+// Of those that are not. What comes of it is told by pin().
+void Pins::make_ready(const std::vector<Member*>& members) {
+  std::vector<Member*> waiting;
+  std::copy_if(members.begin(), members.end(), std::back_inserter(waiting),
+               [](const Member* member) { return !member->ready.has_value(); });
+  in_parallel(waiting.size(),
+              [&](std::size_t i) { waiting[i]->ready = waiting[i]->armed->ready(); });
 }
 
 Result<void> Pins::pin_one(Member& member, UtcNanos at, std::stop_token stop) {
+  LOCKSTEP_CHECK(*member.ready);
   LOCKSTEP_CHECK(wait_for(at, stop));
   LOCKSTEP_CHECK(same_clock("request"));
   LOCKSTEP_TRY(member.pinned, member.armed->pin());
@@ -157,6 +176,7 @@ Result<std::vector<PinnedSet>> Pins::pin(const std::vector<std::string>& names, 
                                          std::stop_token stop) {
   const std::vector<Member*> members = named(names);
   std::vector<Result<void>> outcomes(members.size());
+  make_ready(members);
   // The threads are there before the instant, so that nothing but the pins happens at it.
   in_parallel(members.size(), [&](std::size_t i) { outcomes[i] = pin_one(*members[i], at, stop); });
   LOCKSTEP_CHECK(all_of(members, std::move(outcomes)));

@@ -70,6 +70,7 @@ class Pins {
     OwnSet set;
     component::Snapshots* snapshots = nullptr;
     std::unique_ptr<component::Armed> armed;
+    std::optional<Result<void>> ready;  // what Armed::ready() answered
     std::optional<component::Pinned> pinned;
   };
 
@@ -78,6 +79,7 @@ class Pins {
                              const ProgressPtr& progress) const;
   Result<void> arm_one(Member& member, std::optional<UtcNanos> deadline, std::stop_token stop,
                        const ProgressPtr& progress);
+  static void make_ready(const std::vector<Member*>& members);
   Result<void> pin_one(Member& member, UtcNanos at, std::stop_token stop);
   Result<void> wait_for(UtcNanos at, std::stop_token stop) const;
   Result<void> same_clock(const std::string& when) const;

@@ -48,6 +48,14 @@ class ArmedSubvolume final : public component::Armed {
   Result<Interval> raise_fence(Nanos) override { return no_fence(); }
   Result<component::FenceEnd> lower_fence() override { return no_fence(); }
 
+  // The snapshot commits what is dirty: 40 to 60 ms of it where writers were busy, for which the
+  // pins of sets on other file systems would not wait.
+  Result<void> ready() override {
+    auto synced = disk_.syncfs(place_.root.get());
+    if (synced) return {};
+    return from_errno(ErrorCode::io, synced.error().number, "sync", hold_);
+  }
+
   Result<component::Pinned> pin() override {
     component::Pinned pinned;
     pinned.interval.requested = clock_.utc();
