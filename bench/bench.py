@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -77,6 +78,7 @@ def main():
     if XCP is None:
         print("xcp is left out: not installed (`cargo install xcp`, or XCP=/path/to/xcp)", file=sys.stderr)
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was opened is closed
     world, results, started = World(), {}, time.monotonic()
     try:
         plan = cases.Plan(world, rounds, size)
@@ -90,7 +92,8 @@ def main():
     if asked.json:
         with open(asked.json, "w", encoding="utf-8") as handle:
             json.dump({"commit": commit(), "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "machine": machine(),
-                       "size": size, "rounds": rounds, "cache": cache_state(), "cases": results}, handle, indent=1)
+                       "size": size, "rounds": rounds, "cache": cache_state(),
+                       "memory_steady": world.memory.steady, "cases": results}, handle, indent=1)
     print(f"{len(results)} cases in {time.monotonic() - started:.0f} s; "
           + (f"missed: {'; '.join(missed)}" if missed else "every must is met"))
     return 1 if missed else 0

@@ -1,4 +1,5 @@
 """Where the benchmarks run: file systems on loop devices in memory, and sites of two clusters on them."""
+import contextlib
 import mmap
 import os
 import re
@@ -72,19 +73,28 @@ class SteadyMemory:
     KEPT = 3 << 30
 
     def __init__(self):
-        self.before = None
+        self.before, self.steady = None, False
         try:
-            with open(self.ORDER, "r+", encoding="ascii") as handle:
-                self.before = handle.read().strip()
-                handle.write(self.NEVER)
-        except OSError:
-            self.before = None
-            return
+            with open(self.ORDER, encoding="ascii") as handle:
+                before = handle.read().strip()
+            if before.isdigit() and before != self.NEVER:
+                self.before = before
+                self.put(self.NEVER)
+            with open(self.ORDER, encoding="ascii") as handle:
+                self.steady = handle.read().strip() == self.NEVER
+        except FileNotFoundError:
+            self.steady = True  # nothing is handed back here
+        except OSError as error:
+            print(f"memory is handed back to the host while this runs ({self.ORDER}: {error})", file=sys.stderr)
         try:
             self.fetch()
         except BaseException:
             self.close()
             raise
+
+    def put(self, order):
+        with open(self.ORDER, "w", encoding="ascii") as handle:
+            handle.write(order)
 
     def fetch(self):
         with open("/proc/meminfo", encoding="ascii") as handle:
@@ -95,8 +105,8 @@ class SteadyMemory:
 
     def close(self):
         if self.before is not None:
-            with open(self.ORDER, "w", encoding="ascii") as handle:
-                handle.write(self.before)
+            with contextlib.suppress(OSError):
+                self.put(self.before)
             self.before = None
 
 
@@ -104,7 +114,8 @@ class World:
     """All that has to be cleaned away, whatever happens."""
 
     def __init__(self):
-        self.opened = [SteadyMemory()]
+        self.memory = SteadyMemory()
+        self.opened = []
 
     def disk(self, name, kind, **more):
         return Disk(self, name, kind, **more)
@@ -123,8 +134,10 @@ class World:
                 handle.write("3")
 
     def close(self):
-        for one in reversed(list(self.opened)):
-            one.close()
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.memory.close)
+            for one in list(self.opened):
+                stack.callback(one.close)
 
 
 class BenchSite(harness.Site):

@@ -60,9 +60,10 @@ class Armed {
   // interval is the act of raising it.
   virtual Result<Interval> raise_fence(Nanos timeout) = 0;
 
-  // Does what pin() would else spend its time on, once, under the fence where there is one: no set
-  // of a run is pinned before all of the agent's are ready, so that their pins are near one
-  // another. Changes nothing that a user can see. Errors: io.
+  // Does what pin() would else spend its time on: shortly before the fences go up, and once more,
+  // in short, under them, before any set of the agent is pinned, so that pins are near one another.
+  // Where there are no fences once, or not at all where no time is left. Changes nothing that a
+  // user can see. Errors: io.
   virtual Result<void> ready() { return {}; }
 
   // Fixes the content. Errors: pin-failed, set-changed (the proof of quiet failed), source-read,

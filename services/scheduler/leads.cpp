@@ -25,9 +25,11 @@ void Leads::learn(const run::State& ended) {
   Lead lead;
   for (const auto& [key, step] : ended.steps) {
     if (key.act == run::Act::arm) lead.arm = std::max(lead.arm, step.ended_at - step.asked_at);
-    if (const auto* raised = std::get_if<run::Raised>(&step.facts)) {
-      for (const auto& set : raised->sets)
-        lead.raise = std::max(lead.raise, set.raised.acknowledged - set.raised.requested);
+    // From when they were to go up, or were asked for later than that, until their sets were ready
+    // for the pins, which comes after what the agent says of each fence.
+    if (std::holds_alternative<run::Raised>(step.facts)) {
+      const run::Instant begun = std::max(step.asked_at, ended.moment - ended.plan.raise_lead);
+      lead.raise = std::max(lead.raise, step.ended_at - begun);
     }
   }
   lead.arm = with_margin(lead.arm);

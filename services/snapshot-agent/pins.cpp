@@ -1,7 +1,6 @@
 #include "services/snapshot-agent/pins.hpp"
 
 #include <algorithm>
-#include <iterator>
 
 #include "services/snapshot-agent/parallel.hpp"
 
@@ -13,6 +12,11 @@ namespace {
 // one and the other: the least of a few readings is near the truth on a busy host too.
 constexpr Nanos kStep = milliseconds(10);
 constexpr int kReadings = 5;
+
+// When sets are made ready, before their pins or fences: as late as it may be, for what writers do
+// afterwards is to be done again; and not at all where less time is left.
+constexpr Nanos kReadyBefore = milliseconds(500);
+constexpr Nanos kReadyAtLeast = milliseconds(250);
 
 Error about(const std::string& set, Error error) {
   error.what = "data set " + set + ": " + error.what;
@@ -137,35 +141,41 @@ Result<void> Pins::same_clock(const std::string& when) const {
                     tools_.name);
 }
 
+Result<void> Pins::make_ready() {
+  ready_ = true;
+  std::vector<Member*> all;
+  for (Member& member : members_) all.push_back(&member);
+  std::vector<Result<void>> outcomes(all.size());
+  in_parallel(all.size(), [&](std::size_t i) { outcomes[i] = all[i]->armed->ready(); });
+  return all_of(all, std::move(outcomes));
+}
+
+Result<void> Pins::ready_under_fences(std::stop_token stop) {
+  if (stop.stop_requested()) {
+    return make_error(ErrorCode::cancelled, "the step was stopped as the fences were up", run_);
+  }
+  return make_ready();
+}
+
 Result<std::vector<RaisedFence>> Pins::raise(const std::vector<std::string>& names, UtcNanos at,
                                              std::stop_token stop) {
   std::vector<FencedSet> fenced;
-  const std::vector<Member*> members = named(names);
-  for (const Member* member : members) {
+  for (const Member* member : named(names)) {
     fenced.push_back({member->set.data.id.set, member->set.fence, member->armed.get()});
   }
-  make_ready(members);  // so that there is little left to do while writers are held
+  LOCKSTEP_CHECK(wait_for(at - kReadyBefore, stop));
+  LOCKSTEP_CHECK(make_ready());  // so that there is little left to do while writers are held
   LOCKSTEP_CHECK(wait_for(at, stop));
   LOCKSTEP_TRY(std::vector<RaisedFence> raised, fences_.raise(fenced, moment_, stop));
   // Here, and not as the pins begin: no agent pins before the fences of all have been confirmed.
-  for (Member* member : members) {
-    if (member->ready && *member->ready) member->ready.reset();
+  if (auto ready = ready_under_fences(stop); !ready) {
+    (void)fences_.lower();
+    return std::move(ready).error();
   }
-  make_ready(members);
   return raised;
 }
 
-// Of those that are not. What comes of it is told by pin().
-void Pins::make_ready(const std::vector<Member*>& members) {
-  std::vector<Member*> waiting;
-  std::copy_if(members.begin(), members.end(), std::back_inserter(waiting),
-               [](const Member* member) { return !member->ready.has_value(); });
-  in_parallel(waiting.size(),
-              [&](std::size_t i) { waiting[i]->ready = waiting[i]->armed->ready(); });
-}
-
 Result<void> Pins::pin_one(Member& member, UtcNanos at, std::stop_token stop) {
-  LOCKSTEP_CHECK(*member.ready);
   LOCKSTEP_CHECK(wait_for(at, stop));
   LOCKSTEP_CHECK(same_clock("request"));
   LOCKSTEP_TRY(member.pinned, member.armed->pin());
@@ -176,7 +186,11 @@ Result<std::vector<PinnedSet>> Pins::pin(const std::vector<std::string>& names, 
                                          std::stop_token stop) {
   const std::vector<Member*> members = named(names);
   std::vector<Result<void>> outcomes(members.size());
-  make_ready(members);
+  // Other agents' writers may be held already: where no time is left for it, the pins come first.
+  if (!ready_ && tools_.clock.utc() < at - kReadyAtLeast) {
+    LOCKSTEP_CHECK(wait_for(at - kReadyBefore, stop));
+    LOCKSTEP_CHECK(make_ready());
+  }
   // The threads are there before the instant, so that nothing but the pins happens at it.
   in_parallel(members.size(), [&](std::size_t i) { outcomes[i] = pin_one(*members[i], at, stop); });
   LOCKSTEP_CHECK(all_of(members, std::move(outcomes)));

@@ -48,10 +48,12 @@ class Pins {
                                     const ProgressPtr& progress = {});
   void move_moment(UtcNanos moment) { moment_ = moment; }
 
-  // At `at`, or at once where it has passed.
+  // At `at`, or at once where it has passed. All sets, fenced or not, are made ready shortly before
+  // it and once more under the fences. On error all that this call raised is down again.
   Result<std::vector<RaisedFence>> raise(const std::vector<std::string>& names, UtcNanos at,
                                          std::stop_token stop);
-  // All at once at `at`. Errors: as of Armed::pin(), judge-clock (the clock was set since arm),
+  // All at once at `at`; made ready before it where no fence was raised here and there is time.
+  // Errors: as of Armed::ready() and Armed::pin(), judge-clock (the clock was set since arm),
   // cancelled. On error nothing of the sets named is pinned any more.
   Result<std::vector<PinnedSet>> pin(const std::vector<std::string>& names, UtcNanos at,
                                      std::stop_token stop);
@@ -70,7 +72,6 @@ class Pins {
     OwnSet set;
     component::Snapshots* snapshots = nullptr;
     std::unique_ptr<component::Armed> armed;
-    std::optional<Result<void>> ready;  // what Armed::ready() answered
     std::optional<component::Pinned> pinned;
   };
 
@@ -79,7 +80,8 @@ class Pins {
                              const ProgressPtr& progress) const;
   Result<void> arm_one(Member& member, std::optional<UtcNanos> deadline, std::stop_token stop,
                        const ProgressPtr& progress);
-  static void make_ready(const std::vector<Member*>& members);
+  Result<void> make_ready();  // all of them
+  Result<void> ready_under_fences(std::stop_token stop);
   Result<void> pin_one(Member& member, UtcNanos at, std::stop_token stop);
   Result<void> wait_for(UtcNanos at, std::stop_token stop) const;
   Result<void> same_clock(const std::string& when) const;
@@ -91,7 +93,8 @@ class Pins {
   UtcNanos moment_;
   Nanos offset_at_arm_;
   std::vector<Member> members_;
-  Fences fences_;  // lowered before the members go
+  bool ready_ = false;  // all were made ready once
+  Fences fences_;       // lowered before the members go
 };
 
 }  // namespace lockstep::snapshot

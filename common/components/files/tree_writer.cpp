@@ -166,11 +166,12 @@ Result<void> TreeWriter::begin_new_file(Directory& parent, const std::string& na
       parent.new_gid = info->st_gid;
       parent.known |= asked;
       parent.passed |= asked & info->st_mode;
+      parent.added |= info->st_mode & 07777 & ~asked;
       parent.owner_known = true;
     }
     Open open;
     open.fd = std::move(*made);
-    open.before = {parent.new_uid, parent.new_gid, asked & parent.passed, true};
+    open.before = {parent.new_uid, parent.new_gid, (asked & parent.passed) | parent.added, true};
     open.fresh = true;
     open_ = std::move(open);
     return {};
