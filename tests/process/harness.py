@@ -179,6 +179,34 @@ class Site:
         shutil.rmtree(self.base, ignore_errors=True)
 
 
+class TellsTime(unittest.TextTestResult):
+    """Tells at the end which tests took long: by this the short tier is kept short."""
+
+    LONG = 15
+
+    def __init__(self, *words, **more):
+        super().__init__(*words, **more)
+        self.began, self.long = 0.0, []
+
+    def startTest(self, test):  # pylint: disable=invalid-name
+        self.began = time.monotonic()
+        super().startTest(test)
+
+    def stopTest(self, test):  # pylint: disable=invalid-name
+        super().stopTest(test)
+        took = time.monotonic() - self.began
+        if took > self.LONG:
+            self.long.append((took, test.id().split(".")[-1]))
+
+    def stopTestRun(self):  # pylint: disable=invalid-name
+        super().stopTestRun()
+        for took, name in sorted(self.long, reverse=True):
+            self.stream.writeln(f" {took:.0f} s: {name}")
+
+
+unittest.TextTestRunner.resultclass = TellsTime
+
+
 class SiteTest(unittest.TestCase):
     """One site for each test. `north_fs` and `south_fs` name the file systems."""
     north_fs = south_fs = "btrfs"
