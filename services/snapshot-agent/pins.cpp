@@ -70,6 +70,12 @@ std::vector<Pins::Member*> Pins::named(const std::vector<std::string>& names) {
   return found;
 }
 
+std::vector<Pins::Member*> Pins::everyone() {
+  std::vector<Member*> all;
+  for (Member& member : members_) all.push_back(&member);
+  return all;
+}
+
 Result<void> Pins::arm_one(Member& member, std::optional<UtcNanos> deadline, std::stop_token stop,
                            const ProgressPtr& progress) {
   component::Component* component = tools_.components.find(member.set.data.component);
@@ -101,9 +107,8 @@ Result<std::vector<ArmedSet>> Pins::arm(const std::vector<OwnSet>& sets, UtcNano
     member.set = set;
     members_.push_back(std::move(member));
   }
-  std::vector<Member*> all;
+  const std::vector<Member*> all = everyone();
   std::vector<FencedSet> fenced;
-  for (Member& member : members_) all.push_back(&member);
   std::vector<Result<void>> outcomes(all.size());
   in_parallel(all.size(),
               [&](std::size_t i) { outcomes[i] = arm_one(*all[i], deadline, stop, progress); });
@@ -143,8 +148,7 @@ Result<void> Pins::same_clock(const std::string& when) const {
 
 Result<void> Pins::make_ready() {
   ready_ = true;
-  std::vector<Member*> all;
-  for (Member& member : members_) all.push_back(&member);
+  const std::vector<Member*> all = everyone();
   std::vector<Result<void>> outcomes(all.size());
   in_parallel(all.size(), [&](std::size_t i) { outcomes[i] = all[i]->armed->ready(); });
   return all_of(all, std::move(outcomes));
@@ -202,8 +206,7 @@ Result<std::vector<PinnedSet>> Pins::pin(const std::vector<std::string>& names, 
 }
 
 Result<std::vector<SettledSet>> Pins::settle(std::stop_token stop, const ProgressPtr& progress) {
-  std::vector<Member*> all;
-  for (Member& member : members_) all.push_back(&member);
+  const std::vector<Member*> all = everyone();
   std::vector<component::Version> versions(all.size());
   std::vector<Result<void>> outcomes(all.size());
   in_parallel(all.size(), [&](std::size_t i) {

@@ -86,6 +86,7 @@ class Pins {
   Result<void> wait_for(UtcNanos at, std::stop_token stop) const;
   Result<void> same_clock(const std::string& when) const;
   std::vector<Member*> named(const std::vector<std::string>& names);
+  std::vector<Member*> everyone();
 
   const Tools& tools_;
   std::string service_;

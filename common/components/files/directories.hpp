@@ -35,8 +35,8 @@ struct Directory {
   uid_t new_uid = 0;
   gid_t new_gid = 0;
   mode_t known = 0;   // the bits of a mode that were asked for once
-  mode_t added = 0;   // bits that files got unasked (a mount's doing)
   mode_t passed = 0;  // those of them that files got: no umask took them, and no mount
+  mode_t added = 0;   // bits that files got unasked (a mount's doing)
 };
 
 class Directories {
