@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Two real Hadoop clusters on this machine (north and south), for tests: HDFS with a NameNode and a
-DataNode each and, where asked for, HBase on it with a ZooKeeper, a master and a region server each, and YARN
+DataNode (south: two) each and, where asked for, HBase on it with a ZooKeeper, a master and a region server each, and YARN
 with a ResourceManager and a NodeManager each.
 
     hadoop.py fetch              Maven copies the pinned jars into the cache
@@ -10,7 +10,7 @@ with a ResourceManager and a NodeManager each.
     hadoop.py status             a line for each process
     hadoop.py stop [CLUSTER]     ends the recorded processes and those of YARN's jobs, and no others
     hadoop.py wipe [CLUSTER]     stops it and removes its data
-    hadoop.py ports              the first value of LOCKSTEP_HADOOP_PORTS of which all ports are free
+    hadoop.py ports [COUNT]      the first value(s) of LOCKSTEP_HADOOP_PORTS of which all ports are free
     hadoop.py env                what the tests want to be told, for a shell's eval
     hadoop.py hdfs CLUSTER ...   Hadoop's own `hdfs dfs` against that cluster
 
@@ -29,6 +29,9 @@ import tempfile
 import time
 import urllib.request
 
+import configuration
+from configuration import OPENS
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 HOME = os.environ.get("LOCKSTEP_HADOOP_HOME", os.path.join(tempfile.gettempdir(), f"lockstep-hadoop-{os.getuid()}"))
 CACHE = os.environ.get("LOCKSTEP_HADOOP_CACHE", os.path.expanduser("~/.cache/lockstep/hadoop"))
@@ -40,19 +43,6 @@ NAMENODE = "org.apache.hadoop.hdfs.server.namenode.NameNode"
 DATANODE = "org.apache.hadoop.hdfs.server.datanode.DataNode"
 HBASE = "org.apache.hadoop.hbase."
 YARN = "org.apache.hadoop.yarn.server."
-# What Hadoop reaches for by reflection and Java 17 keeps closed.
-OPENS = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in
-         ("java.lang", "java.lang.reflect", "java.nio", "java.io", "java.net", "java.util", "java.util.concurrent",
-          "sun.nio.ch")] + ["--add-opens=java.base/jdk.internal.ref=ALL-UNNAMED",
-                            "--add-exports=java.base/jdk.internal.misc=ALL-UNNAMED",
-                            "--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED"]
-LOG4J = """log4j.rootLogger=${lockstep.log},console
-log4j.logger.http.requests=WARN
-log4j.appender.console=org.apache.log4j.ConsoleAppender
-log4j.appender.console.target=System.err
-log4j.appender.console.layout=org.apache.log4j.PatternLayout
-log4j.appender.console.layout.ConversionPattern=%d{ISO8601} %p %c{2}: %m%n
-"""
 
 
 class Failed(Exception):
@@ -85,15 +75,17 @@ def jars(pom="pom.xml"):
 
 
 class Cluster:
-    SERVING = ("namenode", "datanode")  # whom HDFS needs
-    PROCESSES = (*SERVING, "resourcemanager", "nodemanager", "zookeeper", "master", "regionserver")
+    DATANODES = {"north": ("datanode",), "south": ("datanode", "datanode2")}
 
     def __init__(self, name, base=None, home=None):
         self.name = name
         base = (base or BASE[name]) + OFFSET
         self.rpc, self.http = base + 20, base + 70
-        self.datanode = {"dfs.datanode.address": base + 66, "dfs.datanode.http.address": base + 64,
-                         "dfs.datanode.ipc.address": base + 67}
+        self.datanodes = self.DATANODES[name] if home is None else ("datanode",)
+        self.serving = ("namenode", *self.datanodes)    # whom HDFS needs
+        self.datanode_ports = {one: {"dfs.datanode.address": first + 6, "dfs.datanode.http.address": first + 4,
+                                     "dfs.datanode.ipc.address": first + 7}
+                               for one, first in zip(self.datanodes, (base + 60, base + 50))}
         self.zookeeper = base + 81
         self.hbase = {"hbase.zookeeper.property.clientPort": self.zookeeper, "hbase.master.port": base + 60,
                       "hbase.master.info.port": base + 61, "hbase.regionserver.port": base + 62,
@@ -171,99 +163,8 @@ class Cluster:
         with open(self.pid_file(name), "w", encoding="utf-8") as handle:
             handle.write(f"{process.pid} {self.started_at(process.pid)}")
 
-    # --- what an administrator would have written
     def write_configuration(self, **more):
-        for path in ("webapps/hdfs", "webapps/datanode", "webapps/static"):
-            os.makedirs(os.path.join(self.conf, path), exist_ok=True)
-        for path in ("log", "pid", "data", "tmp"):
-            os.makedirs(os.path.join(self.home, path), exist_ok=True)
-        core = {"fs.defaultFS": f"hdfs://127.0.0.1:{self.rpc}", "hadoop.tmp.dir": f"{self.home}/data/tmp",
-                "hadoop.http.staticuser.user": "hdfs"}
-        hdfs = {"dfs.replication": 1, "dfs.namenode.name.dir": f"file://{self.home}/data/nn",
-                "dfs.datanode.data.dir": f"file://{self.home}/data/dn",
-                "dfs.namenode.http-address": f"127.0.0.1:{self.http}",
-                "dfs.namenode.snapshot.capture.openfiles": "true", "dfs.namenode.safemode.extension": 0,
-                "dfs.heartbeat.interval": 1, "dfs.blockreport.initialDelay": 0,
-                "dfs.namenode.fs-limits.min-block-size": 4096,
-                "dfs.namenode.datanode.registration.ip-hostname-check": "false",
-                # The default of 400 ms is what closing a file costs beyond its writing on a busy cluster.
-                "dfs.client.block.write.locateFollowingBlock.initial.delay.ms": int(os.environ.get("LOCKSTEP_HADOOP_CLOSE_DELAY_MS", "4")),
-                # It doubles each time: of 4 ms, five tries (the default) are over after an eighth of a second, and the file fails.
-                "dfs.client.block.write.locateFollowingBlock.retries": 10,
-                "dfs.datanode.hostname": "127.0.0.1", "dfs.datanode.directoryscan.interval": -1,
-                "dfs.datanode.scan.period.hours": -1, "dfs.permissions.superusergroup": "supergroup"}
-        hdfs.update({key: f"127.0.0.1:{port}" for key, port in self.datanode.items()})
-        hdfs.update(self.more)
-        hdfs.update(more)
-        hbase = {"hbase.rootdir": f"hdfs://127.0.0.1:{self.rpc}/hbase", "hbase.cluster.distributed": "true",
-                 "hbase.zookeeper.quorum": "127.0.0.1", "hbase.zookeeper.property.dataDir": f"{self.home}/data/zookeeper",
-                 "hbase.zookeeper.property.clientPortAddress": "127.0.0.1", "hbase.tmp.dir": f"{self.home}/data/hbase",
-                 "hbase.master.wait.on.regionservers.mintostart": 1, "hbase.master.wait.on.regionservers.interval": 200,
-                 "hbase.master.wait.on.regionservers.timeout": 1000, "hbase.regionserver.handler.count": 8,
-                 "hbase.wal.provider": "filesystem", "zookeeper.session.timeout": 90000,
-                 # Of several tables one snapshot after the other is HBase's default.
-                 "hbase.snapshot.master.threads": 4}
-        for key in ("hbase.master", "hbase.regionserver"):
-            hbase.update({key + ".hostname": "127.0.0.1", key + ".ipc.address": "127.0.0.1",
-                          key + ".info.bindAddress": "127.0.0.1"})
-        hbase.update(self.hbase)
-        for name, properties in (("core-site.xml", core), ("hdfs-site.xml", hdfs), ("hbase-site.xml", hbase)):
-            self.write_site(os.path.join(self.conf, name), properties)
-        with open(os.path.join(self.conf, "log4j.properties"), "w", encoding="utf-8") as handle:
-            handle.write(LOG4J)
-
-    @staticmethod
-    def write_site(path, properties):
-        with open(path, "w", encoding="utf-8") as handle:
-            handle.write("<configuration>\n")
-            for key, value in properties.items():
-                handle.write(f"<property><name>{key}</name><value>{value}</value></property>\n")
-            handle.write("</configuration>\n")
-
-    def write_yarn_configuration(self):
-        """Into a directory of its own, with HDFS's and HBase's: who is configured by those alone runs jobs himself."""
-        os.makedirs(self.yarn_conf, exist_ok=True)
-        for name in ("core-site.xml", "hdfs-site.xml", "hbase-site.xml"):
-            shutil.copy(os.path.join(self.conf, name), self.yarn_conf)
-        with open(os.path.join(self.yarn_conf, "log4j.properties"), "w", encoding="utf-8") as handle:
-            handle.write("lockstep.log=INFO\n" + LOG4J)  # of clients that this file does not start
-        jvm = " ".join(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xss512k", "-Djava.net.preferIPv4Stack=true",
-                        *OPENS])
-        mapred = {"mapreduce.framework.name": "yarn", "mapreduce.job.ubertask.enable": "false",
-                  "mapreduce.shuffle.port": self.shuffle,
-                  "mapreduce.application.classpath": self.yarn_classpath(),
-                  "yarn.app.mapreduce.am.resource.mb": 512, "yarn.app.mapreduce.am.command-opts": "-Xmx256m " + jvm,
-                  "mapreduce.map.memory.mb": 384, "mapreduce.map.java.opts": "-Xmx256m " + jvm,
-                  # What a job waits for beyond its work: 1 s each by default, and 5 s.
-                  "yarn.app.mapreduce.am.scheduler.heartbeat.interval-ms": 100,
-                  "mapreduce.client.progressmonitor.pollinterval": 200, "mapreduce.client.completion.pollinterval": 200}
-        yarn = {"yarn.resourcemanager.hostname": "127.0.0.1", "yarn.nodemanager.hostname": "127.0.0.1",
-                "yarn.application.classpath": self.yarn_classpath().replace(":", ","),
-                "yarn.nodemanager.env-whitelist": "JAVA_HOME,PATH",
-                "yarn.nodemanager.aux-services": "mapreduce_shuffle",
-                "yarn.nodemanager.resource.memory-mb": 4096, "yarn.nodemanager.resource.cpu-vcores": 8,
-                "yarn.scheduler.minimum-allocation-mb": 128,
-                "yarn.nodemanager.vmem-check-enabled": "false", "yarn.nodemanager.pmem-check-enabled": "false",
-                "yarn.nodemanager.local-dirs": self.containers, "yarn.nodemanager.log-dirs": f"{self.home}/log/yarn",
-                # As HDFS goes on when the machine's disk is nearly full, so does YARN.
-                "yarn.nodemanager.disk-health-checker.enable": "false",
-                "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": 100,
-                "yarn.nodemanager.heartbeat.interval-ms": 100,
-                # The wait by the interval is how often is tried, and each takes what the RPC below tries, 10 s.
-                "yarn.resourcemanager.connect.retry-interval.ms": 500, "yarn.resourcemanager.connect.max-wait.ms": 5000,
-                # A node, or a job's master, that is silent is lost: 10 min by default.
-                "yarn.nm.liveness-monitor.expiry-interval-ms": 30000,
-                "yarn.am.liveness-monitor.expiry-interval-ms": 30000,
-                # By default below /tmp, where each of a machine's ResourceManagers would find the others'.
-                "yarn.node-attribute.fs-store.root-dir": f"file://{self.home}/data/node-attribute"}
-        yarn.update({key: f"127.0.0.1:{port}" for key, port in (self.resourcemanager | self.nodemanager).items()})
-        scheduler = {"yarn.scheduler.capacity.root.queues": "default",
-                     "yarn.scheduler.capacity.root.default.capacity": 100,
-                     "yarn.scheduler.capacity.maximum-am-resource-percent": 0.5,
-                     "yarn.scheduler.capacity.node-locality-delay": -1}
-        for name, properties in (("mapred-site.xml", mapred), ("yarn-site.xml", yarn),
-                                 ("capacity-scheduler.xml", scheduler)):
-            self.write_site(os.path.join(self.yarn_conf, name), properties)
+        configuration.write(self, **more)
 
     def environment(self):
         return {**os.environ, "HADOOP_USER_NAME": "hdfs"}
@@ -275,7 +176,7 @@ class Cluster:
                 state = json.load(answer)["beans"][0]
         except (OSError, ValueError, LookupError):
             return False
-        return state["NumLiveDataNodes"] == 1 and state["FSState"] == "Operational"
+        return state["NumLiveDataNodes"] == len(self.datanodes) and state["FSState"] == "Operational"
 
     def tail(self, name):
         try:
@@ -294,12 +195,25 @@ class Cluster:
             if done.returncode != 0:
                 raise Failed(f"{self.name}: the NameNode could not be formatted:\n{done.stderr[-2000:]}")
         self.launch("namenode", NAMENODE)
-        self.launch("datanode", DATANODE)
+        for name in self.datanodes:
+            self.launch_datanode(name)
+
+    def launch_datanode(self, name):
+        own = {"dfs.datanode.data.dir": f"file://{self.home}/data/{name}",
+               **{key: f"127.0.0.1:{port}" for key, port in self.datanode_ports[name].items()}}
+        self.launch(name, DATANODE, *(word for key, value in own.items() for word in ("-D", f"{key}={value}")))
+
+    def datanodes_with_clients(self):
+        """Those whose web server somebody has a connection to: through which files are being written or read."""
+        with open("/proc/net/tcp", encoding="ascii") as handle:
+            found = [line.split()[1:4] for line in handle.readlines()[1:]]
+        ports = {int(local.rpartition(":")[2], 16) for local, _, state in found if state == "01"}    # established (proc(5))
+        return [name for name in self.datanodes if self.datanode_ports[name]["dfs.datanode.http.address"] in ports]
 
     def wait(self, seconds=400):
         deadline = time.monotonic() + seconds
         while not self.serves():
-            for name in self.SERVING:
+            for name in self.serving:
                 self.check_alive(name, deadline)
             time.sleep(0.1)
         return self
@@ -319,6 +233,9 @@ class Cluster:
     def begin_hbase(self):
         """Starts what does not run; wait_hbase() waits for it."""
         self.make_directory("/hbase", "-chown", "hbase", "/hbase")
+        self.launch_hbase()
+
+    def launch_hbase(self):
         options = {"classpath": self.hbase_classpath(), "environment": {**os.environ, "HADOOP_USER_NAME": "hbase"}}
         self.launch("zookeeper", "-Dzookeeper.admin.enableServer=false", HBASE + "zookeeper.HQuorumPeer", **options)
         self.wait_for_port("zookeeper", self.zookeeper, 200)
@@ -361,7 +278,7 @@ class Cluster:
     # --- YARN, for the HDFS that is up
     def begin_yarn(self):
         """Starts what does not run; wait_yarn() waits for it."""
-        self.write_yarn_configuration()
+        configuration.write_for_yarn(self)
         staging = "/tmp/hadoop-yarn/staging"  # each user's jobs make one below it
         self.make_directory(staging, "-chmod", "1777", "/tmp", os.path.dirname(staging), staging)
         java = shutil.which(self.java("", 0)[0])
@@ -414,8 +331,11 @@ class Cluster:
         if os.path.exists(self.pid_file(name)):
             os.unlink(self.pid_file(name))
 
+    def processes(self):
+        return (*self.serving, "resourcemanager", "nodemanager", "zookeeper", "master", "regionserver")
+
     def stop(self):
-        for name in reversed(self.PROCESSES):
+        for name in reversed(self.processes()):
             self.end(name)
             if name == "nodemanager":
                 self.end_containers()
@@ -426,7 +346,7 @@ class Cluster:
 
     def status(self):
         return [f"{self.name} {name}: " + (f"runs as {self.pid(name)}" if self.pid(name) else "does not run")
-                for name in self.PROCESSES]
+                for name in self.processes()]
 
     def hdfs(self, *words, **options):
         """Hadoop's own shell: an independent reader and writer."""
@@ -474,11 +394,12 @@ def is_free(port):
     return True
 
 
-def free_offset():
-    for offset in range(0, 1000, 100):
-        if all(is_free(base + offset + port) for base in (*BASE.values(), *BESIDE.values()) for port in PORTS):
-            return offset
-    raise Failed("no free ports for the clusters were found")
+def free_offsets(count):
+    found = [offset for offset in range(0, 1000, 100)
+             if all(is_free(base + offset + port) for base in (*BASE.values(), *BESIDE.values()) for port in PORTS)]
+    if len(found) < count:
+        raise Failed("no free ports for the clusters were found")
+    return found[:count]
 
 
 # What can be started, and what is told of it.
@@ -496,6 +417,8 @@ def bring_up(clusters, part):
 
 def main(words):
     command, names = (words[0] if words else ""), words[1:2] or list(BASE)
+    if command == "ports":
+        count, names = int((words[1:2] or ["1"])[0]), list(BASE)
     known = ("fetch", *PARTS, "status", "stop", "wipe", "ports", "env", "hdfs")
     if command not in known or any(name not in BASE for name in names):
         print(__doc__, file=sys.stderr)
@@ -511,7 +434,7 @@ def main(words):
                 print(f"{cluster.name}: {PARTS[command].format(cluster)}")
             print(f"up in {time.monotonic() - began:.1f} s")
         elif command == "ports":
-            print(free_offset())
+            print(*free_offsets(count))
         elif command == "env":
             for cluster in clusters:
                 print(f"export LOCKSTEP_HDFS_{cluster.name.upper()}={cluster.url}")

@@ -8,7 +8,7 @@ import subprocess
 import time
 import urllib.request
 
-from hadoop import BESIDE, DATANODE, NAMENODE, Cluster, Failed
+from hadoop import BESIDE, NAMENODE, Cluster, Failed
 
 JOURNALNODE = "org.apache.hadoop.hdfs.qjournal.server.JournalNode"
 ADMIN = "org.apache.hadoop.hdfs.tools.DFSHAAdmin"
@@ -17,10 +17,10 @@ NODES = ("nn1", "nn2")
 
 class Pair(Cluster):
     """Stands for the cluster `name` of a site, beside the one of that name that hadoop.py starts."""
-    SERVING = PROCESSES = ("journalnode", *NODES, "datanode")
 
     def __init__(self, name):
         super().__init__(name, base=BESIDE["pair"], home="pair")
+        self.serving = ("journalnode", *NODES, *self.datanodes)
         self.of_node = {node: (self.rpc + i, self.http + i) for i, node in enumerate(NODES)}
         self.urls = [f"http://127.0.0.1:{http}" for _, http in self.of_node.values()]
         self.more.update({
@@ -66,7 +66,7 @@ class Pair(Cluster):
         self.wait_for("nn1", lambda state: state == "standby")
         self.make("nn2", "-bootstrapStandby")
         self.launch_node("nn2")
-        self.launch("datanode", DATANODE)
+        self.launch_datanode("datanode")
         self.wait_for("nn2", lambda state: state == "standby")
         self.admin("-transitionToActive", "nn1")
 

@@ -14,10 +14,10 @@ REALM = "EXAMPLE.COM"
 
 class Secured(Cluster):
     """Stands for the cluster `name` of a site, beside the one of that name that hadoop.py starts."""
-    SERVING = PROCESSES = ("kdc", "namenode")
 
     def __init__(self, name):
         super().__init__(name, base=BESIDE["secured"], home="secured")
+        self.serving = ("kdc", "namenode")
         self.kdc = os.path.join(self.home, "kdc")
         keytab = self.kdc + "/keytab"
         self.more = {"dfs.namenode.kerberos.principal": f"nn/localhost@{REALM}", "dfs.namenode.keytab.file": keytab,

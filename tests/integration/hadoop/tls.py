@@ -11,7 +11,6 @@ PASSWORD = "changeit"
 
 class Tls(Cluster):
     """Stands for the cluster `name` of a site, beside the one of that name that hadoop.py starts."""
-    PROCESSES = ("namenode", "datanode")
 
     def __init__(self, name):
         super().__init__(name, base=BESIDE["tls"], home="tls")
