@@ -3,10 +3,10 @@ import os
 import time
 
 from service import BOUNDED, HadoopService  # it finds the modules below
-from harness import FULL, point_check
+from harness import point_check
 from hdfs_tree import Hdfs, Refused, shown
 
-FILES = 3000 if FULL else 250
+FILES = 100
 POLICY = BOUNDED + """\
   - {{name: trail, component: hdfs, path: {path}, allow_snapshot: true, to: {{path: {to}}}}}
   - {{name: invoices, component: files, path: {north}/orders/invoices}}

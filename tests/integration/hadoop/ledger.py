@@ -4,8 +4,8 @@ Lockstep but the hook that pauses it.
 
 Each worker, without a pause: an invoice (a plain file), then the document in HDFS that stands for it, then the row of
 HBase that refers to the document, then the row of SQLite that refers to that row. Later each of them is removed again,
-the other way round. So at any one moment every reference leads somewhere, and each worker has at most one item that is
-not whole.
+the other way round, but by a service that only adds. So at any one moment every reference leads somewhere, and each
+worker has at most one item that is not whole.
 
     ledger.py pause|resume SOCKET     what the hook calls"""
 import contextlib
@@ -16,6 +16,7 @@ import socket
 import sqlite3
 import sys
 import threading
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), "compare"))
@@ -66,7 +67,8 @@ class Gate:
 class Ledger:
     """The service, from its making until stop(). `tables`: Tables.java; `table` is made already."""
 
-    def __init__(self, files, database, url, documents, tables, table, control, workers=4):
+    def __init__(self, files, database, url, documents, tables, table, control, adds_only=False, workers=4):
+        self.adds_only, self.pace = adds_only, 0    # seconds that each worker waits after an item
         self.files, self.database, self.url, self.documents = files, database, url, documents
         self.tables, self.table, self.gate = tables, table, Gate()
         self.stopping, self.steps, self.failures = threading.Event(), 0, []
@@ -102,9 +104,10 @@ class Ledger:
             number = 0
             while not self.stopping.is_set():
                 self.create(hdfs, db, worker, number)
-                if number >= KEPT:
+                if number >= KEPT and not self.adds_only:
                     self.delete(hdfs, db, worker, number - KEPT)
                 number += 1
+                time.sleep(self.pace)
         except Exception as error:  # pylint: disable=broad-except; told by stop()
             self.failures.append(f"worker {worker}: {error!r}")
         finally:
@@ -181,15 +184,16 @@ def invoices_in(folder, problems):
     return found
 
 
-def documents_in(hdfs, folder, problems):
-    found = set()
+def documents_in(hdfs, folder):
+    """Those that are there, and those of them that are not whole."""
+    found, torn = set(), set()
     for worker in hdfs.list(folder):
         for one in hdfs.list(f"{folder}/{worker['pathSuffix']}"):
             key = int(worker["pathSuffix"]), int(one["pathSuffix"])
             found.add(key)
             if hdfs.read(f"{folder}/{key[0]}/{key[1]}", one["length"]) != document(*key):
-                problems.append(f"torn: the document {key}")
-    return found
+                torn.add(key)
+    return found, torn
 
 
 def rows_in(tables, table, documents, problems):
@@ -207,12 +211,14 @@ def lines_in(database):
         return set(db.execute("SELECT worker, number FROM line"))
 
 
-def check(files, hdfs, folder, tables, table, database, documents):
+def check(files, hdfs, folder, tables, table, database, documents, one_moment=True):
     """Of a copy: the plain files, the directory in HDFS, the table of HBase, the database. `documents`: the directory
-    that the rows of the living service refer to."""
+    that the rows of the living service refer to. `one_moment`: of all four, between two steps; else no reference dangles,
+    and what is referred to is whole, and no more: a document that is being written may be there."""
     problems = []
-    stores = (invoices_in(files, problems), documents_in(hdfs, folder, problems),
-              rows_in(tables, table, documents, problems), lines_in(database))
+    kept, torn = documents_in(hdfs, folder)
+    stores = (invoices_in(files, problems), kept, rows_in(tables, table, documents, problems), lines_in(database))
+    problems += [f"torn: the document {key}" for key in sorted(torn) if one_moment or key in stores[2]]
     under_way = {}
     for key in sorted(set().union(*stores)):
         has = [key in store for store in stores]
@@ -222,7 +228,7 @@ def check(files, hdfs, folder, tables, table, database, documents):
         if not all(has):
             under_way.setdefault(key[0], []).append(key)
     for worker, keys in under_way.items():
-        if len(keys) > 1:
+        if one_moment and len(keys) > 1:
             problems.append(f"time: worker {worker} has {len(keys)} items under way at once: {keys[:3]}...")
     return {**{name: len(store) for name, store in zip(STORES, stores)}, "violations": len(problems), "problems": problems}
 

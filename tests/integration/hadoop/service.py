@@ -10,6 +10,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 sys.path[:0] = [HERE] + [os.path.join(ROOT, folder) for folder in ("tests/process", "tests/compare", "bench")]
+import by_hand  # noqa: E402
+import failpoints  # noqa: E402
 import hadoop  # noqa: E402
 import world  # noqa: E402
 from harness import LOCKSTEP, SiteTest  # noqa: E402
@@ -21,6 +23,14 @@ max_skew: 1m
 max_lateness: 1m
 data_sets:
 """    # a policy's head
+
+
+class StoppableSite(failpoints.Failpoints, by_hand.ByHand):
+    """Its services are processes of the test, which stop where they are told to."""
+
+    def __init__(self, north, south):
+        super().__init__(north, south)
+        self.prepare_failpoints()
 
 
 class HadoopService(SiteTest):
@@ -49,9 +59,9 @@ class HadoopService(SiteTest):
     def lockstep(self, *words):
         return [LOCKSTEP, *words, "-c", self.site.config]
 
-    def run_disturbed(self, begun, disturb):
-        """A run of `orders`, disturbed once begun() is true of it; it succeeds all the same. Returns what it printed."""
-        with subprocess.Popen(self.lockstep("run", "orders", "--wait", "--json"), stdout=subprocess.PIPE,
+    def run_disturbed(self, begun, disturb, service="orders"):
+        """A run, disturbed once begun() is true of it; it succeeds all the same. Returns what it printed."""
+        with subprocess.Popen(self.lockstep("run", service, "--wait", "--json"), stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True) as run:
             deadline = time.monotonic() + 200
             while not begun():

@@ -94,13 +94,14 @@ class DistCp(YarnService, HdfsService):
         self.assertIn("/a has other content", refused.stdout + refused.stderr)
 
     def block_of(self, cluster, content):
-        for path in glob.glob(self.clusters[cluster].home + "/data/dn/current/BP-*/current/finalized/**/blk_*", recursive=True):
+        for path in glob.glob(self.clusters[cluster].home + "/data/datanode*/current/BP-*/current/finalized/**/blk_*", recursive=True):
             if os.path.getsize(path) == len(content) and not path.endswith(".meta"):
                 with open(path, "rb") as handle:
                     if handle.read() == content:
                         return path
         raise AssertionError("no DataNode has the block")
 
+    @unittest.skipUnless(FULL, "--full")
     def test_after_a_promotion_what_was_carried_is_a_base_and_only_what_changed_travels(self):
         self.fill()
         self.site.up()

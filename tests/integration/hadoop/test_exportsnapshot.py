@@ -171,6 +171,7 @@ class InLocalJobs(ExportSnapshot):
         self.first_copy_then_only_what_is_new("pull", "in local jobs")
         self.assertEqual(self.jobs("north") + self.jobs("south"), [])
 
+    @unittest.skipUnless(FULL, "--full")
     def test_what_a_broken_export_left_short_is_brought_again_and_what_it_left_damaged_is_streamed_and_replaced(self):
         self.fill()
         self.leave_behind(lambda length: b"x" * (length // 2))

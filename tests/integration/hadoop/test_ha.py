@@ -8,9 +8,7 @@ import random
 import time
 import unittest
 
-from service import BOUNDED, HadoopService  # it finds the modules below
-import by_hand
-import failpoints
+from service import BOUNDED, HadoopService, StoppableSite  # it finds the modules below
 from harness import FULL, point_check
 from hdfs_tree import Hdfs, Refused, shown
 from pair import Pair
@@ -24,18 +22,12 @@ bandwidth: 20MB
 """
 
 
-class HaSite(failpoints.Failpoints, by_hand.ByHand):
-    def __init__(self, north, south):
-        super().__init__(north, south)
-        self.prepare_failpoints()
-
-
 def phase(name):
     return unittest.skipUnless(name in CHOSEN, f"the short tier kills in one phase, {CHOSEN[0]} (LOCKSTEP_SEED={SEED})")
 
 
 class NameNodePair(HadoopService):
-    kind_of_site = HaSite
+    kind_of_site = StoppableSite
 
     @classmethod
     def setUpClass(cls):

@@ -4,7 +4,6 @@ The clusters run already: `hadoop.py start` and `hadoop.py hbase`, or `scripts/t
 import json
 import os
 import signal
-import sqlite3
 import time
 import unittest
 
@@ -12,28 +11,15 @@ from hbase_service import ROWS, HBaseService  # it finds the modules below
 import world
 from harness import FULL
 from hdfs_tree import Hdfs
-import ledger
-
-LEDGER = """service: ledger
-mode: {mode}
-consistency: fenced
-max_skew: 10s
-max_lateness: 1m
-data_sets:
-  - {{name: invoices, component: files, path: {home}/invoices, fence: {{hook: pause, timeout: 30s}}}}
-  - {{name: documents, component: hdfs, path: {path}, allow_snapshot: true, refers_to: [invoices], fence: {{hook: pause, timeout: 30s}}}}
-  - {{name: rows, component: hbase, path: /{space}/rows, refers_to: [documents], fence: {{hook: pause, timeout: 30s}}}}
-  - {{name: book, component: sqlite, path: {home}/book.db, refers_to: [rows], fence: {{timeout: 30s}}}}
-"""
 
 
 class HBase(HBaseService):
-    def generations(self, mode):
+    def generations(self, modes):
         self.fill()
         self.site.up()
-        self.site.apply(self.policy(mode))
         seen = {}
-        for generation in range(3):
+        for generation, mode in enumerate(modes):
+            self.site.apply(self.policy(mode))
             if generation == 1:    # new rows, changed rows, and some that go
                 self.north.ask("put", self.space + ":lines", ROWS, 40, 1000)
                 self.north.ask("put", self.space + ":heads", 50, 10, 100)
@@ -69,8 +55,8 @@ class HBase(HBaseService):
         self.assertEqual(self.snapshots(self.south, "lockstep-point"), self.expected_snapshots("lockstep-point", seen))
         return seen
 
-    def test_three_generations_by_push(self):
-        seen = self.generations("push")
+    def test_three_generations_by_push_and_pull_in_turns(self):
+        seen = self.generations(("push", "pull", "push"))
         points = list(seen)
         # Given back once, they are tables of their own, and are not written over.
         refused = self.site.cli("restore", points[0], "--to", "/" + self.restored[0], "--set", "lines", ok=None)
@@ -141,8 +127,9 @@ class HBase(HBaseService):
         self.assertTrue(self.certificate_of(last, "lines")["base"])
         self.assert_point(first, was)
 
+    @unittest.skipUnless(FULL, "--full: all by itself")
     def test_three_generations_by_pull(self):
-        self.generations("pull")
+        self.generations(("pull",) * 3)
 
     def test_what_was_written_before_the_request_is_in_the_point_and_every_row_is_whole(self):
         self.fill()
@@ -167,6 +154,7 @@ class HBase(HBaseService):
             self.assertGreaterEqual(rows, before)
             self.assertIn("each region shows some instant", " ".join(self.certificate_of(point, "lines")["caveats"]))
 
+    @unittest.skipUnless(FULL, "the agents' deaths are in the short tier: test_deaths.py")
     def test_helpers_and_the_receiving_agent_killed_leave_nothing_and_the_next_point_is_whole(self):
         self.fill()
         self.site.up()
@@ -184,52 +172,6 @@ class HBase(HBaseService):
         self.wait_for_pins()
         self.nothing_staged()
         self.assertEqual(self.snapshots(self.south, "lockstep-point"), self.expected_snapshots("lockstep-point", [first, second]))
-
-    def test_rows_that_refer_to_files_show_one_moment_and_copies_made_one_after_the_other_do_not(self):
-        home, control = os.path.join(self.site.north, "living"), f"/tmp/lockstep-ledger-{os.getpid()}.sock"
-        os.makedirs(home + "/invoices")
-        os.makedirs(os.path.join(self.site.base, "hooks"), exist_ok=True)
-        ledger.hook(os.path.join(self.site.base, "hooks/pause"), control)
-        self.addCleanup(os.unlink, control)
-        table = self.space + ":rows"
-        self.north.ask("create", table, 4)
-        service = ledger.Ledger(home + "/invoices", home + "/book.db", self.clusters["north"].url, self.path, self.north, table,
-                                control)
-        self.addCleanup(service.stopping.set)
-        north, south = (Hdfs(self.clusters[name].url) for name in ("north", "south"))
-        self.addCleanup(north.close)
-        self.addCleanup(south.close)
-        self.site.up()
-        for number, mode in enumerate(("push", "pull", "push", "pull", "push") if FULL else ("push", "pull")):
-            self.wait_for_steps(service, 300)
-            self.site.apply(LEDGER.format(mode=mode, home=home, path=self.path, space=self.space), name="ledger")
-            point = self.site.run("ledger")["point"]
-            self.site.cli("verify", point)
-            to, folder, space = f"{home}-{number}", f"{os.path.dirname(self.path)}/copy-{number}", f"c{number}_{self.space}"
-            self.restored.append(space)
-            for name, place in (("invoices", to), ("book", to), ("documents", folder), ("rows", "/" + space)):
-                self.site.json("restore", point, "--to", place, "--set", name)
-            found = ledger.check(to + "/invoices", south, folder + "/documents", self.south,
-                                 f"{space}:rows.{self.space}.rows", to + "/book", self.path)
-            self.assertEqual(found["problems"], [])
-            self.assertGreater(found["HBase row"], 20)
-        # The check can find them: what is referred to is copied first, the rest later.
-        ledger.copy_living(home + "/invoices", home + "/early")
-        self.wait_for_steps(service, 300)
-        service.gate.close()
-        with sqlite3.connect(home + "/book.db", timeout=60) as source, sqlite3.connect(home + "/late.db") as target:
-            source.backup(target)
-            target.execute("PRAGMA journal_mode=DELETE")
-        found = ledger.check(home + "/early", north, self.path, self.north, table, home + "/late.db", self.path)
-        self.assertGreater(found["violations"], 20)
-        self.assertGreater(service.stop(), 900)
-
-    def wait_for_steps(self, service, count):
-        until, deadline = service.steps + count, time.monotonic() + 120
-        while service.steps < until:
-            self.assertEqual(service.failures, [])
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.05)
 
     def test_what_is_wrong_is_said_before_anything_is_done(self):
         self.fill()

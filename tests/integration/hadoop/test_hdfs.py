@@ -18,51 +18,23 @@ from hdfs_tree import shown
 
 
 class OnHdfs(HdfsService):
-    def generations(self, mode):
+    def test_a_point_is_given_back_beside_it_and_hadoops_own_shell_reads_what_is_kept(self):
         self.fill()
         self.site.up()
-        self.site.apply(self.policy(mode))
-        seen = {}
-        for generation in range(3):
-            if generation:
-                self.change(generation)
-            expected = shown(self.north, self.path)
-            point = self.site.run("orders")["point"]
-            seen[point] = expected
-            self.assert_point(point, expected)
-            with self.subTest(point=point, generation=generation):
-                certified = self.certificate_of(point, "trail")
-                self.assertEqual(certified["method"], "hdfs-snapshot")
-                self.assertTrue(certified["one_instant"])
-                self.assertEqual(bool(certified["base"]), generation > 0)
-                if generation:   # moved files travel again; the rest does not
-                    self.assertLess(certified["bytes_sent"], 1_500_000)
-        for point, expected in seen.items():  # no later one changed an earlier one
-            self.assert_point(point, expected)
-            self.site.cli("verify", point)
-        self.wait_for_drops()
-        self.assertEqual(self.south.snapshots(self.to),
-                         sorted(f"lockstep-point.orders.trail.{point}" for point in seen))
-        return seen
-
-    def test_three_generations_by_push(self):
-        seen = self.generations("push")
-        point = list(seen)[1]
-        # Hadoop's own shell finds the same bytes.
+        self.site.apply(self.policy())
+        point = self.site.run("orders")["point"]
+        was = shown(self.north, self.path)
+        self.change(1)
+        self.site.run("orders")
         shell = self.clusters["south"].hdfs("-cat", self.kept(point) + "/appended", capture_output=True)
         self.assertEqual(shell.returncode, 0, shell.stderr)
-        expected = self.north.status(self.path + "/appended")["length"] - len(b"generation 2") * 10_000
-        self.assertEqual(len(shell.stdout), expected)
-        # Given back beside it, whole, with the application's rights and times.
-        place = os.path.dirname(self.to) + "/restored"
+        self.assertEqual(len(shell.stdout), was["appended"][3])
+        place = os.path.dirname(self.to) + "/restored"    # whole, with the application's rights and times
         self.site.json("restore", point, "--to", place, "--set", "trail")
-        self.assertEqual(shown(self.south, place + "/trail"), seen[point])
+        self.assertEqual(shown(self.south, place + "/trail"), was)
         self.assertFalse(os.path.exists(place))
         refused = self.site.cli("restore", point, "--to", place, "--set", "trail", ok=(3,))
         self.assertIn("place-not-empty", refused.stderr)
-
-    def test_three_generations_by_pull(self):
-        self.generations("pull")
 
     def test_a_target_that_somebody_changed_is_repaired_and_a_lost_base_too(self):
         self.fill()
@@ -120,6 +92,7 @@ class OnHdfs(HdfsService):
             self.assertEqual(self.south.read(self.kept(point) + "/open", len(expected)), expected)
             self.site.cli("verify", point)
 
+    @unittest.skipUnless(FULL, "the agents' deaths are in the short tier: test_deaths.py")
     def test_the_receiving_agent_killed_in_the_middle_leaves_nothing_and_the_next_point_is_whole(self):
         self.fill()
         self.site.up()
@@ -237,7 +210,8 @@ class OnHdfs(HdfsService):
         self.addCleanup(south.start)
 
         def disturb():
-            south.end("datanode", signal.SIGKILL)
+            for name in south.datanodes_with_clients():
+                south.end(name, signal.SIGKILL)
             south.begin()
         self.interrupted("push", disturb)
         self.assertIn("the connection broke in the middle of the file", self.site.logs(100))

@@ -1,0 +1,99 @@
+#!/usr/bin/python3
+"""Generations of incremental points of a directory of HDFS with 10,000 entries (--full: 100,000). The clusters run
+already: `hadoop.py start`, or `scripts/test hadoop`, which does all."""
+import unittest
+
+from hdfs_service import HdfsService  # it finds the modules below
+from harness import FULL
+from trees import Trees
+
+ENTRIES = 100_000 if FULL else 10_000
+FOLDERS = 50
+EACH = ENTRIES // FOLDERS    # a folder and what is in it
+CHANGED = range(2, 92, 3)    # of a folder, where there is a change for each
+
+
+class Generations(HdfsService):
+    def setUp(self):
+        super().setUp()
+        self.trees = {name: Trees(cluster) for name, cluster in self.clusters.items()}
+        for trees in self.trees.values():
+            self.addCleanup(trees.close)
+
+    # --- what the application does
+    def crowd(self, folder):
+        return f"{self.path}/crowd/{folder:02}"
+
+    def fill_crowd(self):
+        """Files with content where it is changed later, empty ones as markers are, and directories, a third and more."""
+        trees = self.trees["north"]
+        for folder in range(FOLDERS):
+            for i in range(1, EACH):
+                if i % 3 == 0:
+                    trees.mkdir(f"{self.crowd(folder)}/directory-{i}")
+                else:
+                    content = b"entry %d of %d\n" % (i, folder) * (i % 40 + 1)
+                    trees.put(f"{self.crowd(folder)}/file-{i}", content if i in CHANGED else b"")
+        trees.wait()
+
+    def change_crowd(self, generation):
+        """Of a folder for each kind of change: what else is in it stays."""
+        north, first = self.north, 10 * generation
+        north.rename(self.crowd(first), f"{self.path}/crowd/renamed-{generation}")               # a whole folder
+        north.rename(self.crowd(first + 1), f"{self.crowd(first + 2)}/directory-3/moved")        # deeper
+        for i in CHANGED:
+            mark = b"%d of generation %d\n" % (i, generation)
+            north.append(f"{self.crowd(first + 3)}/file-{i}", mark)
+            self.truncate(f"{self.crowd(first + 4)}/file-{i}", i % 7)
+            north.put(f"{self.crowd(first + 5)}/file-{i}", mark)                                  # rewritten
+            north.remove(f"{self.crowd(first + 6)}/file-{i}")
+            north.remove(f"{self.crowd(first + 7)}/file-{i}")                                     # and its name is given again
+            if i % 2:
+                north.put(f"{self.crowd(first + 7)}/file-{i}", mark)
+            else:
+                north.mkdir(f"{self.crowd(first + 7)}/file-{i}/now/a/directory")
+            north.rename(f"{self.crowd(first + 8)}/file-{i}", f"{self.crowd(first + 9)}/from-beside-{i}")
+
+    # --- what has to hold
+    def generations(self, modes):
+        self.fill()
+        self.fill_crowd()
+        self.site.up()
+        seen, before = {}, ""
+        for generation, mode in enumerate(modes):
+            if generation:
+                self.change(generation)
+                self.change_crowd(generation)
+            self.site.apply(self.policy(mode))
+            expected = self.trees["north"].read(self.path)
+            self.assertGreater(len(expected), ENTRIES)
+            point = self.site.run("orders", timeout=3000)["point"]
+            self.assertEqual(self.trees["south"].read(self.kept(point)), expected)
+            certified = self.certificate_of(point, "trail")
+            with self.subTest(generation=generation, mode=mode):
+                self.assertEqual(certified["method"], "hdfs-snapshot")
+                self.assertTrue(certified["one_instant"])
+                self.assertEqual(certified["base"] or "", before)
+                if generation:    # nothing of what stayed, and of folders that moved only what files are asked for again
+                    self.assertLess(certified["bytes_sent"], 1_500_000)
+            seen[point], before = expected, point
+        for point, expected in seen.items():    # no later one changed an earlier one
+            self.assertEqual(self.trees["south"].read(self.kept(point)), expected)
+        self.site.cli("verify", before, timeout=3000)
+        self.wait_for_drops()
+        self.assertEqual(self.south.snapshots(self.to), sorted(f"lockstep-point.orders.trail.{point}" for point in seen))
+
+    def test_a_first_copy_and_three_generations_by_push_and_pull_in_turns_are_each_the_directory_as_it_was(self):
+        self.generations(["push", "pull", "push", "pull"])
+
+    @unittest.skipUnless(FULL, "--full: each all by itself")
+    def test_three_generations_by_push(self):
+        self.generations(["push"] * 4)
+
+    @unittest.skipUnless(FULL, "--full: each all by itself")
+    def test_three_generations_by_pull(self):
+        self.generations(["pull"] * 4)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,148 @@
+#!/usr/bin/python3
+"""A service that writes at full speed into files, HDFS, HBase and SQLite, each of which refers to the one before: what its
+points show (ledger.py). The clusters run already: `hadoop.py start`, `hadoop.py hbase`, or `scripts/test hadoop`, which
+does all."""
+import os
+import pathlib
+import sqlite3
+import time
+import unittest
+
+from hbase_service import HBaseService  # it finds the modules below
+from harness import FULL
+from hdfs_tree import Hdfs
+import ledger
+
+EACH = 5      # points of one service: those that only add would grow without end
+PACE = 1    # at full speed until its documents are pinned, slower while copies are made and read: they would never end
+SERVICES = 20 if FULL else 1
+HEAD = "service: ledger\nmode: {mode}\nconsistency: {consistency}\nmax_skew: 10s\nmax_lateness: 1m\ndata_sets:\n"
+SETS = {"invoices": ("files", "{home}/invoices"), "documents": ("hdfs", "{path}, allow_snapshot: true"),
+        "rows": ("hbase", "/{space}/rows{number}"), "book": ("sqlite", "{home}/book.db")}
+REFERS = ("invoices", "documents", "rows", "book")    # each but the first to the one before
+
+
+class Moment(HBaseService):
+    def setUp(self):
+        super().setUp()
+        self.hdfs = {name: Hdfs(cluster.url) for name, cluster in self.clusters.items()}
+        for hdfs in self.hdfs.values():
+            self.addCleanup(hdfs.close)
+        self.addCleanup(self.clear_documents)
+        self.control, self.number, self.copies = f"/tmp/lockstep-ledger-{self.space}.sock", 0, 0
+        self.addCleanup(pathlib.Path(self.control).unlink, missing_ok=True)
+        os.makedirs(os.path.join(self.site.base, "hooks"), exist_ok=True)
+        ledger.hook(os.path.join(self.site.base, "hooks/pause"), self.control)
+        self.site.up()
+
+    def clear_documents(self):
+        for hdfs in self.hdfs.values():
+            hdfs.remove_with_snapshots(self.path, *(f"{self.path}/{number + 1}" for number in range(self.number)))
+
+    def living(self, adds_only):
+        """A service, which writes already; each has places of its own."""
+        self.number += 1
+        self.home, self.documents = os.path.join(self.site.north, f"living-{self.number}"), f"{self.path}/{self.number}"
+        self.table = f"{self.space}:rows{self.number}"
+        os.makedirs(self.home + "/invoices")
+        self.hdfs["north"].mkdir(self.documents)
+        self.north.ask("create", self.table, 4)
+        service = ledger.Ledger(self.home + "/invoices", self.home + "/book.db", self.clusters["north"].url, self.documents,
+                                self.north, self.table, self.control, adds_only)
+        service.pace = PACE
+        self.addCleanup(service.stopping.set)
+        return service
+
+    def end(self, service, at_least=900):
+        self.assertGreater(service.stop(), at_least)
+        os.unlink(self.control)    # the next one's is the same
+
+    def policy(self, mode="push", consistency="fenced", refers=REFERS):
+        out = HEAD.format(mode=mode, consistency=consistency)
+        for before, name in zip((None, *refers), refers):
+            component, path = SETS[name]
+            out += f"  - {{name: {name}, component: {component}, path: " + path.format(
+                home=self.home, path=self.documents, space=self.space, number=self.number)
+            if before:
+                out += f", refers_to: [{before}]"
+            if name == "book":    # its own lock is its fence, and would hold every worker here
+                out += ", fence: " + ("{timeout: 30s}" if consistency == "fenced" else "none")
+            elif consistency == "fenced":
+                out += ", fence: {timeout: 30s, hook: pause}"
+            out += "}\n"
+        return out
+
+    def backed_up(self, service, one_moment):
+        """A point of it, while it writes, as the checker sees it where it was restored (documents: where they are kept): what
+        is in each store, and what is wrong. Of what is not of one moment only references are looked at."""
+        service.pace = 0
+        self.wait_for_steps(service, 100)
+        point = self.run_disturbed(self.pinned_anew(), lambda: self.slow_down(service), service="ledger")["point"]
+        self.copies += 1
+        to, space = f"{self.home}-copy-{self.copies}", f"c{self.copies}_{self.space}"
+        self.restored.append(space)
+        for name, place in (("invoices", to), ("book", to), ("rows", "/" + space)):
+            self.site.json("restore", point, "--to", place, "--set", name)
+        kept = f"{self.documents}/.snapshot/lockstep-point.ledger.documents.{point}"
+        return ledger.check(to + "/invoices", self.hdfs["south"], kept, self.south,
+                            f"{space}:rows.{self.table.replace(':', '.')}", to + "/book", self.documents,
+                            one_moment)
+
+    @staticmethod
+    def slow_down(service):
+        time.sleep(1)    # the other stores are pinned too by then
+        service.pace = PACE
+
+    def pinned_anew(self):
+        """Whether the documents are pinned by a run that begins now."""
+        before = set(self.hdfs["north"].snapshots(self.documents))
+        return lambda: any("lockstep-pin." in one for one in set(self.hdfs["north"].snapshots(self.documents)) - before)
+
+    def wait_for_steps(self, service, count):
+        until, deadline = service.steps + count, time.monotonic() + 120
+        while service.steps < until:
+            self.assertEqual(service.failures, [])
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.05)
+
+    def no_violation(self, consistency, adds_only):
+        for _ in range(SERVICES):
+            service = self.living(adds_only)
+            for number in range(EACH):
+                self.site.apply(self.policy("pull" if number % 2 else "push", consistency), name="ledger")
+                if number == 0:    # what is started for the first time takes its time: of that no more is to come than is needed
+                    self.site.run("ledger")
+                found = self.backed_up(service, one_moment=consistency == "fenced")
+                self.assertEqual(found["problems"], [])
+                self.assertGreater(found["HBase row"], 20)
+            self.end(service)
+            self.site.cli("policy", "remove", "ledger")
+
+    def test_fenced_by_hooks_no_reference_dangles_of_a_writer_that_also_deletes(self):
+        self.no_violation("fenced", adds_only=False)
+
+    def test_ordered_no_reference_dangles_of_a_writer_that_only_adds(self):
+        self.no_violation("ordered", adds_only=True)
+
+    def test_references_turned_round_and_copies_made_one_after_the_other_are_found_to_dangle(self):
+        service = self.living(adds_only=True)
+        self.site.apply(self.policy("push", "ordered", REFERS[::-1]), name="ledger")
+        self.site.run("ledger")
+        found = self.backed_up(service, one_moment=False)
+        self.assertGreater(found["violations"], 0)
+        self.assertIn("dangling", " ".join(found["problems"]))
+        # What one does without Lockstep.
+        ledger.copy_living(self.home + "/invoices", self.home + "/early")
+        self.wait_for_steps(service, 300)
+        service.gate.close()
+        with sqlite3.connect(self.home + "/book.db", timeout=60) as source, sqlite3.connect(self.home + "/late.db") as target:
+            source.backup(target)
+            target.execute("PRAGMA journal_mode=DELETE")
+        found = ledger.check(self.home + "/early", self.hdfs["north"], self.documents, self.north, self.table,
+                             self.home + "/late.db", self.documents)
+        self.assertGreater(found["violations"], 20)
+        self.end(service, 300)
+
+
+if __name__ == "__main__":
+    unittest.main()
