@@ -6,8 +6,8 @@
 //   mkdir NAME                                                       at once with others
 //   wait               the end of all of these; answered with "."
 //   read NAME          each entry below, and it itself: its name below NAME in base64, a tab, and what it is as one
-//                      text that is equal where all of it is: kind, permission, owner, group, times, length, block
-//                      size, replication, ACL, extended attributes (but Lockstep's own), SHA-256 of its content; "."
+//                      text that is equal where all of it is: kind, permission, owner, group; of a file its modification
+//                      time, length, block size, replication, ACL, extended attributes (but Lockstep's own), SHA-256 of its content; "."
 //
 // What fails ends the program, with the reason on its standard error.
 import java.io.BufferedOutputStream;
@@ -170,6 +170,11 @@ public class Trees {
 
   public static void main(String[] words) throws Exception {
     PrintStream answers = new PrintStream(new BufferedOutputStream(System.out), false, StandardCharsets.UTF_8);
-    new Trees(words[0]).serve(answers);
+    try {
+      new Trees(words[0]).serve(answers);
+    } catch (Throwable failed) { // its threads would keep it alive
+      failed.printStackTrace();
+      System.exit(1);
+    }
   }
 }

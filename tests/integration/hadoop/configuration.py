@@ -53,16 +53,19 @@ def write(cluster, **more):
     hbase.update(cluster.hbase)
     for name, properties in (("core-site.xml", core), ("hdfs-site.xml", hdfs), ("hbase-site.xml", hbase)):
         write_site(os.path.join(cluster.conf, name), properties)
-    with open(os.path.join(cluster.conf, "log4j.properties"), "w", encoding="utf-8") as handle:
-        handle.write(LOG4J)
+    write_whole(os.path.join(cluster.conf, "log4j.properties"), LOG4J)
 
 
 def write_site(path, properties):
-    with open(path, "w", encoding="utf-8") as handle:
-        handle.write("<configuration>\n")
-        for key, value in properties.items():
-            handle.write(f"<property><name>{key}</name><value>{value}</value></property>\n")
-        handle.write("</configuration>\n")
+    written = "".join(f"<property><name>{key}</name><value>{value}</value></property>\n" for key, value in properties.items())
+    write_whole(path, f"<configuration>\n{written}</configuration>\n")
+
+
+def write_whole(path, text):
+    """Whoever starts meanwhile reads the one or the other."""
+    with open(path + ".part", "w", encoding="utf-8") as handle:
+        handle.write(text)
+    os.rename(path + ".part", path)
 
 
 def write_for_yarn(cluster):
@@ -71,7 +74,7 @@ def write_for_yarn(cluster):
     for name in ("core-site.xml", "hdfs-site.xml", "hbase-site.xml"):
         shutil.copy(os.path.join(cluster.conf, name), cluster.yarn_conf)
     with open(os.path.join(cluster.yarn_conf, "log4j.properties"), "w", encoding="utf-8") as handle:
-        handle.write("lockstep.log=INFO\n" + LOG4J)  # of clients that this file does not start
+        handle.write("lockstep.log=INFO\n" + LOG4J)  # of clients that hadoop.py does not start
     jvm = " ".join(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xss512k", "-Djava.net.preferIPv4Stack=true",
                     *OPENS])
     mapred = {"mapreduce.framework.name": "yarn", "mapreduce.job.ubertask.enable": "false",
@@ -94,7 +97,7 @@ def write_for_yarn(cluster):
             "yarn.nodemanager.disk-health-checker.enable": "false",
             "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": 100,
             "yarn.nodemanager.heartbeat.interval-ms": 100,
-            # The wait by the interval is how often is tried, and each takes what the RPC below tries, 10 s.
+            # max-wait by retry-interval is how often it is tried; each may last what the RPC below it tries, 10 s.
             "yarn.resourcemanager.connect.retry-interval.ms": 500, "yarn.resourcemanager.connect.max-wait.ms": 5000,
             # A node, or a job's master, that is silent is lost: 10 min by default.
             "yarn.nm.liveness-monitor.expiry-interval-ms": 30000,

@@ -18,6 +18,7 @@ LOCKSTEP_HADOOP_HOME: where the clusters' data lie (default: $TMPDIR/lockstep-ha
 LOCKSTEP_HADOOP_CACHE: where the jars lie (default: ~/.cache/lockstep/hadoop); LOCKSTEP_HADOOP_PORTS:
 added to every port, so that several pairs of clusters can run side by side."""
 import hashlib
+import http.client
 import json
 import os
 import shutil
@@ -159,7 +160,7 @@ class Cluster:
         with open(os.path.join(self.home, "log", name + ".log"), "ab") as log:
             process = subprocess.Popen(self.java(classpath or self.classpath(), 256, *words, log="INFO"),
                                        stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                                       start_new_session=True, env=environment)
+                                       start_new_session=True, env=environment or self.environment())
         with open(self.pid_file(name), "w", encoding="utf-8") as handle:
             handle.write(f"{process.pid} {self.started_at(process.pid)}")
 
@@ -174,7 +175,7 @@ class Cluster:
             with urllib.request.urlopen(self.url + "/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState",
                                         timeout=5) as answer:
                 state = json.load(answer)["beans"][0]
-        except (OSError, ValueError, LookupError):
+        except (OSError, ValueError, LookupError, http.client.HTTPException):
             return False
         return state["NumLiveDataNodes"] == len(self.datanodes) and state["FSState"] == "Operational"
 
@@ -194,6 +195,9 @@ class Cluster:
                                   capture_output=True, text=True, check=False, env=self.environment())
             if done.returncode != 0:
                 raise Failed(f"{self.name}: the NameNode could not be formatted:\n{done.stderr[-2000:]}")
+        self.launch_hdfs()
+
+    def launch_hdfs(self):
         self.launch("namenode", NAMENODE)
         for name in self.datanodes:
             self.launch_datanode(name)
@@ -262,7 +266,7 @@ class Cluster:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.hbase['hbase.master.info.port']}"
                                         "/jmx?qry=Hadoop:service=HBase,name=Master,sub=Server", timeout=5) as answer:
                 state = json.load(answer)["beans"][0]
-        except (OSError, ValueError, LookupError):
+        except (OSError, ValueError, LookupError, http.client.HTTPException):
             return False
         return (state.get("tag.isActiveMaster") == "true" and state.get("numRegionServers") == 1
                 and state.get("masterFinishedInitializationTime", 0) > 0)
@@ -294,7 +298,7 @@ class Cluster:
         try:
             with urllib.request.urlopen(self.yarn_url + "/ws/v1/cluster/metrics", timeout=5) as answer:
                 return json.load(answer)["clusterMetrics"]["activeNodes"] == 1
-        except (OSError, ValueError, LookupError):
+        except (OSError, ValueError, LookupError, http.client.HTTPException):
             return False
 
     def wait_yarn(self, seconds=400):

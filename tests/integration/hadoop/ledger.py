@@ -2,7 +2,7 @@
 """A living service across a plain directory, HDFS, HBase and SQLite, and the check of a copy of it. It knows nothing of
 Lockstep but the hook that pauses it.
 
-Each worker, without a pause: an invoice (a plain file), then the document in HDFS that stands for it, then the row of
+Each worker, without a pause but where it is told to be slower: an invoice (a plain file), then the document in HDFS that stands for it, then the row of
 HBase that refers to the document, then the row of SQLite that refers to that row. Later each of them is removed again,
 the other way round, but by a service that only adds. So at any one moment every reference leads somewhere, and each
 worker has at most one item that is not whole.
@@ -68,7 +68,8 @@ class Ledger:
     """The service, from its making until stop(). `tables`: Tables.java; `table` is made already."""
 
     def __init__(self, files, database, url, documents, tables, table, control, adds_only=False, workers=4):
-        self.adds_only, self.pace = adds_only, 0    # seconds that each worker waits after an item
+        self.adds_only, self.pace = adds_only, 0    # seconds that each worker waits between items
+        self.deleted = self.paused = 0
         self.files, self.database, self.url, self.documents = files, database, url, documents
         self.tables, self.table, self.gate = tables, table, Gate()
         self.stopping, self.steps, self.failures = threading.Event(), 0, []
@@ -93,6 +94,7 @@ class Ledger:
             with asker:
                 if asker.recv(16) == b"pause":
                     self.gate.close()
+                    self.paused += 1
                 else:
                     self.gate.reopen()
                 asker.sendall(b"done")
@@ -135,6 +137,7 @@ class Ledger:
             hdfs.remove(f"{self.documents}/{worker}/{number}")
         with self.gate.step():
             os.unlink(os.path.join(self.files, str(worker), str(number)))
+        self.deleted += 1
         self.steps += 4
 
     def stop(self):
@@ -170,8 +173,9 @@ def key_of(text):
     return int(worker), int(number)
 
 
-def invoices_in(folder, problems):
-    found = set()
+def invoices_in(folder):
+    """Those that are there, and those of them that are not whole."""
+    found, torn = set(), set()
     for worker in os.listdir(folder):
         for name in os.listdir(os.path.join(folder, worker)):
             if not name.isdigit():
@@ -180,8 +184,8 @@ def invoices_in(folder, problems):
             found.add(key)
             with open(os.path.join(folder, worker, name), "rb") as handle:
                 if handle.read() != invoice(*key):
-                    problems.append(f"torn: the invoice {key}")
-    return found
+                    torn.add(key)
+    return found, torn
 
 
 def documents_in(hdfs, folder):
@@ -214,11 +218,13 @@ def lines_in(database):
 def check(files, hdfs, folder, tables, table, database, documents, one_moment=True):
     """Of a copy: the plain files, the directory in HDFS, the table of HBase, the database. `documents`: the directory
     that the rows of the living service refer to. `one_moment`: of all four, between two steps; else no reference dangles,
-    and what is referred to is whole, and no more: a document that is being written may be there."""
+    and what is referred to is whole, and no more: one that is being written may be there."""
     problems = []
-    kept, torn = documents_in(hdfs, folder)
-    stores = (invoices_in(files, problems), kept, rows_in(tables, table, documents, problems), lines_in(database))
-    problems += [f"torn: the document {key}" for key in sorted(torn) if one_moment or key in stores[2]]
+    invoices, torn_invoices = invoices_in(files)
+    kept, torn_documents = documents_in(hdfs, folder)
+    stores = (invoices, kept, rows_in(tables, table, documents, problems), lines_in(database))
+    for name, torn, referring in zip(STORES, (torn_invoices, torn_documents), stores[1:]):
+        problems += [f"torn: the {name} {key}" for key in sorted(torn) if one_moment or key in referring]
     under_way = {}
     for key in sorted(set().union(*stores)):
         has = [key in store for store in stores]

@@ -22,7 +22,7 @@ from hdfs_tree import Hdfs, shown
 
 SEED = int(os.environ.get("LOCKSTEP_SEED") or random.randrange(1 << 30))
 # Where a run is held while somebody dies: (who is stopped, at what).
-PHASES = {"pin": [("north-snapshot", "arm-done.after")], "transfer": [("south-transfer", "stream-applied")],
+PHASES = {"pin": [("north-snapshot", "arm-done.after"), ("north-snapshot", "pin-done.before")], "transfer": [("south-transfer", "stream-applied")],
           "seal": [("south-transfer", "hdfs.before_point"), ("south-transfer", "hbase.seal.published")]}
 AGENTS = ("north-snapshot", "north-transfer", "south-snapshot", "south-transfer")
 OF_CLUSTERS = ("namenode", "datanode", "regionserver")
@@ -51,12 +51,12 @@ class Deaths(HBaseService):
         self.hdfs = {name: Hdfs(cluster.url) for name, cluster in self.clusters.items()}
         for hdfs in self.hdfs.values():
             self.addCleanup(hdfs.close)
-        self.watching = threading.Event()
-        watcher = threading.Thread(target=self.watch)
-        self.addCleanup(watcher.join)
+        self.watching, self.one_at_a_time = threading.Event(), threading.Lock()
+        self.watcher = threading.Thread(target=self.watch)
+        self.addCleanup(self.watcher.join)
         self.addCleanup(self.watching.set)
         self.addCleanup(self.wait_until_served)    # for who comes next
-        watcher.start()
+        self.watcher.start()
 
     # --- what the application does
     def write(self, number):
@@ -73,21 +73,25 @@ class Deaths(HBaseService):
             self.site.services[victim].wait()
             return
         cluster, name = self.clusters[victim[0]], victim[1]
-        for one in (cluster.datanodes_with_clients() or cluster.datanodes) if name == "datanode" else (name,):
-            cluster.end(one, signal.SIGKILL)
+        if name == "datanode":    # one through which somebody writes or reads, where there is one
+            name = (cluster.datanodes_with_clients() or cluster.datanodes)[0]
+        with self.one_at_a_time:
+            cluster.end(name, signal.SIGKILL)
 
     def watch(self):
         """As whoever watches over the processes of a cluster does: what is not there is started again."""
         while not self.watching.wait(1):
             for cluster in self.clusters.values():
-                with contextlib.suppress(Failed):    # of what dies as it starts; the next look starts it again
-                    cluster.begin()
+                # Not while somebody is being killed: whose pid is recorded has to be who is meant.
+                with self.one_at_a_time, contextlib.suppress(Failed):    # of what dies as it starts; it is started again
+                    cluster.launch_hdfs()
                     if cluster.serves():
                         cluster.launch_hbase()    # it may have ended by itself while its HDFS was away
 
     def wait_until_served(self):
         """Both clusters answer, and have whom to give a region to."""
         deadline = time.monotonic() + 400
+        self.assertTrue(self.watcher.is_alive(), "nobody starts again what died")
         for tables in (self.north, self.south):
             while True:
                 try:
@@ -105,19 +109,25 @@ class Deaths(HBaseService):
         self.site.arm_stop(service, failpoint)
         with subprocess.Popen(self.lockstep("run", "orders", "--wait", "--json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               text=True) as run:
-            deadline = time.monotonic() + 100
-            while not self.site.is_stopped(service):
-                self.assertIsNone(run.poll(), "the run ended before it came to " + failpoint)
-                self.assertLess(time.monotonic(), deadline)
-                time.sleep(0.01)
-            self.kill_victim(victim)
-            if victim != service:
+            try:
+                deadline = time.monotonic() + 100
+                while not self.site.is_stopped(service):
+                    self.assertIsNone(run.poll(), "the run ended before it came to " + failpoint)
+                    self.assertLess(time.monotonic(), deadline)
+                    time.sleep(0.01)
+                self.kill_victim(victim)
+                if victim != service:
+                    self.site.goes_on(service)
+                time.sleep(1)    # dead for a moment
+                self.site.start_the_dead()
+                if victim not in AGENTS:
+                    self.wait_until_served()
+                out, error = run.communicate(timeout=400)
+            finally:    # else the next death would be of another reason
+                run.kill()
+                self.site.disarm(service)
                 self.site.goes_on(service)
-            time.sleep(1)    # dead for a moment
-            self.site.start_the_dead()
-            if victim not in AGENTS:
-                self.wait_until_served()
-            out, error = run.communicate(timeout=400)
+                self.site.start_the_dead()
         if run.returncode == 0:
             return json.loads(out)["point"]
         self.assertRegex(out + error, r"\[[a-z-]+\]", "it fails with a code")
@@ -127,6 +137,8 @@ class Deaths(HBaseService):
     def assert_nothing_left(self, points):
         self.wait_for_pins()
         self.nothing_staged()
+        marks = self.hdfs["south"].json("GET", self.path, "GETXATTRS", encoding="hex")["XAttrs"]
+        self.assertNotIn("user.lockstep.staging", [one["name"] for one in marks])
         self.assertEqual(self.snapshots(self.south, "lockstep-point"), self.expected_snapshots("lockstep-point", points))
         self.assertEqual(self.hdfs["south"].snapshots(self.path), sorted(f"lockstep-point.orders.trail.{point}" for point in points))
         deadline = time.monotonic() + 60

@@ -14,7 +14,7 @@ from hdfs_tree import Hdfs
 import ledger
 
 EACH = 5      # points of one service: those that only add would grow without end
-PACE = 1    # at full speed until its documents are pinned, slower while copies are made and read: they would never end
+PACE = 1    # seconds between items: at full speed until its documents are pinned, slower while copies are made and read: they would never end
 SERVICES = 20 if FULL else 1
 HEAD = "service: ledger\nmode: {mode}\nconsistency: {consistency}\nmax_skew: 10s\nmax_lateness: 1m\ndata_sets:\n"
 SETS = {"invoices": ("files", "{home}/invoices"), "documents": ("hdfs", "{path}, allow_snapshot: true"),
@@ -50,6 +50,7 @@ class Moment(HBaseService):
         service = ledger.Ledger(self.home + "/invoices", self.home + "/book.db", self.clusters["north"].url, self.documents,
                                 self.north, self.table, self.control, adds_only)
         service.pace = PACE
+        self.addCleanup(service.gate.reopen)
         self.addCleanup(service.stopping.set)
         return service
 
@@ -105,6 +106,11 @@ class Moment(HBaseService):
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.05)
 
+    def wait_until_it_deletes(self, service):
+        service.pace = 0
+        while service.deleted == 0:
+            self.wait_for_steps(service, 10)
+
     def no_violation(self, consistency, adds_only):
         for _ in range(SERVICES):
             service = self.living(adds_only)
@@ -112,8 +118,12 @@ class Moment(HBaseService):
                 self.site.apply(self.policy("pull" if number % 2 else "push", consistency), name="ledger")
                 if number == 0:    # what is started for the first time takes its time: of that no more is to come than is needed
                     self.site.run("ledger")
+                if not adds_only:
+                    self.wait_until_it_deletes(service)
+                paused = service.paused
                 found = self.backed_up(service, one_moment=consistency == "fenced")
                 self.assertEqual(found["problems"], [])
+                self.assertEqual(service.paused > paused, consistency == "fenced")
                 self.assertGreater(found["HBase row"], 20)
             self.end(service)
             self.site.cli("policy", "remove", "ledger")

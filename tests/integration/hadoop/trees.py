@@ -47,4 +47,10 @@ class Trees:
         return {base64.b64decode(name).decode(): what for name, _, what in found}
 
     def close(self):
-        self.process.communicate(timeout=60)
+        """Requires that nothing is asked of it any more."""
+        try:
+            self.process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
+        assert self.process.returncode == 0, "Trees.java failed; its reason is on the standard error"
