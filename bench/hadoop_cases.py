@@ -29,8 +29,9 @@ class Clusters:
         os.environ["LOCKSTEP_HADOOP_PORTS"] = subprocess.run([program, "ports"], check=True, capture_output=True, text=True).stdout.strip()
         import hadoop  # pylint: disable=import-outside-toplevel; reads the environment
         import hdfs_tree  # pylint: disable=import-outside-toplevel
+        import lockstep_yaml  # pylint: disable=import-outside-toplevel
         import trees  # pylint: disable=import-outside-toplevel
-        self.tree, self.hadoop, self.trees = hdfs_tree, hadoop, trees
+        self.tree, self.hadoop, self.trees, self.lockstep_yaml = hdfs_tree, hadoop, trees, lockstep_yaml
         self.north, self.south = hadoop.Cluster("north"), hadoop.Cluster("south")
         atexit.register(self.close)
         self.bring_up("start")
@@ -48,7 +49,7 @@ class Clusters:
 
     def new_site(self, world, **engines):
         site = BenchSite(world, world.disk("north", "ext4", size=1 << 28), world.disk("south", "ext4", size=1 << 28))
-        self.hadoop.name_clusters(site.config, (self.north, self.south), **engines)
+        self.lockstep_yaml.name_clusters(site.config, (self.north, self.south), **engines)
         site.up()
         return site
 

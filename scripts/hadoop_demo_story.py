@@ -38,10 +38,11 @@ class Clusters:
             os.environ.setdefault("LOCKSTEP_HADOOP_PORTS", self.ask("ports"))
         import hadoop  # pylint: disable=import-outside-toplevel; reads the environment
         import ledger  # pylint: disable=import-outside-toplevel
+        from lockstep_yaml import name_clusters  # pylint: disable=import-outside-toplevel
         from hdfs_tree import Hdfs  # pylint: disable=import-outside-toplevel
         from tables import Tables  # pylint: disable=import-outside-toplevel
         self.kept, self.ledger, self.hdfs, self.tables = kept, ledger, Hdfs, Tables
-        self.name_clusters = hadoop.name_clusters
+        self.name_clusters = name_clusters
         self.north, self.south = hadoop.Cluster("north"), hadoop.Cluster("south")
 
     @staticmethod

@@ -39,14 +39,14 @@ Result<Found> look_at_directory(WebHdfs& hdfs, const component::DataSet& set,
                                 const std::string& base) {
   const std::string& directory = set.place.location;
   LOCKSTEP_TRY(const auto mark, read_mark(hdfs, directory));
-  if (mark) return Found::as_left;
   LOCKSTEP_TRY(const auto newest, newest_version(hdfs, set));
-  if (!newest) return Found::as_left;  // it is empty: nothing else is taken for a target
+  if (!newest) return Found::as_base;  // it is empty: nothing else is taken for a target
+  if (is_unfinished(mark, set.id, newest)) return Found::as_left;
   LOCKSTEP_TRY(bool changed, differs(hdfs, directory, newest->name));
   if (changed && !base.empty() && base != newest->name) {
     LOCKSTEP_TRY(changed, differs(hdfs, directory, base));
   }
-  if (!changed) return Found::as_left;
+  if (!changed) return base == newest->name ? Found::as_base : Found::as_left;
   return newest->use == Use::pin ? Found::was_source : Found::changed;
 }
 

@@ -22,7 +22,8 @@ Result<std::string> keep_aside(WebHdfs& hdfs, const component::DataSet& set,
 
 // How a directory is found that a set is to be received into.
 enum class Found {
-  as_left,     // as its newest version has it, or an attempt of ours was at work
+  as_base,     // as the base has it, which is the newest version
+  as_left,     // as another version has it, or an attempt of ours was at work
   changed,     // somebody wrote where nobody may
   was_source,  // its application worked there: the roles have changed since
 };

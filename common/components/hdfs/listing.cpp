@@ -60,21 +60,25 @@ Result<std::optional<Entry>> look_at(WebHdfs& hdfs, const std::string& root,
   return std::optional<Entry>(std::move(entry));
 }
 
+Result<std::vector<Status>> list_all(WebHdfs& hdfs, const std::string& directory, ErrorCode side) {
+  std::vector<Status> out;
+  std::string after;
+  for (bool more = true; more;) {
+    auto page = hdfs.list(directory, after);
+    if (!page) return to_error(page.error(), side, "list the directory", directory);
+    if (!page->statuses.empty()) after = page->statuses.back().name;
+    more = page->more && !page->statuses.empty();
+    std::move(page->statuses.begin(), page->statuses.end(), std::back_inserter(out));
+  }
+  std::sort(out.begin(), out.end(),
+            [](const Status& a, const Status& b) { return a.name < b.name; });
+  return out;
+}
+
 Result<void> Listing::enter(const std::string& path) {
   Directory directory;
   directory.path = path;
-  const std::string whole = join(root_, path);
-  std::string after;
-  for (;;) {
-    auto page = hdfs_.list(whole, after);
-    if (!page) return to_error(page.error(), side_, "list the directory", whole);
-    if (!page->statuses.empty()) after = page->statuses.back().name;
-    const bool more = page->more && !page->statuses.empty();
-    std::move(page->statuses.begin(), page->statuses.end(), std::back_inserter(directory.statuses));
-    if (!more) break;
-  }
-  std::sort(directory.statuses.begin(), directory.statuses.end(),
-            [](const Status& a, const Status& b) { return a.name < b.name; });
+  LOCKSTEP_TRY(directory.statuses, list_all(hdfs_, join(root_, path), side_));
   way_.push_back(std::move(directory));
   return {};
 }

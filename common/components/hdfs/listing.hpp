@@ -51,6 +51,9 @@ class Listing final : public component::EntryCursor {
 Result<std::optional<component::Entry>> look_at(WebHdfs& hdfs, const std::string& root,
                                                 const std::string& path, ErrorCode side);
 
+// All that a directory holds, sorted by name.
+Result<std::vector<Status>> list_all(WebHdfs& hdfs, const std::string& directory, ErrorCode side);
+
 // The names in a directory that begin with `prefix`, which is not empty; none where it is not
 // there.
 Reply<std::vector<std::string>> list_names(WebHdfs& hdfs, const std::string& directory,

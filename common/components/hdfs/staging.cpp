@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "common/components/hdfs/changes.hpp"
-#include "common/components/hdfs/snapshot_names.hpp"
 #include "common/os/failpoint.hpp"
 
 namespace lockstep::hdfs {
@@ -15,7 +14,10 @@ using component::Version;
 
 namespace {
 
-constexpr const char* kMark = "user.lockstep.staging";
+constexpr const char* kMark = "user.lockstep.attempt";
+constexpr const char* kUndone = "undone";
+
+std::string own_marks(const component::SetId& id) { return id.service + "/" + id.set + "/"; }
 
 // Copies a file of a snapshot to where the writer writes.
 Result<void> copy_content(WebHdfs& hdfs, const std::string& from, const Entry& entry,
@@ -53,7 +55,7 @@ Result<std::size_t> empty(WebHdfs& hdfs, const std::string& directory) {
 }  // namespace
 
 std::string mark_of(const component::SetId& id, const component::Context& context) {
-  return id.service + "/" + id.set + "/" + attempt_of(context);
+  return own_marks(id) + attempt_of(context);
 }
 
 Result<std::optional<std::string>> read_mark(WebHdfs& hdfs, const std::string& directory) {
@@ -66,6 +68,26 @@ Result<std::optional<std::string>> read_mark(WebHdfs& hdfs, const std::string& d
     if (xattr.name == kMark) return std::optional<std::string>(std::move(xattr.value));
   }
   return std::optional<std::string>();
+}
+
+bool marks_run(const std::string& mark, const component::SetId& id, const std::string& run) {
+  return mark.starts_with(own_marks(id) + run + ".");
+}
+
+bool is_own(const std::string& mark, const component::SetId& id) {
+  return mark.starts_with(own_marks(id));
+}
+
+std::optional<std::string> marked_attempt(const std::string& mark, const component::SetId& id) {
+  if (!is_own(mark, id) || mark == own_marks(id) + kUndone) return std::nullopt;
+  return mark.substr(own_marks(id).size());
+}
+
+bool is_unfinished(const std::optional<std::string>& mark, const component::SetId& id,
+                   const std::optional<Newest>& newest) {
+  if (!mark) return false;
+  const auto run = newest ? run_of(Use::point, id, newest->name) : std::nullopt;
+  return !run || !marks_run(*mark, id, *run);
 }
 
 Result<void> put_mark(WebHdfs& hdfs, const std::string& directory, const std::string& mark) {
@@ -128,11 +150,12 @@ Result<std::size_t> bring_back(WebHdfs& hdfs, Crew& crew, const std::string& dir
 }
 
 Result<void> undo_attempt(WebHdfs& hdfs, Crew& crew, const component::DataSet& target) {
+  const std::string& directory = target.place.location;
   LOCKSTEP_TRY(const auto newest, newest_version(hdfs, target));
-  LOCKSTEP_CHECK(
-      bring_back(hdfs, crew, target.place.location, newest ? newest->name : std::string()));
+  LOCKSTEP_CHECK(bring_back(hdfs, crew, directory, newest ? newest->name : std::string()));
   LOCKSTEP_CHECK(remove_carried(hdfs, target));
-  return clear_mark(hdfs, target.place.location);
+  if (!newest) return clear_mark(hdfs, directory);
+  return put_mark(hdfs, directory, own_marks(target.id) + kUndone);
 }
 
 HdfsStaging::HdfsStaging(WebHdfs& hdfs, Crew& crew, Setup setup)
@@ -212,13 +235,13 @@ Result<Version> HdfsStaging::seal() {
       return to_error(created.error(), ErrorCode::target_write, "make the snapshot of the point",
                       join(directory, ".snapshot/" + name));
     }
+    os::failpoint("hdfs.point_made");
     LOCKSTEP_TRY(made, find_version(hdfs_, Use::point, target, run));
   }
   if (!made) {
     return make_error(ErrorCode::internal, "the version that was made is not found", directory);
   }
   LOCKSTEP_CHECK(remove_carried(hdfs_, target));
-  LOCKSTEP_CHECK(clear_mark(hdfs_, directory));
   return std::move(*made);
 }
 

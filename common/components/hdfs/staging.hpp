@@ -1,9 +1,11 @@
 // Staging: the target directory itself, being brought from one point to the next.
 //
 // There is one, so one attempt at a time works in it. A mark (an attribute of the directory,
-// user.lockstep.staging) names the attempt from before its first change until its version is made:
-// whoever comes next brings the directory back to the base first. Nobody reads it meanwhile; what
-// is read are its snapshots.
+// user.lockstep.attempt) names the attempt from before its first change, and stays when its version
+// is made: what the directory holds is that attempt's, until another one's mark or an application
+// takes its place. Where the attempt has no version, for it died or its run failed later, whoever
+// comes next brings the directory back to the base first. Nobody reads the directory meanwhile;
+// what is read are its snapshots.
 #pragma once
 
 #include <functional>
@@ -15,20 +17,29 @@
 #include "common/component/target.hpp"
 #include "common/components/hdfs/carried.hpp"
 #include "common/components/hdfs/crew.hpp"
+#include "common/components/hdfs/snapshot_names.hpp"
 #include "common/components/hdfs/webhdfs.hpp"
 #include "common/components/hdfs/writer.hpp"
 
 namespace lockstep::hdfs {
 
-// "<service>/<set>/<run>.<attempt>", as the mark holds it.
+// "<service>/<set>/<run>.<attempt>", as the mark holds it; "<service>/<set>/undone" once one was
+// undone: what was copied back is the same, but not to the NameNode.
 std::string mark_of(const component::SetId& id, const component::Context& context);
 Result<std::optional<std::string>> read_mark(WebHdfs& hdfs, const std::string& directory);
+bool is_own(const std::string& mark, const component::SetId& id);
+// "<run>.<attempt>"; nothing where the mark is another set's, or says that one was undone.
+std::optional<std::string> marked_attempt(const std::string& mark, const component::SetId& id);
+bool marks_run(const std::string& mark, const component::SetId& id, const std::string& run);
+// Whether what the directory holds is of an attempt that has no version.
+bool is_unfinished(const std::optional<std::string>& mark, const component::SetId& id,
+                   const std::optional<Newest>& newest);
 Result<void> put_mark(WebHdfs& hdfs, const std::string& directory, const std::string& mark);
 Result<void> clear_mark(WebHdfs& hdfs, const std::string& directory);
 
-// Brings `directory` to the content of its snapshot `to`; empty: to no content at all. Costs what
-// differs, but where what is to be removed stood, or was written over, is copied anew. Returns how
-// many places differed.
+// Brings `directory` to the content of its snapshot `to`; empty: to no content at all. Times of
+// files that were only set stay (file_times.hpp). Costs what differs, but where what is to be
+// removed stood, or was written over, is copied anew. Returns how many places differed.
 Result<std::size_t> bring_back(WebHdfs& hdfs, Crew& crew, const std::string& directory,
                                const std::string& to);
 

@@ -4,10 +4,12 @@
 #include <utility>
 
 #include "common/components/hdfs/aside.hpp"
+#include "common/components/hdfs/file_times.hpp"
 #include "common/components/hdfs/restore.hpp"
 #include "common/components/hdfs/room.hpp"
 #include "common/components/hdfs/snapshot_names.hpp"
 #include "common/components/hdfs/source.hpp"
+#include "common/os/failpoint.hpp"
 
 namespace lockstep::hdfs {
 
@@ -39,8 +41,7 @@ Result<void> HdfsTarget::make_ready(const DataSet& target) {
 Result<void> HdfsTarget::check_own(const DataSet& target) {
   const std::string& directory = target.place.location;
   LOCKSTEP_TRY(const auto mark, read_mark(hdfs_, directory));
-  const std::string own = target.id.service + "/" + target.id.set + "/";
-  if (mark && !mark->starts_with(own)) {
+  if (mark && !is_own(*mark, target.id)) {
     return make_error(ErrorCode::target_overlaps,
                       "another data set is kept there: " + mark->substr(0, mark->rfind('/')),
                       directory);
@@ -66,8 +67,7 @@ Result<void> HdfsTarget::check(const DataSet& target, std::uint64_t bytes_expect
 Result<void> HdfsTarget::adopt_again(const Context& context, const DataSet& target) {
   const std::string& directory = target.place.location;
   LOCKSTEP_TRY(const auto mark, read_mark(hdfs_, directory));
-  const std::string own = target.id.service + "/" + target.id.set + "/" + context.run + ".";
-  if (!mark || !mark->starts_with(own)) return {};
+  if (!mark || !marks_run(*mark, target.id, context.run)) return {};
   const std::string carried = carried_to(target, context);
   const auto there = hdfs_.status(carried);
   if (there) return give_back_carried(hdfs_, directory, carried, context.stop);
@@ -111,7 +111,7 @@ Result<std::unique_ptr<component::Staging>> HdfsTarget::stage(
   std::vector<std::string> caveats;
   if (!request.resume) {
     LOCKSTEP_TRY(const Found found, look_at_directory(hdfs_, target, base));
-    if (found != Found::as_left) {
+    if (found == Found::changed || found == Found::was_source) {
       LOCKSTEP_TRY(const std::string kept, keep_aside(hdfs_, target, context.run));
       caveats.push_back(found == Found::was_source
                             ? directory + " was the primary's: what it held beyond its newest pin" +
@@ -124,6 +124,9 @@ Result<std::unique_ptr<component::Staging>> HdfsTarget::stage(
     if (base.empty()) LOCKSTEP_CHECK(adopt_again(context, target));
     LOCKSTEP_CHECK(put_mark(hdfs_, directory, mark_of(target.id, context)));
     LOCKSTEP_CHECK(bring_back(hdfs_, crew_, directory, base));
+    if (found != Found::as_base && !base.empty()) {
+      LOCKSTEP_CHECK(bring_back_times(hdfs_, crew_, directory, base));
+    }
   }
   auto self = std::make_shared<HdfsStaging*>(nullptr);
   HdfsStaging::Setup setup{target,
@@ -159,10 +162,13 @@ Result<std::optional<Version>> HdfsTarget::find(const Context& context, const Da
 Result<std::vector<Version>> HdfsTarget::list(const DataSet& target) {
   LOCKSTEP_TRY(std::vector<Version> all, list_versions(hdfs_, Use::point, target));
   LOCKSTEP_TRY(const auto mark, read_mark(hdfs_, target.place.location));
-  const std::string own = target.id.service + "/" + target.id.set + "/";
-  // A staging is what the mark names, or what an engine brought too late.
+  // A staging is what the mark names without a version, or what an engine brought too late.
   LOCKSTEP_TRY(std::vector<std::string> attempts, list_carried(hdfs_, target));
-  if (mark && mark->starts_with(own)) attempts.push_back(mark->substr(own.size()));
+  const bool made = mark && std::any_of(all.begin(), all.end(), [&](const Version& one) {
+                      return marks_run(*mark, target.id, one.name);
+                    });
+  const auto marked = mark && !made ? marked_attempt(*mark, target.id) : std::nullopt;
+  if (marked) attempts.push_back(*marked);
   std::sort(attempts.begin(), attempts.end());
   attempts.erase(std::unique(attempts.begin(), attempts.end()), attempts.end());
   for (const std::string& attempt : attempts) {
@@ -197,16 +203,41 @@ Result<component::Target::RestoreResult> HdfsTarget::restore(const Context& cont
   return restore_tree(hdfs_, source, context, {to, path, replace}, clock_.utc());
 }
 
+// The directory is the view of the version that it was brought to last: it goes back to the one
+// before. Not where an application works there, which has no mark (make_live).
+Result<void> HdfsTarget::drop_point(const DataSet& target, const Version& version,
+                                    const std::string& snapshot) {
+  const std::string& directory = target.place.location;
+  const std::lock_guard lock(mutex_);
+  LOCKSTEP_TRY(const auto mark, read_mark(hdfs_, directory));
+  if (!mark || !marks_run(*mark, target.id, version.name)) {
+    return drop_version(hdfs_, Use::point, version);
+  }
+  LOCKSTEP_TRY(const auto there, find_version(hdfs_, Use::point, target, version.name));
+  if (there) {
+    LOCKSTEP_TRY(const bool touched, differs(hdfs_, directory, snapshot));
+    // The next attempt finds that, and keeps it aside.
+    if (touched) LOCKSTEP_CHECK(clear_mark(hdfs_, directory));
+    LOCKSTEP_CHECK(drop_version(hdfs_, Use::point, version));
+    if (touched) return {};
+  }
+  os::failpoint("hdfs.point_dropped");
+  if (const auto other = at_work_.find(directory); other != at_work_.end()) {
+    other->second->revoke();
+  }
+  return undo_attempt(hdfs_, crew_, target);
+}
+
 Result<void> HdfsTarget::drop(const Context&, const Version& version) {
   LOCKSTEP_TRY(const Native native, native_from_text(version.native));
-  if (!native.snapshot.empty()) return drop_version(hdfs_, Use::point, version);
   DataSet target;
   target.id = version.id;
   target.component = version.component;
   target.place.location = native.directory;
+  if (!native.snapshot.empty()) return drop_point(target, version, native.snapshot);
   const std::lock_guard lock(mutex_);
   LOCKSTEP_TRY(const auto mark, read_mark(hdfs_, native.directory));
-  if (!mark || *mark != version.id.service + "/" + version.id.set + "/" + native.attempt) {
+  if (!mark || marked_attempt(*mark, target.id) != native.attempt) {
     return remove_carried_of(hdfs_, target, native.attempt);
   }
   if (const auto other = at_work_.find(native.directory); other != at_work_.end()) {
@@ -265,18 +296,22 @@ Result<component::Target::RestoreResult> HdfsTarget::make_live(const Context&,
     other->second->revoke();
   }
   RestoreResult done;
+  DataSet set;
+  set.id = version.id;
+  set.place = place;
   LOCKSTEP_TRY(const auto mark, read_mark(hdfs_, directory));
+  LOCKSTEP_TRY(const auto newest, newest_version(hdfs_, set));
   LOCKSTEP_TRY(const bool holds_more, differs(hdfs_, directory, native.snapshot));
-  if (!mark && holds_more) {
+  const bool unfinished = is_unfinished(mark, set.id, newest);
+  if (holds_more && !unfinished) {
     // No attempt of ours did that, or a later point holds it: it is kept either way.
-    DataSet set;
-    set.id = version.id;
-    set.place = place;
     LOCKSTEP_TRY(done.moved_aside, keep_aside(hdfs_, set, version.name));
   }
-  LOCKSTEP_TRY(const std::size_t changed, bring_back(hdfs_, crew_, directory, native.snapshot));
+  LOCKSTEP_TRY(done.entries, bring_back(hdfs_, crew_, directory, native.snapshot));
+  if (unfinished || holds_more || !newest || newest->name != native.snapshot) {
+    LOCKSTEP_CHECK(bring_back_times(hdfs_, crew_, directory, native.snapshot));
+  }
   LOCKSTEP_CHECK(clear_mark(hdfs_, directory));
-  done.entries = changed;
   return done;
 }
 

@@ -49,6 +49,8 @@ class HdfsTarget final : public component::Target,
   // place, of which there are pins.
   Result<void> check_own(const component::DataSet& target);
   Result<void> adopt_again(const component::Context& context, const component::DataSet& target);
+  Result<void> drop_point(const component::DataSet& target, const component::Version& version,
+                          const std::string& snapshot);
 
   WebHdfs& hdfs_;
   Crew& crew_;

@@ -1,13 +1,14 @@
 // Reads and fills directories of HDFS by Hadoop's own client, with several threads: Trees hdfs://NAMENODE.
 // Nothing of Lockstep is used. Commands, a line each, their words separated by tabs, names and content in base64:
 //
-//   put NAME CONTENT   a file, and the directories above it          at once with others
-//   random NAME BYTES  a file of that many bytes of its own        at once with others
-//   mkdir NAME                                                       at once with others
+//   put NAME CONTENT   a file, and the directories above it            at once with others
+//   random NAME BYTES  a file of that many bytes of its own            at once with others
+//   mkdir NAME                                                         at once with others
 //   wait               the end of all of these; answered with "."
 //   read NAME          each entry below, and it itself: its name below NAME in base64, a tab, and what it is as one
-//                      text that is equal where all of it is: kind, permission, owner, group; of a file its modification
-//                      time, length, block size, replication, ACL, extended attributes (but Lockstep's own), SHA-256 of its content; "."
+//                      text that is equal where all of it is: kind, permission, owner, group, ACL, extended attributes
+//                      (but Lockstep's own), and of a file modification time, length, block size, replication, SHA-256
+//                      of its content; "."
 //
 // What fails ends the program, with the reason on its standard error.
 import java.io.BufferedOutputStream;

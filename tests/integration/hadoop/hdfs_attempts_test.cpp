@@ -1,4 +1,5 @@
 // Attempts of the component hdfs that died, and versions that somebody touched.
+#include "common/component/makes_live.hpp"
 #include "common/components/hdfs/native.hpp"
 #include "tests/integration/hadoop/hdfs_world.hpp"
 
@@ -13,8 +14,9 @@ TEST_CASE("hdfs: an attempt that died is undone, whatever it had done") {
   change(world);
   const Version second_pin = world.pin(2);
   component::Target& target = *world.south.component->target();
-  const auto vandalise = [&](int attempt) {
-    auto staging = must(target.stage(context_of(run_id(2), attempt), {world.target, first, false}));
+  const auto vandalise = [&](int attempt, int run = 2) {
+    auto staging =
+        must(target.stage(context_of(run_id(run), attempt), {world.target, first, false}));
     Entry file;
     file.path = "a/invoice-1";
     file.size = 4;
@@ -60,14 +62,67 @@ TEST_CASE("hdfs: an attempt that died is undone, whatever it had done") {
   world.same(second_pin, third);
 
   INFO("abandoned, and dropped");
-  must(vandalise(8)->abandon());
+  must(vandalise(8, 4)->abandon());
   CHECK(must(target.list(world.target)).size() == 3);
-  vandalise(9).reset();
+  vandalise(9, 4).reset();
   const auto left = must(target.list(world.target));
   REQUIRE(left.size() == 4);
-  must(target.drop(context_of(run_id(2)), left.back()));
-  must(target.drop(context_of(run_id(2)), left.back()));
+  must(target.drop(context_of(run_id(4)), left.back()));
+  must(target.drop(context_of(run_id(4)), left.back()));
   CHECK(must(target.list(world.target)).size() == 3);
+}
+
+TEST_CASE("hdfs: the directory goes back with a point that goes, unless somebody works there") {
+  World world;
+  fill(world);
+  const Version first_pin = world.pin(1);
+  const Version first = world.carried(first_pin, 1);
+  change(world);
+  const Version second_pin = world.pin(2);
+  component::Target& target = *world.south.component->target();
+  const std::string& directory = world.target.place.location;
+  const auto carried = [&](int number) {
+    test::Carry carry = world.carry(second_pin, number);
+    carry.base_pin = first_pin;
+    carry.base_version = first;
+    return must(test::Carrier(carry).run()).version;
+  };
+  // An attempt that begins with the first point and changes nothing.
+  const auto caveats_of = [&](int number) {
+    auto staging = must(target.stage(context_of(run_id(number)), {world.target, first, false}));
+    auto caveats = staging->caveats();
+    world.same(first_pin, must(staging->seal()));
+    return caveats;
+  };
+  const auto drop = [&](const Version& version) {
+    must(target.drop(context_of(version.name), version));
+    must(target.drop(context_of(version.name), version));
+  };
+  const auto shows_second = [&] { return bool(world.south.user.status(directory + "/new")); };
+
+  INFO("nobody touched it");
+  const Version second = carried(2);
+  CHECK(shows_second());
+  drop(second);
+  CHECK_FALSE(shows_second());
+  CHECK(must(target.list(world.target)).size() == 1);
+  CHECK(caveats_of(3).empty());
+
+  INFO("somebody did");
+  const Version fourth = carried(4);
+  World::put_on(world.south, directory + "/foreign", "x");
+  drop(fourth);
+  CHECK(must(world.south.user.status(directory + "/foreign")).length == 1);
+  const auto caveats = caveats_of(5);
+  REQUIRE(caveats.size() == 1);
+  CHECK(caveats.front().find("Somebody had changed") != std::string::npos);
+
+  INFO("an application works there");
+  const Version sixth = carried(6);
+  auto& live = dynamic_cast<component::MakesLive&>(target);
+  must(live.make_live(context_of(sixth.name), sixth, world.target.place));
+  drop(sixth);
+  CHECK(shows_second());
 }
 
 TEST_CASE(

@@ -46,7 +46,7 @@ TEST_CASE("hdfs: a hostile peer gets nowhere") {
   further.link_target = "../outside";
   refused(further);
   refused(entry("none", EntryKind::regular), Action::patch);
-  for (const char* name : {"hdfs.nothing", "user.lockstep.staging", "trusted.lockstep.entry"}) {
+  for (const char* name : {"hdfs.nothing", "user.lockstep.attempt", "trusted.lockstep.entry"}) {
     Entry odd = entry("odd", EntryKind::regular);
     for (const bool foreign : {false, true}) {
       odd.uid = foreign ? 1000 : 0;

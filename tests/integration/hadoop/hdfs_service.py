@@ -94,17 +94,6 @@ class HdfsService(HadoopService):
         _, problems = point_check.check_record(self.site.record(point), True, self.clusters["south"].url)
         self.assertEqual(problems, [])
 
-    def wait_for_drops(self):
-        """Pins of earlier points are let go a moment after the run."""
-        deadline = time.monotonic() + 30
-        while True:
-            held = {f"lockstep-pin.orders.{hold['set']}.{hold['run']}" for hold in self.site.json("holds")
-                    if hold["set"] == "trail"}
-            found = set(self.north.snapshots(self.path))
-            if found <= held or time.monotonic() > deadline:
-                self.assertEqual(found - held, set(), "pins without a hold")
-                return
-
     # --- tools
     def is_there(self, path):
         try:

@@ -89,7 +89,7 @@ class Ledger:
         while True:
             try:
                 asker, _ = self.server.accept()
-            except OSError:  # closed by stop()
+            except OSError:  # closed by end()
                 return
             with asker:
                 if asker.recv(16) == b"pause":
@@ -142,14 +142,20 @@ class Ledger:
 
     def stop(self):
         """How many steps it did. Raises what ended a worker before that."""
-        self.stopping.set()
-        self.gate.reopen()
-        for thread in self.threads[1:]:
-            thread.join(timeout=60)
-        self.server.close()
+        self.end()
         if self.failures:
             raise RuntimeError("; ".join(self.failures))
         return self.steps
+
+    def end(self):
+        """May be called again."""
+        self.stopping.set()
+        self.gate.reopen()
+        with contextlib.suppress(OSError):    # it was closed before
+            self.server.shutdown(socket.SHUT_RDWR)    # who waits in accept(2) is told
+        self.server.close()
+        for thread in self.threads:
+            thread.join(timeout=60)
 
 
 def hook(path, control):

@@ -56,7 +56,6 @@ class Pair(Cluster):
         self.launch(node, NAMENODE, "-D", f"dfs.ha.namenode.id={node}")
 
     def begin(self, **more):
-        os.environ.setdefault("HADOOP_USER_NAME", "hdfs")
         shutil.rmtree(self.home, ignore_errors=True)
         self.write_configuration(**more)
         self.launch("journalnode", JOURNALNODE)

@@ -13,6 +13,7 @@ sys.path[:0] = [HERE] + [os.path.join(ROOT, folder) for folder in ("tests/proces
 import by_hand  # noqa: E402
 import failpoints  # noqa: E402
 import hadoop  # noqa: E402
+import lockstep_yaml  # noqa: E402
 import world  # noqa: E402
 from harness import LOCKSTEP, SiteTest  # noqa: E402
 
@@ -35,7 +36,7 @@ class StoppableSite(failpoints.Failpoints, by_hand.ByHand):
 
 class HadoopService(SiteTest):
     with_hbase = False
-    distcp = exportsnapshot = None    # settings of the engine, as hadoop.name_clusters() takes them
+    distcp = exportsnapshot = None    # settings of the engine, as lockstep_yaml.name_clusters() takes them
 
     @classmethod
     def setUpClass(cls):
@@ -48,7 +49,7 @@ class HadoopService(SiteTest):
 
     def setUp(self):
         super().setUp()
-        hadoop.name_clusters(self.site.config, self.clusters.values(), self.with_hbase, self.distcp, self.exportsnapshot)
+        lockstep_yaml.name_clusters(self.site.config, self.clusters.values(), self.with_hbase, self.distcp, self.exportsnapshot)
         home = os.path.join(self.site.north, "orders")
         os.makedirs(home + "/invoices")
         with open(home + "/invoices/one", "w", encoding="utf-8") as handle:
@@ -59,19 +60,48 @@ class HadoopService(SiteTest):
     def lockstep(self, *words):
         return [LOCKSTEP, *words, "-c", self.site.config]
 
-    def run_disturbed(self, begun, disturb, service="orders"):
-        """A run, disturbed once begun() is true of it; it succeeds all the same. Returns what it printed."""
+    def outcome_disturbed(self, begun, disturb, service="orders"):
+        """A run, disturbed once begun() is true of it, to its end: its exit status, and what it printed."""
         with subprocess.Popen(self.lockstep("run", service, "--wait", "--json"), stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True) as run:
-            deadline = time.monotonic() + 200
-            while not begun():
-                self.assertIsNone(run.poll(), "the run ended before it could be disturbed")
-                self.assertLess(time.monotonic(), deadline)
-                time.sleep(0.01)
-            disturb()
-            out, error = run.communicate(timeout=400)
-        self.assertEqual(run.returncode, 0, out + error + self.site.logs(12))
+            try:
+                deadline = time.monotonic() + 200
+                while not begun():
+                    self.assertIsNone(run.poll(), "the run ended before it could be disturbed")
+                    self.assertLess(time.monotonic(), deadline)
+                    time.sleep(0.01)
+                disturb()
+                out, error = run.communicate(timeout=400)
+            finally:    # it may be waiting for somebody who was stopped
+                run.kill()
+        return run.returncode, out, error
+
+    def run_disturbed(self, *words, **options):
+        """The same of a run that succeeds all the same: what it printed, read."""
+        status, out, error = self.outcome_disturbed(*words, **options)
+        self.assertEqual(status, 0, out + error + self.site.logs(12))
         return json.loads(out)
+
+    def wait_for_drops(self, hdfs, path, seconds=30):
+        """Pins of earlier points of the set `trail`, which lies there, are let go a moment after the run."""
+        deadline = time.monotonic() + seconds
+        while True:
+            held = {f"lockstep-pin.orders.trail.{hold['run']}" for hold in self.site.json("holds") if hold["set"] == "trail"}
+            left = set(hdfs.snapshots(path)) - held
+            if not left:
+                return
+            self.assertLess(time.monotonic(), deadline, f"pins without a hold: {left}")
+            time.sleep(0.3)
+
+    def assert_not_staged(self, hdfs, path):
+        """Nothing is being received there: what the directory holds is a point's."""
+        marks = [one["value"] for one in hdfs.json("GET", path, "GETXATTRS", encoding="text")["XAttrs"] if one["name"] == "user.lockstep.attempt"]
+        snapshots = hdfs.snapshots(path)
+        for mark in marks:
+            service, name, attempt = mark.strip('"').split("/")
+            if attempt == "undone":
+                continue
+            self.assertIn(f"lockstep-point.{service}.{name}.{attempt.rpartition('.')[0]}", snapshots)
 
     def certificate_of(self, point, name):
         with open(self.site.record(point), encoding="utf-8") as handle:

@@ -9,7 +9,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import threading
 import time
 import unittest
@@ -23,7 +22,7 @@ from hdfs_tree import Hdfs, shown
 SEED = int(os.environ.get("LOCKSTEP_SEED") or random.randrange(1 << 30))
 # Where a run is held while somebody dies: (who is stopped, at what).
 PHASES = {"pin": [("north-snapshot", "arm-done.after"), ("north-snapshot", "pin-done.before")], "transfer": [("south-transfer", "stream-applied")],
-          "seal": [("south-transfer", "hdfs.before_point"), ("south-transfer", "hbase.seal.published")]}
+          "seal": [("south-transfer", "hdfs.before_point"), ("south-transfer", "hdfs.point_made"), ("south-transfer", "hbase.seal.published")]}
 AGENTS = ("north-snapshot", "north-transfer", "south-snapshot", "south-transfer")
 OF_CLUSTERS = ("namenode", "datanode", "regionserver")
 
@@ -107,48 +106,33 @@ class Deaths(HBaseService):
         """The point; of the run after it where the run itself ended with a named reason."""
         service, failpoint = stop
         self.site.arm_stop(service, failpoint)
-        with subprocess.Popen(self.lockstep("run", "orders", "--wait", "--json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              text=True) as run:
-            try:
-                deadline = time.monotonic() + 100
-                while not self.site.is_stopped(service):
-                    self.assertIsNone(run.poll(), "the run ended before it came to " + failpoint)
-                    self.assertLess(time.monotonic(), deadline)
-                    time.sleep(0.01)
-                self.kill_victim(victim)
-                if victim != service:
-                    self.site.goes_on(service)
-                time.sleep(1)    # dead for a moment
-                self.site.start_the_dead()
-                if victim not in AGENTS:
-                    self.wait_until_served()
-                out, error = run.communicate(timeout=400)
-            finally:    # else the next death would be of another reason
-                run.kill()
-                self.site.disarm(service)
-                self.site.goes_on(service)
-                self.site.start_the_dead()
-        if run.returncode == 0:
+        try:
+            status, out, error = self.outcome_disturbed(lambda: self.site.is_stopped(service), lambda: self.die(victim, service))
+        finally:    # else the next death would be of another reason
+            self.site.disarm(service)
+            self.site.goes_on(service)
+            self.site.start_the_dead()
+        if status == 0:
             return json.loads(out)["point"]
         self.assertRegex(out + error, r"\[[a-z-]+\]", "it fails with a code")
         return self.site.run("orders")["point"]
+
+    def die(self, victim, stopped):
+        self.kill_victim(victim)
+        self.site.goes_on(stopped)
+        time.sleep(1)    # dead for a moment
+        self.site.start_the_dead()
+        if victim not in AGENTS:
+            self.wait_until_served()
 
     # --- what has to hold
     def assert_nothing_left(self, points):
         self.wait_for_pins()
         self.nothing_staged()
-        marks = self.hdfs["south"].json("GET", self.path, "GETXATTRS", encoding="hex")["XAttrs"]
-        self.assertNotIn("user.lockstep.staging", [one["name"] for one in marks])
+        self.assert_not_staged(self.hdfs["south"], self.path)
         self.assertEqual(self.snapshots(self.south, "lockstep-point"), self.expected_snapshots("lockstep-point", points))
         self.assertEqual(self.hdfs["south"].snapshots(self.path), sorted(f"lockstep-point.orders.trail.{point}" for point in points))
-        deadline = time.monotonic() + 60
-        while True:
-            held = {f"lockstep-pin.orders.trail.{hold['run']}" for hold in self.site.json("holds") if hold["set"] == "trail"}
-            left = set(self.hdfs["north"].snapshots(self.path)) - held
-            if not left:
-                return
-            self.assertLess(time.monotonic(), deadline, f"pins without a hold: {left}")
-            time.sleep(0.3)
+        self.wait_for_drops(self.hdfs["north"], self.path, 60)
 
     def test_whoever_dies_the_run_ends_the_next_point_is_whole_and_nothing_is_left(self):
         self.fill()

@@ -20,7 +20,7 @@ class DistCp(YarnService, HdfsService):
         return super().policy(mode, path).replace("allow_snapshot: true", f"allow_snapshot: true, engine: {engine}")
 
     def assert_nothing_left(self):
-        self.wait_for_drops()
+        self.wait_for_drops(self.north, self.path)
         above = os.path.dirname(self.to)
         self.assertEqual([one["pathSuffix"] for one in self.south.list(above) if one["pathSuffix"].startswith(".")], [])
         self.assert_no_jobs_left("hdfs")

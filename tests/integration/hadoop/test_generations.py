@@ -85,7 +85,7 @@ class Generations(HdfsService):
         for point, expected in seen.items():    # no later one changed an earlier one
             self.assert_kept(point, expected)
         self.site.cli("verify", before, timeout=3000)
-        self.wait_for_drops()
+        self.wait_for_drops(self.north, self.path)
         self.assertEqual(self.south.snapshots(self.to), sorted(f"lockstep-point.orders.trail.{point}" for point in seen))
 
     def test_a_first_copy_and_three_generations_by_push_and_pull_in_turns_are_each_the_directory_as_it_was(self):

@@ -100,18 +100,10 @@ class NameNodePair(HadoopService):
 
     def assert_only_points_are_left(self, points):
         """No pin without a hold, no snapshot of the target but the points', no mark of an attempt."""
-        source, target = self.source(), self.target()
-        deadline = time.monotonic() + 60
-        while True:
-            held = {f"lockstep-pin.orders.trail.{hold['run']}" for hold in self.site.json("holds")}
-            left = set(source.snapshots(self.path)) - held
-            if not left:
-                break
-            self.assertLess(time.monotonic(), deadline, f"pins without a hold: {left}")
-            time.sleep(0.3)
+        target = self.target()
+        self.wait_for_drops(self.source(), self.path, 60)
         self.assertEqual(target.snapshots(self.to), sorted(f"lockstep-point.orders.trail.{point}" for point in points))
-        marks = [x["name"] for x in target.json("GET", self.to, "GETXATTRS", encoding="hex")["XAttrs"]]
-        self.assertNotIn("user.lockstep.staging", marks)
+        self.assert_not_staged(target, self.to)
 
     # --- who dies, when
     def begin(self, mode="push"):

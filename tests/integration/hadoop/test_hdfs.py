@@ -25,8 +25,11 @@ class OnHdfs(HdfsService):
         self.site.apply(self.policy())
         point = self.site.run("orders")["point"]
         was = shown(self.north, self.path)
+        self.assert_point(point, was)
         self.change(1)
-        self.site.run("orders")
+        self.site.apply(self.policy("pull"))
+        self.assert_point(self.site.run("orders")["point"], shown(self.north, self.path))
+        self.assert_point(point, was)
         shell = self.clusters["south"].hdfs("-cat", self.kept(point) + "/appended", capture_output=True)
         self.assertEqual(shell.returncode, 0, shell.stderr)
         self.assertEqual(hashlib.sha256(shell.stdout).hexdigest(), was["appended"][5])
@@ -110,9 +113,8 @@ class OnHdfs(HdfsService):
         second = next(point["id"] for point in points if point["id"] != first)
         self.assert_point(second, expected)
         self.assert_point(first, was)
-        self.wait_for_drops()
-        marks = [x["name"] for x in self.south.json("GET", self.to, "GETXATTRS", encoding="hex")["XAttrs"]]
-        self.assertNotIn("user.lockstep.staging", marks)
+        self.wait_for_drops(self.north, self.path)
+        self.assert_not_staged(self.south, self.to)
 
     def interrupted(self, mode, disturb):
         """The first point, of one large file that no base has, disturbed while the file is being written: the same

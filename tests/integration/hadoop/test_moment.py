@@ -3,7 +3,6 @@
 points show (ledger.py). The clusters run already: `hadoop.py start`, `hadoop.py hbase`, or `scripts/test hadoop`, which
 does all."""
 import os
-import pathlib
 import sqlite3
 import time
 import unittest
@@ -14,7 +13,8 @@ from hdfs_tree import Hdfs
 import ledger
 
 EACH = 5      # points of one service: those that only add would grow without end
-PACE = 1    # seconds between items: at full speed until its documents are pinned, slower while copies are made and read: they would never end
+# Seconds between items while copies are made and read, which would never end otherwise; until all is pinned it writes at full speed.
+PACE = 1
 SERVICES = 20 if FULL else 1
 HEAD = "service: ledger\nmode: {mode}\nconsistency: {consistency}\nmax_skew: 10s\nmax_lateness: 1m\ndata_sets:\n"
 SETS = {"invoices": ("files", "{home}/invoices"), "documents": ("hdfs", "{path}, allow_snapshot: true"),
@@ -29,10 +29,8 @@ class Moment(HBaseService):
         for hdfs in self.hdfs.values():
             self.addCleanup(hdfs.close)
         self.addCleanup(self.clear_documents)
-        self.control, self.number, self.copies = f"/tmp/lockstep-ledger-{self.space}.sock", 0, 0
-        self.addCleanup(pathlib.Path(self.control).unlink, missing_ok=True)
+        self.number = self.copies = 0
         os.makedirs(os.path.join(self.site.base, "hooks"), exist_ok=True)
-        ledger.hook(os.path.join(self.site.base, "hooks/pause"), self.control)
         self.site.up()
 
     def clear_documents(self):
@@ -47,16 +45,13 @@ class Moment(HBaseService):
         os.makedirs(self.home + "/invoices")
         self.hdfs["north"].mkdir(self.documents)
         self.north.ask("create", self.table, 4)
+        control = os.path.join(self.site.base, f"ledger-{self.number}.sock")
+        ledger.hook(os.path.join(self.site.base, "hooks/pause"), control)
         service = ledger.Ledger(self.home + "/invoices", self.home + "/book.db", self.clusters["north"].url, self.documents,
-                                self.north, self.table, self.control, adds_only)
+                                self.north, self.table, control, adds_only)
         service.pace = PACE
-        self.addCleanup(service.gate.reopen)
-        self.addCleanup(service.stopping.set)
+        self.addCleanup(service.end)
         return service
-
-    def end(self, service, at_least=900):
-        self.assertGreater(service.stop(), at_least)
-        os.unlink(self.control)    # the next one's is the same
 
     def policy(self, mode="push", consistency="fenced", refers=REFERS):
         out = HEAD.format(mode=mode, consistency=consistency)
@@ -74,20 +69,20 @@ class Moment(HBaseService):
         return out
 
     def backed_up(self, service, one_moment):
-        """A point of it, while it writes, as the checker sees it where it was restored (documents: where they are kept): what
-        is in each store, and what is wrong. Of what is not of one moment only references are looked at."""
+        """A point of it, while it writes, as the checker sees it where it was restored: what is in each store, and what is
+        wrong. Of what is not of one moment only references are looked at."""
         service.pace = 0
         self.wait_for_steps(service, 100)
         point = self.run_disturbed(self.pinned_anew(), lambda: self.slow_down(service), service="ledger")["point"]
         self.copies += 1
+        self.site.cli("verify", point)
         to, space = f"{self.home}-copy-{self.copies}", f"c{self.copies}_{self.space}"
+        folder = f"{os.path.dirname(self.path)}/copy-{self.copies}"
         self.restored.append(space)
-        for name, place in (("invoices", to), ("book", to), ("rows", "/" + space)):
+        for name, place in (("invoices", to), ("book", to), ("documents", folder), ("rows", "/" + space)):
             self.site.json("restore", point, "--to", place, "--set", name)
-        kept = f"{self.documents}/.snapshot/lockstep-point.ledger.documents.{point}"
-        return ledger.check(to + "/invoices", self.hdfs["south"], kept, self.south,
-                            f"{space}:rows.{self.table.replace(':', '.')}", to + "/book", self.documents,
-                            one_moment)
+        return ledger.check(to + "/invoices", self.hdfs["south"], folder + "/documents", self.south,
+                            f"{space}:rows.{self.table.replace(':', '.')}", to + "/book", self.documents, one_moment)
 
     @staticmethod
     def slow_down(service):
@@ -125,7 +120,7 @@ class Moment(HBaseService):
                 self.assertEqual(found["problems"], [])
                 self.assertEqual(service.paused > paused, consistency == "fenced")
                 self.assertGreater(found["HBase row"], 20)
-            self.end(service)
+            self.assertGreater(service.stop(), 900)
             self.site.cli("policy", "remove", "ledger")
 
     def test_fenced_by_hooks_no_reference_dangles_of_a_writer_that_also_deletes(self):
@@ -151,7 +146,7 @@ class Moment(HBaseService):
         found = ledger.check(self.home + "/early", self.hdfs["north"], self.documents, self.north, self.table,
                              self.home + "/late.db", self.documents)
         self.assertGreater(found["violations"], 20)
-        self.end(service, 300)
+        self.assertGreater(service.stop(), 300)
 
 
 if __name__ == "__main__":

@@ -149,7 +149,7 @@ TEST_CASE("hdfs: an entry of its own is no foreign one, and stays one without a 
   status.kind = Status::Kind::file;
   status.mode = 0644;
   status.owner = "alice";
-  const Entry own = to_entry(status, "a", {}, {{"user.lockstep.staging", "x"}}).value();
+  const Entry own = to_entry(status, "a", {}, {{"user.lockstep.attempt", "x"}}).value();
   CHECK_FALSE(is_foreign(own));
   CHECK(wanted_of(own).value().packed.empty());
 }
