@@ -1,25 +1,53 @@
 #include "common/components/hdfs/aside.hpp"
 
-#include <algorithm>
 #include <utility>
 #include <vector>
 
+#include "common/components/hdfs/changes.hpp"
+#include "common/components/hdfs/listing.hpp"
 #include "common/components/hdfs/snapshot_names.hpp"
 #include "common/components/hdfs/staging.hpp"
 
 namespace lockstep::hdfs {
 
-Result<bool> differs(WebHdfs& hdfs, const std::string& directory, const std::string& snapshot) {
+namespace {
+
+// Whether both states of a directory show the same there. Whoever changes content moves its time.
+Result<bool> same_at(WebHdfs& hdfs, Crew& crew, const std::string& now, const std::string& then,
+                     const Touched& place) {
+  Listing left(hdfs, crew, now, place.path, ErrorCode::target_write);
+  Listing right(hdfs, crew, then, place.path, ErrorCode::target_write);
+  do {
+    LOCKSTEP_TRY(const auto a, left.next());
+    LOCKSTEP_TRY(const auto b, right.next());
+    if (!a && !b) return true;
+    if (!a || !b || a->path != b->path || a->kind != b->kind || a->mode != b->mode ||
+        a->size != b->size || a->mtime_ns != b->mtime_ns || a->xattrs != b->xattrs) {
+      return false;
+    }
+  } while (place.below);
+  return true;
+}
+
+}  // namespace
+
+Result<bool> differs(WebHdfs& hdfs, Crew& crew, const std::string& directory,
+                     const std::string& snapshot) {
   auto differences = hdfs.differences(directory, snapshot, "");
   if (!differences) {
     return to_error(differences.error(), ErrorCode::target_write, "compare with " + snapshot,
                     directory);
   }
-  return std::any_of(differences->begin(), differences->end(),
-                     [](const Difference& one) { return !one.path.empty(); });
+  const std::string then = join(directory, ".snapshot/" + snapshot);
+  for (const Touched& place : touched_by(std::move(*differences))) {
+    if (place.path.empty()) continue;
+    LOCKSTEP_TRY(const bool same, same_at(hdfs, crew, directory, then, place));
+    if (!same) return true;
+  }
+  return false;
 }
 
-Result<std::string> keep_aside(WebHdfs& hdfs, const component::DataSet& set,
+Result<std::string> keep_aside(WebHdfs& hdfs, Crew& crew, const component::DataSet& set,
                                const std::string& run) {
   const std::string& directory = set.place.location;
   for (int number = 1;; ++number) {
@@ -30,24 +58,26 @@ Result<std::string> keep_aside(WebHdfs& hdfs, const component::DataSet& set,
     if (kept.error().trouble != Trouble::exists) {
       return to_error(kept.error(), ErrorCode::target_write, "keep what is there", directory);
     }
-    LOCKSTEP_TRY(const bool more, differs(hdfs, directory, name));
+    LOCKSTEP_TRY(const bool more, differs(hdfs, crew, directory, name));
     if (!more) return join(directory, ".snapshot/" + name);
   }
 }
 
-Result<Found> look_at_directory(WebHdfs& hdfs, const component::DataSet& set,
+Result<Found> look_at_directory(WebHdfs& hdfs, Crew& crew, const component::DataSet& set,
                                 const std::string& base) {
   const std::string& directory = set.place.location;
-  LOCKSTEP_TRY(const auto mark, read_mark(hdfs, directory));
   LOCKSTEP_TRY(const auto newest, newest_version(hdfs, set));
-  if (!newest) return Found::as_base;  // it is empty: nothing else is taken for a target
-  if (is_unfinished(mark, set.id, newest)) return Found::as_left;
-  LOCKSTEP_TRY(bool changed, differs(hdfs, directory, newest->name));
+  if (!newest) return Found::as_left;  // nothing else than ours is taken for a target
+  LOCKSTEP_TRY(const auto mark, read_mark(hdfs, directory));
+  LOCKSTEP_TRY(const bool unfinished, is_unfinished(hdfs, set, mark));
+  if (unfinished) return Found::as_left;
+  LOCKSTEP_TRY(bool changed, differs(hdfs, crew, directory, newest->name));
   if (changed && !base.empty() && base != newest->name) {
-    LOCKSTEP_TRY(changed, differs(hdfs, directory, base));
+    LOCKSTEP_TRY(changed, differs(hdfs, crew, directory, base));
   }
-  if (!changed) return base == newest->name ? Found::as_base : Found::as_left;
-  return newest->use == Use::pin ? Found::was_source : Found::changed;
+  if (changed) return newest->use == Use::pin ? Found::was_source : Found::changed;
+  // Without a mark applications may have set times, which no difference tells.
+  return mark && base == newest->name ? Found::as_base : Found::as_left;
 }
 
 }  // namespace lockstep::hdfs

@@ -7,28 +7,32 @@
 #include <string>
 
 #include "common/component/data_set.hpp"
+#include "common/components/hdfs/crew.hpp"
 #include "common/components/hdfs/webhdfs.hpp"
 
 namespace lockstep::hdfs {
 
-// Whether the directory holds anything else than its snapshot `snapshot` does. Of the directory
-// itself nothing counts: our own mark on it, which went, is a difference.
-Result<bool> differs(WebHdfs& hdfs, const std::string& directory, const std::string& snapshot);
+// Whether the directory holds anything else than its snapshot `snapshot` does. What was copied back
+// from it is the same, though not to the NameNode, whose difference is looked through. Times that
+// were only set are not seen (file_times.hpp). Of the directory itself nothing counts: our own mark
+// on it, which changed, is a difference.
+Result<bool> differs(WebHdfs& hdfs, Crew& crew, const std::string& directory,
+                     const std::string& snapshot);
 
 // Keeps what `set`'s directory holds now; done again, with nothing written since, it finds that
 // kept. Returns the snapshot's path.
-Result<std::string> keep_aside(WebHdfs& hdfs, const component::DataSet& set,
+Result<std::string> keep_aside(WebHdfs& hdfs, Crew& crew, const component::DataSet& set,
                                const std::string& run);
 
 // How a directory is found that a set is to be received into.
 enum class Found {
-  as_base,     // as the base has it, which is the newest version
-  as_left,     // as another version has it, or an attempt of ours was at work
+  as_base,     // as the base has it, which is the newest version, its times too
+  as_left,     // as a version has it, or an attempt of ours was at work
   changed,     // somebody wrote where nobody may
   was_source,  // its application worked there: the roles have changed since
 };
 // `base`: the name of the snapshot that the next attempt begins from; empty: none.
-Result<Found> look_at_directory(WebHdfs& hdfs, const component::DataSet& set,
+Result<Found> look_at_directory(WebHdfs& hdfs, Crew& crew, const component::DataSet& set,
                                 const std::string& base);
 
 }  // namespace lockstep::hdfs

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/components/hdfs/changes.hpp"
+#include "common/components/hdfs/file_times.hpp"
 #include "common/os/failpoint.hpp"
 
 namespace lockstep::hdfs {
@@ -15,7 +16,6 @@ using component::Version;
 namespace {
 
 constexpr const char* kMark = "user.lockstep.attempt";
-constexpr const char* kUndone = "undone";
 
 std::string own_marks(const component::SetId& id) { return id.service + "/" + id.set + "/"; }
 
@@ -79,15 +79,17 @@ bool is_own(const std::string& mark, const component::SetId& id) {
 }
 
 std::optional<std::string> marked_attempt(const std::string& mark, const component::SetId& id) {
-  if (!is_own(mark, id) || mark == own_marks(id) + kUndone) return std::nullopt;
+  if (!is_own(mark, id)) return std::nullopt;
   return mark.substr(own_marks(id).size());
 }
 
-bool is_unfinished(const std::optional<std::string>& mark, const component::SetId& id,
-                   const std::optional<Newest>& newest) {
-  if (!mark) return false;
-  const auto run = newest ? run_of(Use::point, id, newest->name) : std::nullopt;
-  return !run || !marks_run(*mark, id, *run);
+Result<bool> is_unfinished(WebHdfs& hdfs, const component::DataSet& set,
+                           const std::optional<std::string>& mark) {
+  const auto attempt = mark ? marked_attempt(*mark, set.id) : std::nullopt;
+  if (!attempt) return false;
+  LOCKSTEP_TRY(const auto version,
+               find_version(hdfs, Use::point, set, attempt->substr(0, attempt->rfind('.'))));
+  return !version;
 }
 
 Result<void> put_mark(WebHdfs& hdfs, const std::string& directory, const std::string& mark) {
@@ -153,9 +155,11 @@ Result<void> undo_attempt(WebHdfs& hdfs, Crew& crew, const component::DataSet& t
   const std::string& directory = target.place.location;
   LOCKSTEP_TRY(const auto newest, newest_version(hdfs, target));
   LOCKSTEP_CHECK(bring_back(hdfs, crew, directory, newest ? newest->name : std::string()));
+  if (newest) LOCKSTEP_CHECK(bring_back_times(hdfs, crew, directory, newest->name));
   LOCKSTEP_CHECK(remove_carried(hdfs, target));
-  if (!newest) return clear_mark(hdfs, directory);
-  return put_mark(hdfs, directory, own_marks(target.id) + kUndone);
+  const auto run = newest ? run_of(Use::point, target.id, newest->name) : std::nullopt;
+  if (!run) return clear_mark(hdfs, directory);
+  return put_mark(hdfs, directory, own_marks(target.id) + *run + ".0");
 }
 
 HdfsStaging::HdfsStaging(WebHdfs& hdfs, Crew& crew, Setup setup)
@@ -241,6 +245,7 @@ Result<Version> HdfsStaging::seal() {
   if (!made) {
     return make_error(ErrorCode::internal, "the version that was made is not found", directory);
   }
+  made_ = *made;
   LOCKSTEP_CHECK(remove_carried(hdfs_, target));
   return std::move(*made);
 }
@@ -249,6 +254,7 @@ Result<void> HdfsStaging::abandon() {
   const std::lock_guard lock(mutex_);
   LOCKSTEP_CHECK(check_open());
   writer_.reset();
+  if (made_) LOCKSTEP_CHECK(drop_version(hdfs_, Use::point, *made_));
   return undo_attempt(hdfs_, crew_, setup_.target);
 }
 

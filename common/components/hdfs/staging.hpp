@@ -23,17 +23,17 @@
 
 namespace lockstep::hdfs {
 
-// "<service>/<set>/<run>.<attempt>", as the mark holds it; "<service>/<set>/undone" once one was
-// undone: what was copied back is the same, but not to the NameNode.
+// "<service>/<set>/<run>.<attempt>", as the mark holds it; attempt 0 of what was brought back to
+// the run's version.
 std::string mark_of(const component::SetId& id, const component::Context& context);
 Result<std::optional<std::string>> read_mark(WebHdfs& hdfs, const std::string& directory);
 bool is_own(const std::string& mark, const component::SetId& id);
-// "<run>.<attempt>"; nothing where the mark is another set's, or says that one was undone.
+// "<run>.<attempt>"; nothing where the mark is another set's.
 std::optional<std::string> marked_attempt(const std::string& mark, const component::SetId& id);
 bool marks_run(const std::string& mark, const component::SetId& id, const std::string& run);
-// Whether what the directory holds is of an attempt that has no version.
-bool is_unfinished(const std::optional<std::string>& mark, const component::SetId& id,
-                   const std::optional<Newest>& newest);
+// Whether what the directory holds is of an attempt of the set that has no version.
+Result<bool> is_unfinished(WebHdfs& hdfs, const component::DataSet& set,
+                           const std::optional<std::string>& mark);
 Result<void> put_mark(WebHdfs& hdfs, const std::string& directory, const std::string& mark);
 Result<void> clear_mark(WebHdfs& hdfs, const std::string& directory);
 
@@ -44,7 +44,7 @@ Result<std::size_t> bring_back(WebHdfs& hdfs, Crew& crew, const std::string& dir
                                const std::string& to);
 
 // The newest of the set's points and pins, or no content where there is none: what is left of an
-// attempt that ended is undone, and the mark goes.
+// attempt that ended is undone, and the mark names that point, or goes.
 Result<void> undo_attempt(WebHdfs& hdfs, Crew& crew, const component::DataSet& target);
 
 class HdfsStaging final : public component::Staging {
@@ -84,7 +84,8 @@ class HdfsStaging final : public component::Staging {
   WebHdfs& hdfs_;
   Crew& crew_;
   Setup setup_;
-  std::mutex mutex_;  // over each call, against revoke()
+  std::mutex mutex_;                        // over each call, against revoke()
+  std::optional<component::Version> made_;  // by seal()
   std::optional<Writer> writer_;
 };
 

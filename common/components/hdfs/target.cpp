@@ -9,7 +9,6 @@
 #include "common/components/hdfs/room.hpp"
 #include "common/components/hdfs/snapshot_names.hpp"
 #include "common/components/hdfs/source.hpp"
-#include "common/os/failpoint.hpp"
 
 namespace lockstep::hdfs {
 
@@ -110,9 +109,9 @@ Result<std::unique_ptr<component::Staging>> HdfsTarget::stage(
   }
   std::vector<std::string> caveats;
   if (!request.resume) {
-    LOCKSTEP_TRY(const Found found, look_at_directory(hdfs_, target, base));
+    LOCKSTEP_TRY(const Found found, look_at_directory(hdfs_, crew_, target, base));
     if (found == Found::changed || found == Found::was_source) {
-      LOCKSTEP_TRY(const std::string kept, keep_aside(hdfs_, target, context.run));
+      LOCKSTEP_TRY(const std::string kept, keep_aside(hdfs_, crew_, target, context.run));
       caveats.push_back(found == Found::was_source
                             ? directory + " was the primary's: what it held beyond its newest pin" +
                                   " is kept as " + kept + "."
@@ -203,8 +202,8 @@ Result<component::Target::RestoreResult> HdfsTarget::restore(const Context& cont
   return restore_tree(hdfs_, source, context, {to, path, replace}, clock_.utc());
 }
 
-// The directory is the view of the version that it was brought to last: it goes back to the one
-// before. Not where an application works there, which has no mark (make_live).
+// The directory is the view of the version that its mark names: it goes back to the one before. Not
+// where an application works there: make_live() took the mark away.
 Result<void> HdfsTarget::drop_point(const DataSet& target, const Version& version,
                                     const std::string& snapshot) {
   const std::string& directory = target.place.location;
@@ -215,13 +214,10 @@ Result<void> HdfsTarget::drop_point(const DataSet& target, const Version& versio
   }
   LOCKSTEP_TRY(const auto there, find_version(hdfs_, Use::point, target, version.name));
   if (there) {
-    LOCKSTEP_TRY(const bool touched, differs(hdfs_, directory, snapshot));
-    // The next attempt finds that, and keeps it aside.
-    if (touched) LOCKSTEP_CHECK(clear_mark(hdfs_, directory));
+    LOCKSTEP_TRY(const bool touched, differs(hdfs_, crew_, directory, snapshot));
+    if (touched) LOCKSTEP_CHECK(keep_aside(hdfs_, crew_, target, version.name));
     LOCKSTEP_CHECK(drop_version(hdfs_, Use::point, version));
-    if (touched) return {};
   }
-  os::failpoint("hdfs.point_dropped");
   if (const auto other = at_work_.find(directory); other != at_work_.end()) {
     other->second->revoke();
   }
@@ -300,15 +296,14 @@ Result<component::Target::RestoreResult> HdfsTarget::make_live(const Context&,
   set.id = version.id;
   set.place = place;
   LOCKSTEP_TRY(const auto mark, read_mark(hdfs_, directory));
-  LOCKSTEP_TRY(const auto newest, newest_version(hdfs_, set));
-  LOCKSTEP_TRY(const bool holds_more, differs(hdfs_, directory, native.snapshot));
-  const bool unfinished = is_unfinished(mark, set.id, newest);
+  LOCKSTEP_TRY(const bool unfinished, is_unfinished(hdfs_, set, mark));
+  LOCKSTEP_TRY(const bool holds_more, differs(hdfs_, crew_, directory, native.snapshot));
   if (holds_more && !unfinished) {
     // No attempt of ours did that, or a later point holds it: it is kept either way.
-    LOCKSTEP_TRY(done.moved_aside, keep_aside(hdfs_, set, version.name));
+    LOCKSTEP_TRY(done.moved_aside, keep_aside(hdfs_, crew_, set, version.name));
   }
   LOCKSTEP_TRY(done.entries, bring_back(hdfs_, crew_, directory, native.snapshot));
-  if (unfinished || holds_more || !newest || newest->name != native.snapshot) {
+  if (!mark || !marks_run(*mark, set.id, version.name) || holds_more) {
     LOCKSTEP_CHECK(bring_back_times(hdfs_, crew_, directory, native.snapshot));
   }
   LOCKSTEP_CHECK(clear_mark(hdfs_, directory));

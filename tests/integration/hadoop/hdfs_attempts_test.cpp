@@ -108,21 +108,61 @@ TEST_CASE("hdfs: the directory goes back with a point that goes, unless somebody
   CHECK(must(target.list(world.target)).size() == 1);
   CHECK(caveats_of(3).empty());
 
-  INFO("somebody did");
+  INFO("whoever dropped it died before the directory went back");
   const Version fourth = carried(4);
-  World::put_on(world.south, directory + "/foreign", "x");
+  must(world.south.user.remove_snapshot(directory,
+                                        must(hdfs::native_from_text(fourth.native)).snapshot));
+  CHECK(must(target.list(world.target)).back().name == fourth.name);
   drop(fourth);
-  CHECK(must(world.south.user.status(directory + "/foreign")).length == 1);
-  const auto caveats = caveats_of(5);
+  CHECK_FALSE(shows_second());
+  CHECK(caveats_of(5).empty());
+
+  INFO("somebody had touched it");
+  const Version sixth = carried(6);
+  World::put_on(world.south, directory + "/foreign", "x");
+  drop(sixth);
+  CHECK_FALSE(world.south.user.status(directory + "/foreign"));
+  const std::string aside = directory + "/.snapshot/lockstep-before.orders.invoices." + sixth.name;
+  CHECK(must(world.south.user.status(aside + "/foreign")).length == 1);
+  CHECK(caveats_of(7).empty());
+
+  INFO("somebody touches what was brought back");
+  drop(carried(8));
+  World::put_on(world.south, directory + "/foreign", "x");
+  const auto caveats = caveats_of(9);
   REQUIRE(caveats.size() == 1);
   CHECK(caveats.front().find("Somebody had changed") != std::string::npos);
 
   INFO("an application works there");
-  const Version sixth = carried(6);
+  const Version tenth = carried(10);
   auto& live = dynamic_cast<component::MakesLive&>(target);
-  must(live.make_live(context_of(sixth.name), sixth, world.target.place));
-  drop(sixth);
+  must(live.make_live(context_of(tenth.name), tenth, world.target.place));
+  drop(tenth);
   CHECK(shows_second());
+}
+
+TEST_CASE("hdfs: where the only point goes the directory is empty, whoever touched it") {
+  World world;
+  fill(world);
+  const Version only = world.carried(world.pin(1), 1);
+  const std::string& directory = world.target.place.location;
+  World::put_on(world.south, directory + "/foreign", "x");
+  component::Target& target = *world.south.component->target();
+  must(target.drop(context_of(only.name), only));
+  CHECK(must(world.south.user.list(directory, "")).statuses.empty());
+  must(target.check(world.target, 0));
+  CHECK(must(target.list(world.target)).empty());
+}
+
+TEST_CASE("hdfs: what was sealed and is abandoned all the same leaves no version") {
+  World world;
+  world.put("file", "content");
+  component::Target& target = *world.south.component->target();
+  auto staging = must(target.stage(context_of(run_id(1)), {world.target, {}, false}));
+  must(staging->seal());
+  must(staging->abandon());
+  CHECK(must(target.list(world.target)).empty());
+  CHECK_FALSE(must(target.find(context_of(run_id(1)), world.target)));
 }
 
 TEST_CASE(

@@ -99,7 +99,7 @@ class NameNodePair(HadoopService):
             time.sleep(0.5)
 
     def assert_only_points_are_left(self, points):
-        """No pin without a hold, no snapshot of the target but the points', no mark of an attempt."""
+        """No pin without a hold, no snapshot of the target but the points', of which it shows the newest."""
         target = self.target()
         self.wait_for_drops(self.source(), self.path, 60)
         self.assertEqual(target.snapshots(self.to), sorted(f"lockstep-point.orders.trail.{point}" for point in points))
