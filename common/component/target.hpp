@@ -111,6 +111,13 @@ class Target {
     return true;
   }
 
+  // Whether `version` is kept where a staging of `target` can start from it: a policy may name
+  // another place by now than when it was made.
+  virtual bool is_within_reach(const DataSet& target, const Version& version) const {
+    (void)target, (void)version;
+    return true;
+  }
+
   // Every version and every staging of the set in the store, for "nothing is left behind".
   virtual Result<std::vector<Version>> list(const DataSet& target) = 0;
 

@@ -30,6 +30,12 @@ bool is_gone(const Agent& agent, const component::Version& version) {
   return !opened && opened.error().code == ErrorCode::version_missing;
 }
 
+// Whether a version of what the policy named before can be the base of what it names now.
+bool serves(const component::Target& target, const component::DataSet& set,
+            const component::Version& version) {
+  return version.component == set.component && target.is_within_reach(set, version);
+}
+
 // What this side had sent itself, when the roles were the other way round: its pin serves as well,
 // as long as it is held. Opening it settles one whose agent died before.
 Result<BaseHere> pinned_base(const Agent& agent, Book& book, const component::SetId& id,
@@ -96,6 +102,12 @@ Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStor
     if (gone) {
       base.reset();
       here.missing = "its version is gone";
+    }
+    if (base && !gone && !serves(*target, target_set, base->version)) {
+      base.reset();
+      caveats.push_back("The set was kept elsewhere before: everything was sent.");
+      spdlog::warn("{} of run {}: {}", id.set, job.run, caveats.back());
+      must_have_base = false;  // nobody took it away: the policy names another place
     }
     must_have_base = must_have_base && !here.never_was;
     if (must_have_base && !base) return base_lost(id, *run, "of the receiver " + here.missing);

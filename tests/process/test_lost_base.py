@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """What a later transfer builds on is gone: everything is carried, or the run fails, as the policy says."""
+import contextlib
 import glob
 import json
 import os
+import sqlite3
 import subprocess
 import unittest
 
@@ -15,6 +17,16 @@ max_skew: 1m
 data_sets:
   - {{name: invoices, component: files, path: {north}/orders/invoices, on_base_lost: {lost}}}
 {more}"""
+
+
+MOVED = """service: orders
+mode: {mode}
+consistency: bounded
+max_skew: 1m
+data_sets:
+  - {{name: invoices, component: files, path: {north}/orders/invoices, on_base_lost: fail, to: {{path: {place}/invoices}}}}
+  - {{name: book, component: sqlite, path: {north}/orders/book.db, on_base_lost: fail, to: {{path: {place}/book.db}}}}
+"""
 
 
 class LostBase(SiteTest):
@@ -96,6 +108,35 @@ class LostBase(SiteTest):
         os.makedirs(os.path.join(self.site.north, "orders/papers"))
         self.apply("fail", more=f"  - {{name: papers, component: files, path: {self.site.north}/orders/papers, on_base_lost: fail}}\n")
         self.assert_backed_up(with_base=True)
+
+    def test_a_set_that_is_to_be_kept_elsewhere_is_whole_there_and_older_points_stay_what_they_are(self):
+        """Beside, on another file system, and back; a directory and a database."""
+        book = os.path.join(self.site.north, "orders/book.db")
+        with contextlib.closing(sqlite3.connect(book)) as database:
+            database.execute("CREATE TABLE lines (text)")
+            database.commit()
+        places = [self.site.south + "/orders", self.site.south + "/elsewhere", self.disks.make("other", "ext4") + "/orders", self.site.south + "/orders"]
+        seen = []
+        for number, place in enumerate(places):
+            mode = ("push", "pull")[number % 2]
+            self.site.apply(MOVED.format(mode=mode, north=self.site.north, place=place))
+            for _ in range(2):
+                with contextlib.closing(sqlite3.connect(book)) as database:
+                    database.execute("INSERT INTO lines VALUES (?)", (place,))
+                    database.commit()
+                self.write(f"file-{len(seen)}", 100_000)
+                point = self.site.run("orders")["point"]
+                expected = sorted(os.listdir(self.tree))
+                seen.append((point, expected))
+        for lines, (point, expected) in enumerate(seen, 1):
+            self.assert_point_is_as_it_says(point)
+            self.site.cli("verify", point)
+            restored = os.path.dirname(self.restored(point))
+            self.site.json("restore", point, "--to", restored + "-book", "--set", "book")
+            self.assertEqual(sorted(os.listdir(restored + "/invoices")), expected)
+            with contextlib.closing(sqlite3.connect(glob.glob(restored + "-book/*")[0])) as database:
+                self.assertEqual(database.execute("SELECT count(*) FROM lines").fetchall(), [(lines,)])
+        self.assert_same_tree(self.tree, restored + "/invoices")
 
     def test_after_a_promotion_the_old_primarys_pin_is_the_base_and_a_new_data_set_has_none_to_lose(self):
         self.apply("fail")

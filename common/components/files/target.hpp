@@ -29,6 +29,8 @@ class FileTarget final : public component::Target, public component::GivesAtOnce
                                                  const component::DataSet& target) override;
   Result<std::vector<component::Version>> list(const component::DataSet& target) override;
   std::string path_of(const component::Version& version) const override;
+  bool is_within_reach(const component::DataSet& target,
+                       const component::Version& version) const override;
   Result<void> check_version(const component::Version& version) override;
   Result<RestoreResult> restore(const component::Context& context,
                                 const component::Version& version, const component::Place& place,

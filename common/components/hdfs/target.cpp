@@ -254,6 +254,11 @@ bool HdfsTarget::may_start_from(const Version& version) const {
   return native && (use_of(native->snapshot) != Use::pin || native->captures_open_files);
 }
 
+bool HdfsTarget::is_within_reach(const DataSet& target, const Version& version) const {
+  const auto native = native_from_text(version.native);
+  return native && native->directory == target.place.location;
+}
+
 Result<std::optional<std::vector<HdfsTarget::KeptAside>>> HdfsTarget::kept_aside(
     const DataSet& place, const std::string& since) {
   std::vector<KeptAside> out;

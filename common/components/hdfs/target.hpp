@@ -36,6 +36,8 @@ class HdfsTarget final : public component::Target,
                                 const std::string& path, bool replace) override;
   Result<void> drop(const component::Context& context, const component::Version& version) override;
   bool may_start_from(const component::Version& version) const override;
+  bool is_within_reach(const component::DataSet& target,
+                       const component::Version& version) const override;
   Result<std::optional<std::vector<KeptAside>>> kept_aside(const component::DataSet& place,
                                                            const std::string& since) override;
   Result<void> discard(const component::Place& place) override;

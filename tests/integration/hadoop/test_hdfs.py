@@ -96,6 +96,25 @@ class OnHdfs(HdfsService):
             self.assertEqual(self.south.read(self.kept(point) + "/open", len(expected)), expected)
             self.site.cli("verify", point)
 
+    def test_a_directory_that_is_to_be_kept_elsewhere_is_whole_there_and_older_points_stay_what_they_are(self):
+        """In another directory, as plain files, and where it was."""
+        self.fill()
+        self.site.up()
+        elsewhere, seen = self.to + "-elsewhere", []
+        self.addCleanup(self.south.remove_with_snapshots, elsewhere, elsewhere)
+        places = [f"path: {self.to}", f"path: {elsewhere}", f"component: files, path: {self.site.south}/kept", f"path: {self.to}"]
+        for generation, place in enumerate(places):
+            self.site.apply(self.policy(("push", "pull")[generation % 2]).replace(f"to: {{path: {self.to}}}", f"to: {{{place}}}"))
+            seen.append((self.site.run("orders")["point"], shown(self.north, self.path)))
+            self.change(generation + 1)
+        for point, _ in seen:
+            self.site.cli("verify", point)
+        (first, first_shown), (second, second_shown), _, (last, last_shown) = seen
+        self.assert_point(first, first_shown)
+        self.assertEqual(shown(self.south, f"{elsewhere}/.snapshot/lockstep-point.orders.trail.{second}"), second_shown)
+        self.assert_point(last, last_shown)
+        self.assertIn("kept elsewhere before", self.site.logs(1000))
+
     @unittest.skipUnless(FULL, "the agents' deaths are in the short tier: test_deaths.py")
     def test_the_receiving_agent_killed_in_the_middle_leaves_nothing_and_the_next_point_is_whole(self):
         self.fill()
