@@ -98,16 +98,18 @@ Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStor
     must_have_base = fails_without_base(job.set());
     LOCKSTEP_TRY(BaseHere here, find_base(agent, book, records, id, *run, must_have_base));
     base = std::move(here.kept);
+    // Whether it is still there or not: nobody took it away, the policy names another place.
+    const bool elsewhere = base && !serves(*target, target_set, base->version);
+    if (elsewhere) {
+      base.reset();
+      must_have_base = false;
+      caveats.push_back("The set was kept elsewhere before: everything was sent.");
+      spdlog::warn("{} of run {}: {}", id.set, job.run, caveats.back());
+    }
     const bool gone = base && is_gone(agent, base->version);
     if (gone) {
       base.reset();
       here.missing = "its version is gone";
-    }
-    if (base && !gone && !serves(*target, target_set, base->version)) {
-      base.reset();
-      caveats.push_back("The set was kept elsewhere before: everything was sent.");
-      spdlog::warn("{} of run {}: {}", id.set, job.run, caveats.back());
-      must_have_base = false;  // nobody took it away: the policy names another place
     }
     must_have_base = must_have_base && !here.never_was;
     if (must_have_base && !base) return base_lost(id, *run, "of the receiver " + here.missing);

@@ -104,6 +104,14 @@ std::vector<std::string> existing_stores(os::Disk& disk, const std::string& loca
   return found;
 }
 
+bool may_link(os::Disk& disk, const std::string& hold, const std::string& location) {
+  const auto store = open_store(disk, location);
+  if (!store) return false;
+  const auto here = disk.stat_at(os::kCwd, *store);
+  const auto there = disk.stat_at(os::kCwd, os::directory_of(hold));
+  return here && there && here->st_dev == there->st_dev;
+}
+
 std::string set_directory(const std::string& store, Area area, const component::SetId& id) {
   return store + "/" + area_name(area) + "/" + id.service + "/" + id.set;
 }

@@ -39,6 +39,10 @@ Result<std::string> open_store(os::Disk& disk, const std::string& location);
 // Those of the candidates that exist: where versions made earlier are looked for.
 std::vector<std::string> existing_stores(os::Disk& disk, const std::string& location);
 
+// Whether what is made in the store of the set at `location` can share a file with `hold`, a
+// version kept there or in another store: links go nowhere beyond a file system, or a subvolume.
+bool may_link(os::Disk& disk, const std::string& hold, const std::string& location);
+
 // "<store>/<area>/<service>/<set>"
 std::string set_directory(const std::string& store, Area area, const component::SetId& id);
 

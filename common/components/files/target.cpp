@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -56,12 +55,6 @@ Result<void> try_store(os::Disk& disk, const std::string& store) {
   auto outcome = attempt();
   LOCKSTEP_CHECK(os::remove_tree(disk, os::kCwd, probe));
   return outcome;
-}
-
-// Of "<store>/<area>/<service>/<set>/<name>".
-std::string store_of(std::string hold) {
-  for (int i = 0; i < 4; ++i) hold = os::directory_of(hold);
-  return hold;
 }
 
 }  // namespace
@@ -165,13 +158,9 @@ Result<std::vector<Version>> FileTarget::list(const DataSet& target) {
   return all;
 }
 
-// Another store may lie on another file system, and nothing is linked from there.
 bool FileTarget::is_within_reach(const DataSet& target, const Version& version) const {
   const auto native = native_from_text(version.native);
-  if (!native) return false;
-  const std::string store = store_of(native->hold);
-  const std::vector<std::string> here = existing_stores(disk_, target.place.location);
-  return std::find(here.begin(), here.end(), store) != here.end();
+  return native && may_link(disk_, native->hold, target.place.location);
 }
 
 std::string FileTarget::path_of(const Version& version) const {
@@ -208,8 +197,10 @@ Result<bool> FileTarget::give_at_once(const Context& context, const Version& ver
 
 Result<void> FileTarget::drop(const Context&, const Version& version) {
   LOCKSTEP_TRY(const Native native, native_from_text(version.native));
+  // <store>/<area>/<service>/<set>/<name>
   const std::string directory = os::directory_of(native.hold);
-  Kept kept(disk_, store_of(native.hold), version.id);
+  const std::string store = os::directory_of(os::directory_of(os::directory_of(directory)));
+  Kept kept(disk_, store, version.id);
   if (directory != kept.versions() && directory != kept.stagings()) {
     return make_error(ErrorCode::version_missing, "the version does not lie in its set's store",
                       native.hold);

@@ -18,7 +18,9 @@ Result<bool> same_at(WebHdfs& hdfs, Crew& crew, const std::string& now, const st
   Listing left(hdfs, crew, now, place.path, ErrorCode::target_write);
   Listing right(hdfs, crew, then, place.path, ErrorCode::target_write);
   do {
-    LOCKSTEP_TRY(const auto a, left.next());
+    auto read = left.next();
+    if (!read && read.error().code == ErrorCode::source_special) return false;  // never carried
+    LOCKSTEP_TRY(const auto a, std::move(read));
     LOCKSTEP_TRY(const auto b, right.next());
     if (!a && !b) return true;
     if (!a || !b || a->path != b->path || a->kind != b->kind || a->mode != b->mode ||

@@ -26,7 +26,7 @@ Result<std::string> keep_aside(WebHdfs& hdfs, Crew& crew, const component::DataS
 
 // How a directory is found that a set is to be received into.
 enum class Found {
-  as_base,     // as the base has it, which is the newest version, its times too
+  as_base,     // as the base has it, which is the newest version; its times too, if nobody set one
   as_left,     // as a version has it, or an attempt of ours was at work
   changed,     // somebody wrote where nobody may
   was_source,  // its application worked there: the roles have changed since

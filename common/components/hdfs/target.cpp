@@ -215,8 +215,11 @@ Result<void> HdfsTarget::drop_point(const DataSet& target, const Version& versio
   LOCKSTEP_TRY(const auto there, find_version(hdfs_, Use::point, target, version.name));
   if (there) {
     LOCKSTEP_TRY(const bool touched, differs(hdfs_, crew_, directory, snapshot));
-    if (touched) LOCKSTEP_CHECK(keep_aside(hdfs_, crew_, target, version.name));
+    // That is somebody's: the next attempt keeps it aside, and says so; where no version is left
+    // the directory is nobody's of ours any more.
+    if (touched) LOCKSTEP_CHECK(clear_mark(hdfs_, directory));
     LOCKSTEP_CHECK(drop_version(hdfs_, Use::point, version));
+    if (touched) return {};
   }
   if (const auto other = at_work_.find(directory); other != at_work_.end()) {
     other->second->revoke();

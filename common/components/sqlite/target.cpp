@@ -95,6 +95,11 @@ class SqliteTarget final : public component::Target, public component::Companion
     return restore_to(disk_, context, native, place.location, replace);
   }
 
+  bool is_within_reach(const DataSet& target, const Version& version) const override {
+    const auto native = native_of(version);
+    return native && files::may_link(disk_, native->hold, target.place.location);
+  }
+
   std::vector<std::string> companions() const override { return {"-journal", "-wal", "-shm"}; }
 
   Result<void> drop(const Context& /*context*/, const Version& version) override {

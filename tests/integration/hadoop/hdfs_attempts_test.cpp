@@ -117,21 +117,26 @@ TEST_CASE("hdfs: the directory goes back with a point that goes, unless somebody
   CHECK_FALSE(shows_second());
   CHECK(caveats_of(5).empty());
 
-  INFO("somebody had touched it");
+  INFO("somebody had touched it: it stays, and the next attempt keeps it aside");
+  const auto somebody_had_changed = [&](int number) {
+    const auto caveats = caveats_of(number);
+    REQUIRE(caveats.size() == 1);
+    CHECK(caveats.front().find("Somebody had changed") != std::string::npos);
+    const std::string aside =
+        directory + "/.snapshot/lockstep-before.orders.invoices." + run_id(number);
+    CHECK(must(world.south.user.status(aside + "/foreign")).length == 1);
+    CHECK_FALSE(world.south.user.status(directory + "/foreign"));
+  };
   const Version sixth = carried(6);
   World::put_on(world.south, directory + "/foreign", "x");
   drop(sixth);
-  CHECK_FALSE(world.south.user.status(directory + "/foreign"));
-  const std::string aside = directory + "/.snapshot/lockstep-before.orders.invoices." + sixth.name;
-  CHECK(must(world.south.user.status(aside + "/foreign")).length == 1);
-  CHECK(caveats_of(7).empty());
+  CHECK(must(world.south.user.status(directory + "/foreign")).length == 1);
+  somebody_had_changed(7);
 
   INFO("somebody touches what was brought back");
   drop(carried(8));
   World::put_on(world.south, directory + "/foreign", "x");
-  const auto caveats = caveats_of(9);
-  REQUIRE(caveats.size() == 1);
-  CHECK(caveats.front().find("Somebody had changed") != std::string::npos);
+  somebody_had_changed(9);
 
   INFO("an application works there");
   const Version tenth = carried(10);
@@ -141,17 +146,27 @@ TEST_CASE("hdfs: the directory goes back with a point that goes, unless somebody
   CHECK(shows_second());
 }
 
-TEST_CASE("hdfs: where the only point goes the directory is empty, whoever touched it") {
+TEST_CASE(
+    "hdfs: the only point that goes leaves an empty directory, or what somebody wrote there") {
   World world;
   fill(world);
-  const Version only = world.carried(world.pin(1), 1);
+  const Version pinned = world.pin(1);
   const std::string& directory = world.target.place.location;
-  World::put_on(world.south, directory + "/foreign", "x");
   component::Target& target = *world.south.component->target();
+  const Version only = world.carried(pinned, 1);
   must(target.drop(context_of(only.name), only));
   CHECK(must(world.south.user.list(directory, "")).statuses.empty());
   must(target.check(world.target, 0));
   CHECK(must(target.list(world.target)).empty());
+
+  const Version touched = world.carried(pinned, 2);
+  World::put_on(world.south, directory + "/foreign", "x");
+  must(target.drop(context_of(touched.name), touched));
+  CHECK(must(world.south.user.status(directory + "/foreign")).length == 1);
+  CHECK(must(target.list(world.target)).empty());
+  const auto refused = target.check(world.target, 0);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::target_overlaps);
 }
 
 TEST_CASE("hdfs: what was sealed and is abandoned all the same leaves no version") {

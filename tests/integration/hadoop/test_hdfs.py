@@ -50,6 +50,8 @@ class OnHdfs(HdfsService):
         self.south.remove(self.to + "/names")
         self.south.put(self.to + "/large", b"vandalised")
         self.south.put(self.to + "/foreign/file", b"x")
+        self.south.mkdir(self.to + "/coded/below")    # of a kind that is never carried
+        self.south.call("PUT", self.to + "/coded", "SETECPOLICY", ecpolicy="RS-6-3-1024k")
         self.change(1)
         second = self.site.run("orders")["point"]
         now = shown(self.north, self.path)
