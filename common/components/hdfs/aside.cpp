@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "common/components/hdfs/changes.hpp"
-#include "common/components/hdfs/listing.hpp"
 #include "common/components/hdfs/snapshot_names.hpp"
 #include "common/components/hdfs/staging.hpp"
 
@@ -12,23 +11,11 @@ namespace lockstep::hdfs {
 
 namespace {
 
-// Whether both states of a directory show the same there. Whoever changes content moves its time.
-Result<bool> same_at(WebHdfs& hdfs, Crew& crew, const std::string& now, const std::string& then,
-                     const Touched& place) {
-  Listing left(hdfs, crew, now, place.path, ErrorCode::target_write);
-  Listing right(hdfs, crew, then, place.path, ErrorCode::target_write);
-  do {
-    auto read = left.next();
-    if (!read && read.error().code == ErrorCode::source_special) return false;  // never carried
-    LOCKSTEP_TRY(const auto a, std::move(read));
-    LOCKSTEP_TRY(const auto b, right.next());
-    if (!a && !b) return true;
-    if (!a || !b || a->path != b->path || a->kind != b->kind || a->mode != b->mode ||
-        a->size != b->size || a->mtime_ns != b->mtime_ns || a->xattrs != b->xattrs) {
-      return false;
-    }
-  } while (place.below);
-  return true;
+// Whoever changes content moves its time.
+bool same(const std::optional<component::Entry>& a, const std::optional<component::Entry>& b) {
+  if (!a || !b) return !a && !b;
+  return a->kind == b->kind && a->mode == b->mode && a->size == b->size &&
+         a->mtime_ns == b->mtime_ns && a->xattrs == b->xattrs;
 }
 
 }  // namespace
@@ -40,13 +27,19 @@ Result<bool> differs(WebHdfs& hdfs, Crew& crew, const std::string& directory,
     return to_error(differences.error(), ErrorCode::target_write, "compare with " + snapshot,
                     directory);
   }
-  const std::string then = join(directory, ".snapshot/" + snapshot);
-  for (const Touched& place : touched_by(std::move(*differences))) {
-    if (place.path.empty()) continue;
-    LOCKSTEP_TRY(const bool same, same_at(hdfs, crew, directory, then, place));
-    if (!same) return true;
+  const std::vector<Touched> places = touched_by(std::move(*differences));
+  Changes now(hdfs, crew, directory, places, 0, ErrorCode::target_write);
+  Changes then(hdfs, crew, join(directory, ".snapshot/" + snapshot), places, 0,
+               ErrorCode::target_write);
+  for (;;) {
+    auto read = now.next();
+    if (!read && read.error().code == ErrorCode::source_special) return true;  // never carried
+    LOCKSTEP_TRY(const auto here, std::move(read));
+    LOCKSTEP_TRY(const auto there, then.next());
+    if (!here && !there) return false;
+    if (!here || !there || here->path != there->path) return true;
+    if (!here->path.empty() && !same(here->now, there->now)) return true;
   }
-  return false;
 }
 
 Result<std::string> keep_aside(WebHdfs& hdfs, Crew& crew, const component::DataSet& set,
