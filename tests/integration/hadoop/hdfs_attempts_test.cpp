@@ -7,12 +7,10 @@ using namespace lockstep;
 using namespace lockstep::on_clusters;
 
 TEST_CASE("hdfs: an attempt that died is undone, whatever it had done") {
-  World world;
-  fill(world);
-  const Version first_pin = world.pin(1);
-  const Version first = world.carried(first_pin, 1);
-  change(world);
-  const Version second_pin = world.pin(2);
+  ChangedWorld world;
+  const Version& first_pin = world.first_pin;
+  const Version& first = world.first;
+  const Version& second_pin = world.second_pin;
   component::Target& target = *world.south.component->target();
   const auto vandalise = [&](int attempt, int run = 2) {
     auto staging =
@@ -44,9 +42,7 @@ TEST_CASE("hdfs: an attempt that died is undone, whatever it had done") {
   world.same(first_pin, first);
 
   INFO("the next attempt begins with the base");
-  test::Carry carry = world.carry(second_pin, 2);
-  carry.base_pin = first_pin;
-  carry.base_version = first;
+  test::Carry carry = world.carry_on_first(2);
   world.same(second_pin, must(test::Carrier(carry).run()).version);
   CHECK(must(target.list(world.target)).size() == 2);
 
@@ -73,19 +69,13 @@ TEST_CASE("hdfs: an attempt that died is undone, whatever it had done") {
 }
 
 TEST_CASE("hdfs: the directory goes back with a point that goes, unless somebody works there") {
-  World world;
-  fill(world);
-  const Version first_pin = world.pin(1);
-  const Version first = world.carried(first_pin, 1);
-  change(world);
-  const Version second_pin = world.pin(2);
+  ChangedWorld world;
+  const Version& first_pin = world.first_pin;
+  const Version& first = world.first;
   component::Target& target = *world.south.component->target();
   const std::string& directory = world.target.place.location;
   const auto carried = [&](int number) {
-    test::Carry carry = world.carry(second_pin, number);
-    carry.base_pin = first_pin;
-    carry.base_version = first;
-    return must(test::Carrier(carry).run()).version;
+    return must(test::Carrier(world.carry_on_first(number)).run()).version;
   };
   // An attempt that begins with the first point and changes nothing.
   const auto caveats_of = [&](int number) {

@@ -86,12 +86,10 @@ TEST_CASE("hdfs: everything is carried and restored") {
 }
 
 TEST_CASE("hdfs: every sort of change is carried on a base, and the difference names it") {
-  World world;
-  fill(world);
-  const Version first_pin = world.pin(1);
-  const Version first = world.carried(first_pin, 1);
-  change(world);
-  const Version second_pin = world.pin(2);
+  ChangedWorld world;
+  const Version& first_pin = world.first_pin;
+  const Version& first = world.first;
+  const Version& second_pin = world.second_pin;
 
   INFO("the base's entries and the changes make the new version's entries");
   auto source = must(world.north.component->sources()->open(second_pin));
@@ -132,9 +130,7 @@ TEST_CASE("hdfs: every sort of change is carried on a base, and the difference n
     CHECK(got.native.inode == entry.native.inode);
   }
 
-  test::Carry carry = world.carry(second_pin, 2);
-  carry.base_pin = first_pin;
-  carry.base_version = first;
+  test::Carry carry = world.carry_on_first(2);
   const test::Carried second = must(test::Carrier(carry).run());
   world.same(second_pin, second.version);
   INFO("a version never changes, whatever is made from it");

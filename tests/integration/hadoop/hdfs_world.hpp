@@ -248,4 +248,24 @@ inline void change(World& world) {
   must(user.rename(at("moved/er"), at("a/deep")));  // a name that was another's
 }
 
+// Filled and carried as run 1, changed and pinned as run 2.
+struct ChangedWorld : World {
+  ChangedWorld() {
+    fill(*this);
+    first_pin = pin(1);
+    first = carried(first_pin, 1);
+    change(*this);
+    second_pin = pin(2);
+  }
+  Version first_pin, first, second_pin;
+
+  // The second pin as a later run on the first one's base.
+  test::Carry carry_on_first(int number) {
+    test::Carry on_first = carry(second_pin, number);
+    on_first.base_pin = first_pin;
+    on_first.base_version = first;
+    return on_first;
+  }
+};
+
 }  // namespace lockstep::on_clusters
