@@ -1,7 +1,9 @@
 // After a start: what nobody will ask for any more is removed.
 #include <spdlog/spdlog.h>
 
-#include <map>
+#include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "common/message/bytes.hpp"
 #include "common/os/durable.hpp"
@@ -13,9 +15,19 @@ namespace lockstep::transfer {
 namespace {
 constexpr std::string_view kManifest = ".manifest";
 
+// Once each: a set has several where the policy has named one place after another.
+void add_target(component::DataSet target, std::vector<component::DataSet>& targets) {
+  const bool known =
+      std::any_of(targets.begin(), targets.end(), [&](const component::DataSet& one) {
+        return one.id == target.id && one.component == target.component &&
+               one.place.location == target.place.location;
+      });
+  if (!known) targets.push_back(std::move(target));
+}
+
 // The targets that a point's certificate names in `cluster`: known also when the journal is new.
 void add_targets(const message::Body& record, const std::string& cluster,
-                 std::map<component::SetId, component::DataSet>& targets) {
+                 std::vector<component::DataSet>& targets) {
   for (const auto& set : record.at("certificate").at("sets")) {
     const auto& to = set.at("to");
     if (to.at("cluster") != cluster) continue;
@@ -23,7 +35,7 @@ void add_targets(const message::Body& record, const std::string& cluster,
     target.id = {record.at("service").get<std::string>(), set.at("name").get<std::string>()};
     target.component = to.at("component").get<std::string>();
     target.place.location = message::unshow(to.at("location").get<std::string>());
-    targets.emplace(target.id, std::move(target));
+    add_target(std::move(target), targets);
   }
 }
 }  // namespace
@@ -70,12 +82,11 @@ Result<void> Remover::collect_manifests() {
   return {};
 }
 
-Result<std::map<component::SetId, component::DataSet>> Remover::known_targets(
-    const std::string& service) {
-  std::map<component::SetId, component::DataSet> targets;
+Result<std::vector<component::DataSet>> Remover::known_targets(const std::string& service) {
+  std::vector<component::DataSet> targets;
   LOCKSTEP_TRY(const auto received, book_.all_received());
   for (const auto& row : received) {
-    if (service.empty() || row.target.id.service == service) targets[row.target.id] = row.target;
+    if (service.empty() || row.target.id.service == service) add_target(row.target, targets);
   }
   LOCKSTEP_TRY(const auto points, records_.all(service, nullptr));
   for (const auto& record : points) add_targets(record, agent_.cluster, targets);
@@ -103,7 +114,7 @@ Result<void> Remover::recover() {
                                              return {};
                                            }));
   }
-  for (const auto& [id, target_set] : targets) LOCKSTEP_CHECK(collect(target_set));
+  for (const auto& target_set : targets) LOCKSTEP_CHECK(collect(target_set));
   return collect_manifests();
 }
 

@@ -133,12 +133,11 @@ Result<PointFacts> Remover::damaged_point(const RecordStore::Name& name) {
 // Of a point whose record could not be read: all of its name that lies where its service's sets do.
 Result<void> Remover::drop_nameless(const RecordStore::Name& name) {
   LOCKSTEP_TRY(const auto targets, known_targets(name.service));
-  std::vector<component::DataSet> places;
-  for (const auto& [id, target] : targets) {
-    places.push_back(target);
-    LOCKSTEP_CHECK(remove_durably(agent_.disk, agent_.manifest_path(id.service, id.set, name.id)));
+  for (const auto& target : targets) {
+    LOCKSTEP_CHECK(remove_durably(agent_.disk,
+                                  agent_.manifest_path(target.id.service, target.id.set, name.id)));
   }
-  return drop_received(name.id, places);
+  return drop_received(name.id, targets);
 }
 
 // The record is gone, so that the point is; what it named goes now.

@@ -2,7 +2,7 @@
 // any more. The name first, then what it named; a removal that began is finished after a restart.
 #pragma once
 
-#include <map>
+#include <vector>
 
 #include "services/transfer-agent/agent.hpp"
 #include "services/transfer-agent/book.hpp"
@@ -46,7 +46,7 @@ class Remover {
 
  private:
   // A service's targets, or those of all: by the journal and by the records that can be read.
-  Result<std::map<component::SetId, component::DataSet>> known_targets(const std::string& service);
+  Result<std::vector<component::DataSet>> known_targets(const std::string& service);
   Result<PointFacts> damaged_point(const RecordStore::Name& name);
   Result<void> drop_nameless(const RecordStore::Name& name);
   Result<void> finish_deletion(const RecordStore::Name& name, const message::Envelope* asked_by);

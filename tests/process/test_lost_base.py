@@ -134,6 +134,14 @@ class LostBase(SiteTest):
                 seen.append((point, sorted(os.listdir(self.tree)), lines))
                 if based:
                     self.write(f"file-{len(seen)}", 100_000)
+        # What nobody asks for any more goes at a start, at each of the places.
+        self.site.down()
+        left = [f"{place}/.lockstep/staging/orders/invoices/01930000-0000-7000-8000-000000000000.1"
+                for place in (south + "/orders", south + "/elsewhere", other + "/orders", third + "/orders")]
+        for staging in left:
+            os.makedirs(staging)
+        self.site.up()
+        self.assertEqual([staging for staging in left if os.path.exists(staging)], [])
         for point, expected, lines in seen:
             self.assert_point_is_as_it_says(point)
             self.site.cli("verify", point)
