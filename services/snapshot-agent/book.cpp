@@ -104,6 +104,21 @@ Result<std::vector<RunRow>> Book::unfinished_drops() {
   return runs;
 }
 
+Result<std::vector<RunRow>> Book::over_since(UtcNanos since) {
+  std::vector<RunRow> runs;
+  LOCKSTEP_CHECK(journal_.read([&](SQLite::Database& database) -> Result<void> {
+    SQLite::Statement row(
+        database, "SELECT run, service, over FROM runs WHERE over <> 'no' AND changed_at >= ?");
+    row.bind(1, since.count);
+    while (row.executeStep()) {
+      runs.push_back({row.getColumn(0).getString(), row.getColumn(1).getString(), false,
+                      over_from_name(row.getColumn(2).getString()).value_or(Over::dropped)});
+    }
+    return {};
+  }));
+  return runs;
+}
+
 Result<std::vector<MemberRow>> Book::members_of(const std::string& run) {
   std::vector<MemberRow> members;
   LOCKSTEP_CHECK(journal_.read([&](SQLite::Database& database) -> Result<void> {

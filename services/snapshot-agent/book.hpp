@@ -65,6 +65,8 @@ class Book {
   Result<std::vector<FenceRow>> fences();
   // Runs that are over, of which something could not be removed.
   Result<std::vector<RunRow>> unfinished_drops();
+  // Services and runs that were dropped, failed or lost at `since` or later.
+  Result<std::vector<RunRow>> over_since(UtcNanos since);
   // The highest identity epoch that a command was given under.
   Result<std::optional<message::Epoch>> epoch();
 

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <set>
 
@@ -14,6 +15,9 @@
 namespace lockstep::snapshot {
 
 namespace {
+
+// How long after a run's end what a store still made of it is looked for.
+constexpr Nanos kLate = seconds(900);
 
 // Sets that share a hook or a cgroup have one way to undo it, which is gone once.
 Result<void> undo_fences(const Tools& tools) {
@@ -57,14 +61,9 @@ Result<void> drop_run(const Tools& tools, const RunRow& run, Over over, const st
   return {};
 }
 
-// No snapshot without a hold: what the stores hold and the journal does not know.
-Result<void> drop_unheld(const Tools& tools) {
-  Book book(tools.journal);
-  LOCKSTEP_TRY(std::vector<MemberRow> places, book.places());
-  // Also those that a journal knew which was lost.
-  LOCKSTEP_TRY(std::vector<MemberRow> remembered, remembered_places(tools));
-  std::move(remembered.begin(), remembered.end(), std::back_inserter(places));
-  LOCKSTEP_TRY(const std::vector<Hold> holds, book.holds());
+// Of these places every version that no hold names and that `may_go`.
+Result<void> drop_unheld(const Tools& tools, const std::vector<MemberRow>& places,
+                         const std::function<bool(const component::Version&)>& may_go) {
   for (const MemberRow& place : places) {
     const OwnSet set = read_set(place.service, place.set);
     component::Component* component = tools.components.find(set.data.component);
@@ -76,11 +75,13 @@ Result<void> drop_unheld(const Tools& tools) {
                     listed.error().text());
       continue;
     }
+    // Read after the list: whoever holds a version meanwhile is heard.
+    LOCKSTEP_TRY(const std::vector<Hold> holds, Book(tools.journal).holds());
     for (const component::Version& version : *listed) {
       const bool held = std::any_of(holds.begin(), holds.end(), [&](const Hold& hold) {
         return hold.run == version.name && hold.service == place.service && hold.set == place.name;
       });
-      if (held) continue;
+      if (held || !may_go(version)) continue;
       component::Context context;
       context.run = version.name;
       auto dropped = snapshots->drop(context, version);
@@ -96,6 +97,32 @@ Result<void> drop_unheld(const Tools& tools) {
   return {};
 }
 
+// No snapshot without a hold: what the stores hold and the journal does not know.
+Result<void> drop_unknown(const Tools& tools) {
+  LOCKSTEP_TRY(std::vector<MemberRow> places, Book(tools.journal).places());
+  // Also those that a journal knew which was lost.
+  LOCKSTEP_TRY(std::vector<MemberRow> remembered, remembered_places(tools));
+  std::move(remembered.begin(), remembered.end(), std::back_inserter(places));
+  return drop_unheld(tools, places, [](const component::Version&) { return true; });
+}
+
+// What a store finished making when its run had been dropped already: HBase's master goes on with a
+// snapshot though nobody waits for it any more.
+Result<void> drop_late(const Tools& tools) {
+  Book book(tools.journal);
+  LOCKSTEP_TRY(const auto over, book.over_since(tools.clock.utc() - kLate));
+  if (over.empty()) return {};
+  LOCKSTEP_TRY(std::vector<MemberRow> places, book.places());
+  std::erase_if(places, [&](const MemberRow& place) {
+    return std::none_of(over.begin(), over.end(),
+                        [&](const RunRow& run) { return run.service == place.service; });
+  });
+  return drop_unheld(tools, places, [&](const component::Version& version) {
+    return std::any_of(over.begin(), over.end(),
+                       [&](const RunRow& run) { return run.run == version.name; });
+  });
+}
+
 }  // namespace
 
 Result<void> recover(const Tools& tools) {
@@ -107,7 +134,7 @@ Result<void> recover(const Tools& tools) {
     LOCKSTEP_CHECK(drop_run(tools, run, Over::lost, "the agent was restarted"));
   }
   LOCKSTEP_CHECK(try_again(tools));
-  return drop_unheld(tools);
+  return drop_unknown(tools);
 }
 
 Result<void> try_again(const Tools& tools) {
@@ -115,7 +142,7 @@ Result<void> try_again(const Tools& tools) {
   for (const RunRow& run : left) {
     LOCKSTEP_CHECK(drop_run(tools, run, run.over, "its drop was not finished"));
   }
-  return {};
+  return drop_late(tools);
 }
 
 }  // namespace lockstep::snapshot

@@ -11,7 +11,8 @@ namespace lockstep::snapshot {
 // journal are returned.
 Result<void> recover(const Tools& tools);
 
-// Drops what an earlier drop could not remove.
+// Drops what an earlier drop could not remove, and what a store made of a run after it was over,
+// for a quarter of an hour. Thread rule: beside what is at work for other runs.
 Result<void> try_again(const Tools& tools);
 
 }  // namespace lockstep::snapshot

@@ -484,6 +484,20 @@ class SnapshotAgent(unittest.TestCase):
         self.assertEqual(self.stored(), [run.run])
         self.assertEqual(self.holds(), {("invoices", run.run, "run")})
 
+    def test_what_a_store_made_of_a_run_that_was_over_is_dropped_within_a_minute(self):
+        """As HBase's master finishes a snapshot that nobody waits for any more."""
+        over, run = Run(self, [self.invoices()]), Run(self, [self.invoices()])
+        over.arm()
+        over.drop()
+        for act in (run.arm, run.pin, run.commit):
+            act()
+        pins = os.path.dirname(glob.glob(os.path.join(self.home, ".lockstep/pins/orders/invoices/*"))[0])
+        subprocess.run(["btrfs", "-q", "subvolume", "snapshot", "-r", os.path.join(pins, run.run),
+                        os.path.join(pins, over.run)], check=True)
+        self.assertEqual(sorted(self.stored()), sorted([over.run, run.run]))
+        wait_for("the end of what is over", lambda: self.stored() == [run.run], 100)
+        self.assertEqual(self.holds(), {("invoices", run.run, "run")})
+
     def test_an_older_epoch_and_another_role_are_refused(self):
         run = Run(self, [self.invoices()])
         newer = {"number": 2, "promotion": protocol.uuid7()}

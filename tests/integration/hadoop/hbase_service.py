@@ -93,8 +93,9 @@ class HBaseService(HadoopService):
         self.site.cli("verify", point)
 
     def wait_for_pins(self):
-        """Pins of earlier points are let go a moment after the run."""
-        deadline = time.monotonic() + 60
+        """Pins of earlier points are let go a moment after the run; those that HBase made when nobody waited for them any
+        more are looked for every minute."""
+        deadline = time.monotonic() + 150
         while True:
             held = self.expected_snapshots("lockstep-pin", {hold["run"] for hold in self.site.json("holds") if hold["set"] == "lines"})
             found = self.snapshots(self.north, "lockstep-pin")
