@@ -101,8 +101,8 @@ void failpoint(const char* name) {
   if (plan->told.comes(name)) {
     ::unlink(plan->file.c_str());
     if (!plan->told.stops) die();
-    ::raise(
-        SIGSTOP);  // of this thread, so that it does not run on while another one is woken to stop
+    // To this thread: it would run on while another one is woken to stop the process.
+    ::raise(SIGSTOP);
   }
 }
 

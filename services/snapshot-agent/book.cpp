@@ -58,6 +58,16 @@ Result<MemberRow> read_member(SQLite::Statement& row) {
 
 constexpr const char* kMemberColumns = "SELECT run, name, service, body, component, native FROM ";
 
+// Of rows of run, service and over.
+std::vector<RunRow> runs_that_are_over(SQLite::Statement& row) {
+  std::vector<RunRow> runs;
+  while (row.executeStep()) {
+    runs.push_back({row.getColumn(0).getString(), row.getColumn(1).getString(), false,
+                    over_from_name(row.getColumn(2).getString()).value_or(Over::dropped)});
+  }
+  return runs;
+}
+
 }  // namespace
 
 journal::Migrations migrations() { return {kFirst}; }
@@ -95,10 +105,7 @@ Result<std::vector<RunRow>> Book::unfinished_drops() {
     SQLite::Statement row(database,
                           "SELECT DISTINCT r.run, r.service, r.over FROM runs r JOIN members m ON "
                           "m.run = r.run WHERE r.over <> 'no'");
-    while (row.executeStep()) {
-      runs.push_back({row.getColumn(0).getString(), row.getColumn(1).getString(), false,
-                      over_from_name(row.getColumn(2).getString()).value_or(Over::dropped)});
-    }
+    runs = runs_that_are_over(row);
     return {};
   }));
   return runs;
@@ -110,10 +117,7 @@ Result<std::vector<RunRow>> Book::over_since(UtcNanos since) {
     SQLite::Statement row(
         database, "SELECT run, service, over FROM runs WHERE over <> 'no' AND changed_at >= ?");
     row.bind(1, since.count);
-    while (row.executeStep()) {
-      runs.push_back({row.getColumn(0).getString(), row.getColumn(1).getString(), false,
-                      over_from_name(row.getColumn(2).getString()).value_or(Over::dropped)});
-    }
+    runs = runs_that_are_over(row);
     return {};
   }));
   return runs;

@@ -123,6 +123,14 @@ Result<void> drop_late(const Tools& tools) {
   });
 }
 
+Result<void> finish_drops(const Tools& tools) {
+  LOCKSTEP_TRY(const std::vector<RunRow> left, Book(tools.journal).unfinished_drops());
+  for (const RunRow& run : left) {
+    LOCKSTEP_CHECK(drop_run(tools, run, run.over, "its drop was not finished"));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<void> recover(const Tools& tools) {
@@ -133,15 +141,12 @@ Result<void> recover(const Tools& tools) {
                  run.run, run.service);
     LOCKSTEP_CHECK(drop_run(tools, run, Over::lost, "the agent was restarted"));
   }
-  LOCKSTEP_CHECK(try_again(tools));
-  return drop_unknown(tools);
+  LOCKSTEP_CHECK(finish_drops(tools));
+  return drop_unknown(tools);  // also what drop_late() would find
 }
 
 Result<void> try_again(const Tools& tools) {
-  LOCKSTEP_TRY(const std::vector<RunRow> left, Book(tools.journal).unfinished_drops());
-  for (const RunRow& run : left) {
-    LOCKSTEP_CHECK(drop_run(tools, run, run.over, "its drop was not finished"));
-  }
+  LOCKSTEP_CHECK(finish_drops(tools));
   return drop_late(tools);
 }
 
