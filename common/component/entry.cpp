@@ -2,6 +2,12 @@
 
 namespace lockstep::component {
 
+bool same_metadata(const Entry& a, const Entry& b) {
+  return a.kind == b.kind && a.mode == b.mode && a.uid == b.uid && a.gid == b.gid &&
+         a.mtime_ns == b.mtime_ns && a.size == b.size && a.device == b.device &&
+         a.link_target == b.link_target && a.xattrs == b.xattrs && a.holes == b.holes;
+}
+
 bool path_less(std::string_view a, std::string_view b) {
   // '/' ends a component, so it sorts before every byte that a name may hold (all but NUL and '/').
   const std::size_t shared = a.size() < b.size() ? a.size() : b.size();

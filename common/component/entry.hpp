@@ -72,6 +72,9 @@ struct Entry {
   } native;
 };
 
+// True where the two have the same carried metadata (native, content and path apart).
+bool same_metadata(const Entry& a, const Entry& b);
+
 // Manifest order: component by component, each bytewise. "a/b" < "a-b", for "a" < "a-b".
 bool path_less(std::string_view a, std::string_view b);
 // True where `path` lies inside `directory` (not where they are equal); everything lies in "".

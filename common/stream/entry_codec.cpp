@@ -169,10 +169,4 @@ void normalise(Entry& entry) {
   thin_holes(entry.holes);
 }
 
-bool same_metadata(const Entry& a, const Entry& b) {
-  return a.kind == b.kind && a.mode == b.mode && a.uid == b.uid && a.gid == b.gid &&
-         a.mtime_ns == b.mtime_ns && a.size == b.size && a.device == b.device &&
-         a.link_target == b.link_target && a.xattrs == b.xattrs && a.holes == b.holes;
-}
-
 }  // namespace lockstep::stream

@@ -38,7 +38,4 @@ void thin_holes(std::vector<component::Extent>& holes);
 // Clears what does not belong to the entry's kind, so that both sides see the same.
 void normalise(Entry& entry);
 
-// True where the two have the same carried metadata (native, content and path apart).
-bool same_metadata(const Entry& a, const Entry& b);
-
 }  // namespace lockstep::stream

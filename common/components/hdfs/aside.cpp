@@ -1,11 +1,12 @@
 #include "common/components/hdfs/aside.hpp"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "common/components/hdfs/changes.hpp"
+#include "common/components/hdfs/mark.hpp"
 #include "common/components/hdfs/snapshot_names.hpp"
-#include "common/components/hdfs/staging.hpp"
 
 namespace lockstep::hdfs {
 
@@ -14,14 +15,19 @@ namespace {
 // Whoever changes content moves its time.
 bool same(const std::optional<component::Entry>& a, const std::optional<component::Entry>& b) {
   if (!a || !b) return !a && !b;
-  return a->kind == b->kind && a->mode == b->mode && a->size == b->size &&
-         a->mtime_ns == b->mtime_ns && a->xattrs == b->xattrs;
+  return same_metadata(*a, *b);
+}
+
+// A NameNode sets the time of a directory whose snapshots are made and removed.
+bool same_but_time(std::optional<component::Entry> a, const std::optional<component::Entry>& b) {
+  if (a && b) a->mtime_ns = b->mtime_ns;
+  return same(a, b);
 }
 
 }  // namespace
 
-Result<bool> differs(WebHdfs& hdfs, Crew& crew, const std::string& directory,
-                     const std::string& snapshot) {
+Result<Departure> departure_from(WebHdfs& hdfs, Crew& crew, const std::string& directory,
+                                 const std::string& snapshot) {
   auto differences = hdfs.differences(directory, snapshot, "");
   if (!differences) {
     return to_error(differences.error(), ErrorCode::target_write, "compare with " + snapshot,
@@ -31,14 +37,22 @@ Result<bool> differs(WebHdfs& hdfs, Crew& crew, const std::string& directory,
   Changes now(hdfs, crew, directory, places, 0, ErrorCode::target_write);
   Changes then(hdfs, crew, join(directory, ".snapshot/" + snapshot), places, 0,
                ErrorCode::target_write);
+  Departure departure = Departure::none;
   for (;;) {
     auto read = now.next();
-    if (!read && read.error().code == ErrorCode::source_special) return true;  // never carried
+    if (!read && read.error().code == ErrorCode::source_special) {  // never carried
+      return Departure::content;
+    }
     LOCKSTEP_TRY(const auto here, std::move(read));
     LOCKSTEP_TRY(const auto there, then.next());
-    if (!here && !there) return false;
-    if (!here || !there || here->path != there->path) return true;
-    if (!here->path.empty() && !same(here->now, there->now)) return true;
+    if (!here && !there) return departure;
+    if (!here || !there || here->path != there->path) return Departure::content;
+    if (!here->path.empty()) {
+      if (!same(here->now, there->now)) return Departure::content;
+      departure = Departure::told;
+    } else if (!same_but_time(here->now, there->now)) {
+      departure = Departure::told;
+    }
   }
 }
 
@@ -53,8 +67,8 @@ Result<std::string> keep_aside(WebHdfs& hdfs, Crew& crew, const component::DataS
     if (kept.error().trouble != Trouble::exists) {
       return to_error(kept.error(), ErrorCode::target_write, "keep what is there", directory);
     }
-    LOCKSTEP_TRY(const bool more, differs(hdfs, crew, directory, name));
-    if (!more) return join(directory, ".snapshot/" + name);
+    LOCKSTEP_TRY(const Departure since, departure_from(hdfs, crew, directory, name));
+    if (since != Departure::content) return join(directory, ".snapshot/" + name);
   }
 }
 
@@ -66,13 +80,14 @@ Result<Found> look_at_directory(WebHdfs& hdfs, Crew& crew, const component::Data
   LOCKSTEP_TRY(const auto mark, read_mark(hdfs, directory));
   LOCKSTEP_TRY(const bool unfinished, is_unfinished(hdfs, set, mark));
   if (unfinished) return Found::as_left;
-  LOCKSTEP_TRY(bool changed, differs(hdfs, crew, directory, newest->name));
-  if (changed && !base.empty() && base != newest->name) {
-    LOCKSTEP_TRY(changed, differs(hdfs, crew, directory, base));
-  }
-  if (changed) return newest->use == Use::pin ? Found::was_source : Found::changed;
+  LOCKSTEP_TRY(Departure since, departure_from(hdfs, crew, directory, newest->name));
   // Without a mark applications may have set times, which no difference tells.
-  return mark && base == newest->name ? Found::as_base : Found::as_left;
+  if (since == Departure::none && mark && base == newest->name) return Found::as_base;
+  if (since == Departure::content && !base.empty() && base != newest->name) {
+    LOCKSTEP_TRY(since, departure_from(hdfs, crew, directory, base));
+  }
+  if (since != Departure::content) return Found::as_left;
+  return newest->use == Use::pin ? Found::was_source : Found::changed;
 }
 
 }  // namespace lockstep::hdfs

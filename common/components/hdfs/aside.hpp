@@ -12,12 +12,16 @@
 
 namespace lockstep::hdfs {
 
-// Whether the directory holds anything else than its snapshot `snapshot` does. What was copied back
-// from it is the same, though not to the NameNode, whose difference is looked through. Times that
-// were only set are not seen (file_times.hpp). Of the directory itself nothing counts: our own mark
-// on it, which changed, is a difference.
-Result<bool> differs(WebHdfs& hdfs, Crew& crew, const std::string& directory,
-                     const std::string& snapshot);
+// How what a directory holds differs from its snapshot. Times that were only set are not seen
+// (file_times.hpp).
+enum class Departure {
+  none,  // nothing; of the directory itself neither our mark on it nor its time is looked at
+  told,  // in the directory's own metadata, or in what is the same but was copied back, which the
+         // NameNode takes for new
+  content,  // something is there, or is gone, or has other metadata
+};
+Result<Departure> departure_from(WebHdfs& hdfs, Crew& crew, const std::string& directory,
+                                 const std::string& snapshot);
 
 // Keeps what `set`'s directory holds now; done again, with nothing written since, it finds that
 // kept. Returns the snapshot's path.
@@ -26,8 +30,8 @@ Result<std::string> keep_aside(WebHdfs& hdfs, Crew& crew, const component::DataS
 
 // How a directory is found that a set is to be received into.
 enum class Found {
-  as_base,     // as the base has it, which is the newest version; its times too, if nobody set one
-  as_left,     // as a version has it, or an attempt of ours was at work
+  as_base,     // as the base has it, which is the newest version: nothing is to be brought back
+  as_left,     // as a version has it but for times, or an attempt of ours was at work
   changed,     // somebody wrote where nobody may
   was_source,  // its application worked there: the roles have changed since
 };

@@ -15,8 +15,16 @@ std::string carried_prefix(const component::SetId& id) {
 
 }  // namespace
 
+std::string attempt_of(const std::string& run, int attempt) {
+  return run + "." + std::to_string(attempt);
+}
+
 std::string attempt_of(const component::Context& context) {
-  return context.run + "." + std::to_string(context.attempt);
+  return attempt_of(context.run, context.attempt);
+}
+
+std::string run_of_attempt(const std::string& attempt) {
+  return attempt.substr(0, attempt.rfind('.'));
 }
 
 std::string carried_to(const component::DataSet& target, const component::Context& context) {

@@ -15,7 +15,9 @@
 namespace lockstep::hdfs {
 
 // "<run>.<attempt>".
+std::string attempt_of(const std::string& run, int attempt);
 std::string attempt_of(const component::Context& context);
+std::string run_of_attempt(const std::string& attempt);
 
 std::string carried_to(const component::DataSet& target, const component::Context& context);
 // Whether an attempt of that run brings things there.

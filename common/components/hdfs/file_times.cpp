@@ -34,10 +34,9 @@ std::vector<Wrong> wrong_times(const std::string& path, const std::vector<Status
 
 }  // namespace
 
-Result<std::size_t> bring_back_times(WebHdfs& hdfs, Crew& crew, const std::string& directory,
-                                     const std::string& from) {
+Result<void> bring_back_times(WebHdfs& hdfs, Crew& crew, const std::string& directory,
+                              const std::string& from) {
   const std::string root = join(directory, ".snapshot/" + from);
-  std::size_t changed = 0;
   std::vector<std::string> below{""};
   while (!below.empty()) {
     const std::string path = std::move(below.back());
@@ -55,9 +54,8 @@ Result<std::size_t> bring_back_times(WebHdfs& hdfs, Crew& crew, const std::strin
     for (auto& error : failed) {
       if (error) return std::move(*error);
     }
-    changed += wrong.size();
   }
-  return changed;
+  return {};
 }
 
 }  // namespace lockstep::hdfs

@@ -1,5 +1,5 @@
-// File times: modification times of files, which no snapshot difference of a NameNode tells. One
-// that was only set (SETTIMES) leaves the file out of the report: INodeFile.metadataEquals compares
+// File times: modification times of files that were only set (SETTIMES), which no snapshot
+// difference of a NameNode tells: INodeFile.metadataEquals compares
 // owner, mode, ACL and attributes alone (seen on 3.4.2).
 #pragma once
 
@@ -11,9 +11,9 @@
 namespace lockstep::hdfs {
 
 // Gives the files of `directory` the times that they have in its snapshot `from`, of which it holds
-// the names and the content already. Lists both: a request for each thousand names. Returns how
-// many had another. Error: target-write.
-Result<std::size_t> bring_back_times(WebHdfs& hdfs, Crew& crew, const std::string& directory,
-                                     const std::string& from);
+// the names and the content already. Lists both: a request for each thousand names. Error:
+// target-write.
+Result<void> bring_back_times(WebHdfs& hdfs, Crew& crew, const std::string& directory,
+                              const std::string& from);
 
 }  // namespace lockstep::hdfs

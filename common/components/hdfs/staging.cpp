@@ -2,8 +2,11 @@
 
 #include <utility>
 
+#include "common/components/hdfs/carried.hpp"
 #include "common/components/hdfs/changes.hpp"
 #include "common/components/hdfs/file_times.hpp"
+#include "common/components/hdfs/mark.hpp"
+#include "common/components/hdfs/snapshot_names.hpp"
 #include "common/os/failpoint.hpp"
 
 namespace lockstep::hdfs {
@@ -14,10 +17,6 @@ using component::EntryKind;
 using component::Version;
 
 namespace {
-
-constexpr const char* kMark = "user.lockstep.attempt";
-
-std::string own_marks(const component::SetId& id) { return id.service + "/" + id.set + "/"; }
 
 // Copies a file of a snapshot to where the writer writes.
 Result<void> copy_content(WebHdfs& hdfs, const std::string& from, const Entry& entry,
@@ -52,61 +51,8 @@ Result<std::size_t> empty(WebHdfs& hdfs, const std::string& directory) {
   }
 }
 
-}  // namespace
-
-std::string mark_of(const component::SetId& id, const component::Context& context) {
-  return own_marks(id) + attempt_of(context);
-}
-
-Result<std::optional<std::string>> read_mark(WebHdfs& hdfs, const std::string& directory) {
-  auto xattrs = hdfs.xattrs(directory);
-  if (!xattrs) {
-    if (xattrs.error().trouble == Trouble::missing) return std::optional<std::string>();
-    return to_error(xattrs.error(), ErrorCode::target_write, "read the attributes", directory);
-  }
-  for (component::Xattr& xattr : *xattrs) {
-    if (xattr.name == kMark) return std::optional<std::string>(std::move(xattr.value));
-  }
-  return std::optional<std::string>();
-}
-
-bool marks_run(const std::string& mark, const component::SetId& id, const std::string& run) {
-  return mark.starts_with(own_marks(id) + run + ".");
-}
-
-bool is_own(const std::string& mark, const component::SetId& id) {
-  return mark.starts_with(own_marks(id));
-}
-
-std::optional<std::string> marked_attempt(const std::string& mark, const component::SetId& id) {
-  if (!is_own(mark, id)) return std::nullopt;
-  return mark.substr(own_marks(id).size());
-}
-
-Result<bool> is_unfinished(WebHdfs& hdfs, const component::DataSet& set,
-                           const std::optional<std::string>& mark) {
-  const auto attempt = mark ? marked_attempt(*mark, set.id) : std::nullopt;
-  if (!attempt) return false;
-  LOCKSTEP_TRY(const auto version,
-               find_version(hdfs, Use::point, set, attempt->substr(0, attempt->rfind('.'))));
-  return !version;
-}
-
-Result<void> put_mark(WebHdfs& hdfs, const std::string& directory, const std::string& mark) {
-  auto put = hdfs.set_xattr(directory, {kMark, mark}, false);
-  if (put) return {};
-  return to_error(put.error(), ErrorCode::target_write, "mark the directory", directory);
-}
-
-Result<void> clear_mark(WebHdfs& hdfs, const std::string& directory) {
-  auto cleared = hdfs.remove_xattr(directory, kMark);
-  if (cleared || cleared.error().trouble == Trouble::missing) return {};
-  return to_error(cleared.error(), ErrorCode::target_write, "unmark the directory", directory);
-}
-
-Result<std::size_t> bring_back(WebHdfs& hdfs, Crew& crew, const std::string& directory,
-                               const std::string& to) {
-  if (to.empty()) return empty(hdfs, directory);
+Result<std::size_t> bring_back_content(WebHdfs& hdfs, Crew& crew, const std::string& directory,
+                                       const std::string& to) {
   // From what is there to the snapshot: created is what is missing, removed what is too much.
   auto differences = hdfs.differences(directory, "", to);
   if (!differences) {
@@ -151,15 +97,25 @@ Result<std::size_t> bring_back(WebHdfs& hdfs, Crew& crew, const std::string& dir
   return touched.size();
 }
 
+}  // namespace
+
+Result<std::size_t> bring_back(WebHdfs& hdfs, Crew& crew, const std::string& directory,
+                               const std::string& to) {
+  if (to.empty()) return empty(hdfs, directory);
+  LOCKSTEP_TRY(const std::size_t differed, bring_back_content(hdfs, crew, directory, to));
+  LOCKSTEP_CHECK(bring_back_times(hdfs, crew, directory, to));
+  return differed;
+}
+
 Result<void> undo_attempt(WebHdfs& hdfs, Crew& crew, const component::DataSet& target) {
   const std::string& directory = target.place.location;
   LOCKSTEP_TRY(const auto newest, newest_version(hdfs, target));
-  LOCKSTEP_CHECK(bring_back(hdfs, crew, directory, newest ? newest->name : std::string()));
-  if (newest) LOCKSTEP_CHECK(bring_back_times(hdfs, crew, directory, newest->name));
+  const std::string to = newest ? newest->name : std::string();
+  LOCKSTEP_CHECK(bring_back(hdfs, crew, directory, to));
   LOCKSTEP_CHECK(remove_carried(hdfs, target));
   const auto run = newest ? run_of(Use::point, target.id, newest->name) : std::nullopt;
   if (!run) return clear_mark(hdfs, directory);
-  return put_mark(hdfs, directory, own_marks(target.id) + *run + ".0");
+  return put_mark(hdfs, directory, mark_of(target.id, attempt_of(*run, 0)));
 }
 
 HdfsStaging::HdfsStaging(WebHdfs& hdfs, Crew& crew, Setup setup)

@@ -1,11 +1,9 @@
 // Staging: the target directory itself, being brought from one point to the next.
 //
-// There is one, so one attempt at a time works in it. A mark (an attribute of the directory,
-// user.lockstep.attempt) names the attempt from before its first change, and stays when its version
-// is made: what the directory holds is that attempt's, until another one's mark or an application
-// takes its place. Where the attempt has no version, for it died or its run failed later, whoever
-// comes next brings the directory back to the base first. Nobody reads the directory meanwhile;
-// what is read are its snapshots.
+// There is one, so one attempt at a time works in it, which its mark names (mark.hpp). Where that
+// attempt has no version, for it died or its run failed later, whoever comes next brings the
+// directory back to the base first. Nobody reads the directory meanwhile; what is read are its
+// snapshots.
 #pragma once
 
 #include <functional>
@@ -15,31 +13,15 @@
 #include <vector>
 
 #include "common/component/target.hpp"
-#include "common/components/hdfs/carried.hpp"
 #include "common/components/hdfs/crew.hpp"
-#include "common/components/hdfs/snapshot_names.hpp"
 #include "common/components/hdfs/webhdfs.hpp"
 #include "common/components/hdfs/writer.hpp"
 
 namespace lockstep::hdfs {
 
-// "<service>/<set>/<run>.<attempt>", as the mark holds it; attempt 0 of what was brought back to
-// the run's version.
-std::string mark_of(const component::SetId& id, const component::Context& context);
-Result<std::optional<std::string>> read_mark(WebHdfs& hdfs, const std::string& directory);
-bool is_own(const std::string& mark, const component::SetId& id);
-// "<run>.<attempt>"; nothing where the mark is another set's.
-std::optional<std::string> marked_attempt(const std::string& mark, const component::SetId& id);
-bool marks_run(const std::string& mark, const component::SetId& id, const std::string& run);
-// Whether what the directory holds is of an attempt of the set that has no version.
-Result<bool> is_unfinished(WebHdfs& hdfs, const component::DataSet& set,
-                           const std::optional<std::string>& mark);
-Result<void> put_mark(WebHdfs& hdfs, const std::string& directory, const std::string& mark);
-Result<void> clear_mark(WebHdfs& hdfs, const std::string& directory);
-
-// Brings `directory` to the content of its snapshot `to`; empty: to no content at all. Times of
-// files that were only set stay (file_times.hpp). Costs what differs, but where what is to be
-// removed stood, or was written over, is copied anew. Returns how many places differed.
+// Brings `directory` to what its snapshot `to` holds, times too; empty: to no content at all. Costs
+// a listing of both (file_times.hpp), and what differs; where what is to be removed stood, or was
+// written over, is copied anew. Returns how many places differed in more than a time.
 Result<std::size_t> bring_back(WebHdfs& hdfs, Crew& crew, const std::string& directory,
                                const std::string& to);
 

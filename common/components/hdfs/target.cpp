@@ -4,7 +4,8 @@
 #include <utility>
 
 #include "common/components/hdfs/aside.hpp"
-#include "common/components/hdfs/file_times.hpp"
+#include "common/components/hdfs/carried.hpp"
+#include "common/components/hdfs/mark.hpp"
 #include "common/components/hdfs/restore.hpp"
 #include "common/components/hdfs/room.hpp"
 #include "common/components/hdfs/snapshot_names.hpp"
@@ -40,7 +41,7 @@ Result<void> HdfsTarget::make_ready(const DataSet& target) {
 Result<void> HdfsTarget::check_own(const DataSet& target) {
   const std::string& directory = target.place.location;
   LOCKSTEP_TRY(const auto mark, read_mark(hdfs_, directory));
-  if (mark && !is_own(*mark, target.id)) {
+  if (mark && !marked_attempt(*mark, target.id)) {
     return make_error(ErrorCode::target_overlaps,
                       "another data set is kept there: " + mark->substr(0, mark->rfind('/')),
                       directory);
@@ -104,9 +105,7 @@ Result<std::unique_ptr<component::Staging>> HdfsTarget::stage(
                       directory, "name the other cluster's HDFS, or another directory with `to:`");
   }
   const std::lock_guard lock(mutex_);
-  if (const auto other = at_work_.find(directory); other != at_work_.end()) {
-    other->second->revoke();
-  }
+  end_work_in(directory);
   std::vector<std::string> caveats;
   if (!request.resume) {
     LOCKSTEP_TRY(const Found found, look_at_directory(hdfs_, crew_, target, base));
@@ -121,11 +120,8 @@ Result<std::unique_ptr<component::Staging>> HdfsTarget::stage(
     }
     LOCKSTEP_CHECK(take_over_carried(hdfs_, target, context));
     if (base.empty()) LOCKSTEP_CHECK(adopt_again(context, target));
-    LOCKSTEP_CHECK(put_mark(hdfs_, directory, mark_of(target.id, context)));
-    LOCKSTEP_CHECK(bring_back(hdfs_, crew_, directory, base));
-    if (found != Found::as_base && !base.empty()) {
-      LOCKSTEP_CHECK(bring_back_times(hdfs_, crew_, directory, base));
-    }
+    LOCKSTEP_CHECK(put_mark(hdfs_, directory, mark_of(target.id, attempt_of(context))));
+    if (found != Found::as_base) LOCKSTEP_CHECK(bring_back(hdfs_, crew_, directory, base));
   }
   auto self = std::make_shared<HdfsStaging*>(nullptr);
   HdfsStaging::Setup setup{target,
@@ -144,6 +140,11 @@ Result<std::unique_ptr<component::Staging>> HdfsTarget::stage(
   *self = staging.get();
   at_work_[directory] = staging.get();
   return std::unique_ptr<component::Staging>(std::move(staging));
+}
+
+void HdfsTarget::end_work_in(const std::string& directory) {
+  const auto other = at_work_.find(directory);
+  if (other != at_work_.end()) other->second->revoke();
 }
 
 Result<std::optional<Version>> HdfsTarget::find(const Context& context, const DataSet& target) {
@@ -174,8 +175,7 @@ Result<std::vector<Version>> HdfsTarget::list(const DataSet& target) {
     Native native;
     native.directory = target.place.location;
     native.attempt = attempt;
-    all.push_back(
-        {target.id, target.component, attempt.substr(0, attempt.rfind('.')), to_text(native)});
+    all.push_back({target.id, target.component, run_of_attempt(attempt), to_text(native)});
   }
   return all;
 }
@@ -214,16 +214,15 @@ Result<void> HdfsTarget::drop_point(const DataSet& target, const Version& versio
   }
   LOCKSTEP_TRY(const auto there, find_version(hdfs_, Use::point, target, version.name));
   if (there) {
-    LOCKSTEP_TRY(const bool touched, differs(hdfs_, crew_, directory, snapshot));
+    LOCKSTEP_TRY(const Departure since, departure_from(hdfs_, crew_, directory, snapshot));
+    const bool touched = since == Departure::content;
     // That is somebody's: the next attempt keeps it aside, and says so; where no version is left
     // the directory is nobody's of ours any more.
     if (touched) LOCKSTEP_CHECK(clear_mark(hdfs_, directory));
     LOCKSTEP_CHECK(drop_version(hdfs_, Use::point, version));
     if (touched) return {};
   }
-  if (const auto other = at_work_.find(directory); other != at_work_.end()) {
-    other->second->revoke();
-  }
+  end_work_in(directory);
   return undo_attempt(hdfs_, crew_, target);
 }
 
@@ -239,9 +238,7 @@ Result<void> HdfsTarget::drop(const Context&, const Version& version) {
   if (!mark || marked_attempt(*mark, target.id) != native.attempt) {
     return remove_carried_of(hdfs_, target, native.attempt);
   }
-  if (const auto other = at_work_.find(native.directory); other != at_work_.end()) {
-    other->second->revoke();
-  }
+  end_work_in(native.directory);
   return undo_attempt(hdfs_, crew_, target);
 }
 
@@ -296,23 +293,21 @@ Result<component::Target::RestoreResult> HdfsTarget::make_live(const Context&,
                       "restore it there instead");
   }
   const std::lock_guard lock(mutex_);
-  if (const auto other = at_work_.find(directory); other != at_work_.end()) {
-    other->second->revoke();
-  }
+  end_work_in(directory);
   RestoreResult done;
   DataSet set;
   set.id = version.id;
   set.place = place;
   LOCKSTEP_TRY(const auto mark, read_mark(hdfs_, directory));
   LOCKSTEP_TRY(const bool unfinished, is_unfinished(hdfs_, set, mark));
-  LOCKSTEP_TRY(const bool holds_more, differs(hdfs_, crew_, directory, native.snapshot));
-  if (holds_more && !unfinished) {
+  LOCKSTEP_TRY(const Departure since, departure_from(hdfs_, crew_, directory, native.snapshot));
+  if (since == Departure::content && !unfinished) {
     // No attempt of ours did that, or a later point holds it: it is kept either way.
     LOCKSTEP_TRY(done.moved_aside, keep_aside(hdfs_, crew_, set, version.name));
   }
-  LOCKSTEP_TRY(done.entries, bring_back(hdfs_, crew_, directory, native.snapshot));
-  if (!mark || !marks_run(*mark, set.id, version.name) || holds_more) {
-    LOCKSTEP_CHECK(bring_back_times(hdfs_, crew_, directory, native.snapshot));
+  const bool shown = since == Departure::none && mark && marks_run(*mark, set.id, version.name);
+  if (!shown) {
+    LOCKSTEP_TRY(done.entries, bring_back(hdfs_, crew_, directory, native.snapshot));
   }
   LOCKSTEP_CHECK(clear_mark(hdfs_, directory));
   return done;

@@ -50,6 +50,8 @@ class HdfsTarget final : public component::Target,
   // The directory is nobody's else: what is in it was put there by Lockstep, or it is the set's own
   // place, of which there are pins.
   Result<void> check_own(const component::DataSet& target);
+  // Nothing of an attempt that works there reaches it any more. Under mutex_.
+  void end_work_in(const std::string& directory);
   Result<void> adopt_again(const component::Context& context, const component::DataSet& target);
   Result<void> drop_point(const component::DataSet& target, const component::Version& version,
                           const std::string& snapshot);

@@ -68,6 +68,18 @@ TEST_CASE("hdfs: an attempt that died is undone, whatever it had done") {
   CHECK(must(target.list(world.target)).size() == 3);
 }
 
+TEST_CASE("hdfs: what somebody did to the target directory itself is undone") {
+  ChangedWorld world;
+  const std::string& directory = world.target.place.location;
+  component::Target& target = *world.south.component->target();
+  const auto mode = must(world.south.user.status(directory)).mode;
+  REQUIRE(mode != 0700);
+  must(world.south.user.set_mode(directory, 0700));
+  auto staging = must(target.stage(context_of(run_id(2)), {world.target, world.first, false}));
+  CHECK(staging->caveats().empty());
+  CHECK(must(world.south.user.status(directory)).mode == mode);
+}
+
 TEST_CASE("hdfs: the directory goes back with a point that goes, unless somebody works there") {
   ChangedWorld world;
   const Version& first_pin = world.first_pin;
