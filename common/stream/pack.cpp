@@ -116,7 +116,7 @@ Result<void> PackBuilder::room(std::size_t bytes) {
     // faults of memory that a small transfer never touches.
     body_->reserve(kPackLimit);
   }
-  ++records_;
+  if (records_++ == 0) begun_at_ = walked_;
   return {};
 }
 
@@ -168,6 +168,11 @@ Result<void> PackBuilder::remove(const std::string& path) {
 }
 
 Result<void> PackBuilder::finish() { return hand_on(); }
+
+Result<void> PackBuilder::walked(std::uint64_t entries) {
+  walked_ = entries;
+  return walked_ - begun_at_ >= kPackWalk ? hand_on() : Result<void>{};
+}
 
 Result<Record> RecordReader::next() {
   Record record;

@@ -53,8 +53,9 @@ class Planner {
     if (manifest_.entries() == 0)
       return make_error(ErrorCode::source_read, "the version holds nothing, not even its root");
     LOCKSTEP_TRY(const ManifestSummary summary, manifest_.finish());
-    LOCKSTEP_CHECK(manifest_.sync());
     LOCKSTEP_CHECK(builder_.finish());
+    if (job_.made) job_.made(summary);
+    LOCKSTEP_CHECK(manifest_.sync());
     return summary;
   }
 
@@ -110,8 +111,7 @@ class Planner {
     LOCKSTEP_CHECK(leave_until(entry.path));
     LOCKSTEP_TRY(const std::string sum, item.sum);
     LOCKSTEP_CHECK(sum.empty() ? plan_entry(entry, item.content) : plan_brought(entry, sum));
-    walked();
-    return {};
+    return walked();
   }
 
   // The base's entry at hand is the version's too, and with `whole` all that lies in it.
@@ -128,18 +128,19 @@ class Planner {
     } else {
       LOCKSTEP_CHECK(manifest_.copy(*base_));
     }
-    walked();
+    LOCKSTEP_CHECK(walked());
     return advance_base();
   }
 
-  void walked() const {
+  Result<void> walked() {
     if (job_.walked) job_.walked(manifest_.entries());
+    return builder_.walked(manifest_.entries());
   }
 
   // Some of a directory was copied that may be all there is.
   Result<void> passed() {
     LOCKSTEP_CHECK(check_stop());
-    walked();
+    if (job_.walked) job_.walked(manifest_.entries());
     return {};
   }
 
