@@ -240,7 +240,7 @@ struct ManifestReader::Impl {
       ByteReader in(record.subspan(5));
       const DecodedEntry decoded = decode_entry(in, native);
       if (decoded.bad != nullptr) return damaged(path, std::string("an entry's ") + decoded.bad);
-      LOCKSTEP_CHECK(passing.hard_link(decoded.entry));
+      LOCKSTEP_CHECK(passing.hard_link(decoded.entry, passing.inside.entries));
     }
     passing.seen += record.size();
     ++passing.inside.entries;

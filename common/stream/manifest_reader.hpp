@@ -86,7 +86,8 @@ class ManifestReader {
   // tells the records' lengths, and the hard links where `hard_link` asks for them. next() goes on
   // after the directory.
   using Sink = std::function<Result<void>(std::span<const std::byte>)>;
-  using OnEntry = std::function<Result<void>(const Entry&)>;
+  // `before`: how many entries of the directory were passed before it.
+  using OnEntry = std::function<Result<void>(const Entry& entry, std::uint64_t before)>;
   struct Inside {
     std::uint64_t entries = 0;
     std::uint64_t bytes = 0;  // the sizes of the regular files

@@ -100,7 +100,10 @@ Result<void> PackBuilder::hand_on() {
   pack.header.wire_length = pack.header.raw_length;
   pack.header.body = xxh3_128(*body_);
   pack.header.chain = chain_ = chain_after(chain_, pack.header.body);
-  pack.body = std::move(body_);
+  // Many small ones may be under way: each keeps no more than it holds.
+  const bool small = body_->size() < kPackLimit / 4;
+  pack.body = small ? std::make_unique<Buffer>(*body_) : std::move(body_);
+  body_.reset();
   pack.content = content_;
   records_ = 0;
   content_ = 0;
@@ -116,7 +119,7 @@ Result<void> PackBuilder::room(std::size_t bytes) {
     // faults of memory that a small transfer never touches.
     body_->reserve(kPackLimit);
   }
-  if (records_++ == 0) begun_at_ = walked_;
+  if (records_++ == 0) begun_at_ = passed_;
   return {};
 }
 
@@ -169,9 +172,9 @@ Result<void> PackBuilder::remove(const std::string& path) {
 
 Result<void> PackBuilder::finish() { return hand_on(); }
 
-Result<void> PackBuilder::walked(std::uint64_t entries) {
-  walked_ = entries;
-  return walked_ - begun_at_ >= kPackWalk ? hand_on() : Result<void>{};
+Result<void> PackBuilder::passed(std::uint64_t entries) {
+  passed_ = entries;
+  return passed_ - begun_at_ >= kPackWalk ? hand_on() : Result<void>{};
 }
 
 Result<Record> RecordReader::next() {

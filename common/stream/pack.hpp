@@ -27,7 +27,8 @@ inline constexpr std::size_t kPackLimit = 1024 * 1024 + 65536;
 inline constexpr std::uint64_t kLeastWindow = 4 << 20;
 inline constexpr std::uint64_t kMostWindow = 32 << 20;  // half of what a channel lets wait
 inline constexpr std::uint32_t kPackRecords = 4096;
-inline constexpr std::uint64_t kPackWalk = 4096;  // entries that a walk passes beside one pack
+// A pack ends where the walk has passed so many entries since before its first record.
+inline constexpr std::uint64_t kPackWalk = 16384;
 
 enum class Codec : std::uint8_t { none = 0, zstd = 1 };
 
@@ -82,9 +83,10 @@ class PackBuilder {
   Result<void> close(const Digest256& content);
   Result<void> remove(const std::string& path);
   Result<void> finish();  // hands on what is left
-  // The walk is at its `entries`-th entry: a pack that was begun long before is handed on, so that
-  // whoever receives walks along and does not begin when this walk ends.
-  Result<void> walked(std::uint64_t entries);
+  // The walk has passed so many entries: a pack that was begun kPackWalk before is handed on, so
+  // that whoever receives walks along and does not begin when the walk ends. Where it is called,
+  // and how often, makes no difference to the packs, as long as it was told of all before a record.
+  Result<void> passed(std::uint64_t entries);
 
   std::uint64_t sequence() const { return sequence_; }  // of the last pack handed on
   const Digest128& chain() const { return chain_; }
@@ -99,7 +101,7 @@ class PackBuilder {
   std::unique_ptr<Buffer> body_;
   Buffer scratch_;
   std::uint32_t records_ = 0;
-  std::uint64_t walked_ = 0;    // entries
+  std::uint64_t passed_ = 0;    // entries
   std::uint64_t begun_at_ = 0;  // of them, before the first record
   std::uint64_t content_ = 0;
   std::uint64_t sequence_ = 0;

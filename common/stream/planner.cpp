@@ -53,8 +53,8 @@ class Planner {
     if (manifest_.entries() == 0)
       return make_error(ErrorCode::source_read, "the version holds nothing, not even its root");
     LOCKSTEP_TRY(const ManifestSummary summary, manifest_.finish());
+    // Who receives has the last pack while the manifest goes to the disk, and hears of the end after.
     LOCKSTEP_CHECK(builder_.finish());
-    if (job_.made) job_.made(summary);
     LOCKSTEP_CHECK(manifest_.sync());
     return summary;
   }
@@ -123,7 +123,11 @@ class Planner {
       LOCKSTEP_CHECK(plan_other(entry, true));
     } else if (whole && manifest_.copies_trees_of(*base_)) {
       LOCKSTEP_CHECK(manifest_.copy_tree(
-          *base_, [this](const Entry& entry) { return link_again(entry); },
+          *base_,
+          [this](const Entry& entry, std::uint64_t before) -> Result<void> {
+            LOCKSTEP_CHECK(builder_.passed(manifest_.entries() + 1 + before));
+            return link_again(entry);
+          },
           [this] { return passed(); }));
     } else {
       LOCKSTEP_CHECK(manifest_.copy(*base_));
@@ -134,7 +138,7 @@ class Planner {
 
   Result<void> walked() {
     if (job_.walked) job_.walked(manifest_.entries());
-    return builder_.walked(manifest_.entries());
+    return builder_.passed(manifest_.entries());
   }
 
   // Some of a directory was copied that may be all there is.

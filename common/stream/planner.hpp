@@ -29,8 +29,6 @@ struct PlanJob {
   // alone, and not of what is as in the base.
   std::function<Result<std::string>(const component::Entry&)> sum_of_carried;
   std::stop_token stop;
-  // Of what is made, once all of it was handed on; the manifest is not synced yet.
-  std::function<void(const ManifestSummary&)> made;
   // Per entry, and within large files now and then; cheap.
   std::function<void(std::uint64_t entries)> walked;
   // The same for what is read ahead, from any thread.

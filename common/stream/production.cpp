@@ -43,18 +43,11 @@ void Production::walk(PlanJob job, os::Disk& disk, const std::stop_token& stop) 
   job.moved = [this] { steps_.fetch_add(1, std::memory_order_relaxed); };
   PackBuilder builder(options_.transfer, options_.epoch,
                       [this, &stop](RawPack pack) { return put(std::move(pack), stop); });
-  job.made = [this](const ManifestSummary& summary) {
-    {
-      const std::lock_guard lock(mutex_);
-      summary_ = summary;
-    }
-    changed_.notify_all();
-  };
   auto planned = plan(disk, job, builder);
   {
     const std::lock_guard lock(mutex_);
     if (planned)
-      synced_ = true;
+      summary_ = *planned;
     else
       error_ = planned.error();
   }
@@ -127,12 +120,6 @@ Result<std::optional<WirePack>> Production::next(Nanos timeout) {
   lock.unlock();
   changed_.notify_all();
   return std::optional<WirePack>(std::move(pack));
-}
-
-Result<void> Production::synced() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return synced_ || error_; });
-  return error_ ? Result<void>(*error_) : Result<void>();
 }
 
 bool Production::ended() const {

@@ -44,11 +44,8 @@ class Production {
 
   // The next pack; nothing where none is ready within `timeout`, or where ended().
   Result<std::optional<WirePack>> next(Nanos timeout);
-  // All packs were taken; the manifest may still be on its way to the disk.
   bool ended() const;
   const ManifestSummary& summary() const { return *summary_; }  // once ended
-  // Waits until the manifest is on the disk; requires ended().
-  Result<void> synced();
   std::uint64_t walked() const { return walked_.load(std::memory_order_relaxed); }
   std::uint64_t steps() const { return steps_.load(std::memory_order_relaxed); }  // it moves
   // Told by who sends: whether the wire is what the transfer waits for.
@@ -74,7 +71,6 @@ class Production {
   std::deque<std::shared_ptr<Slot>> slots_;  // in order
   std::optional<Error> error_;
   std::optional<ManifestSummary> summary_;
-  bool synced_ = false;
   std::vector<std::jthread> threads_;
 };
 

@@ -1,6 +1,5 @@
 #include "common/components/hdfs/aside.hpp"
 
-#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -16,12 +15,6 @@ namespace {
 bool same(const std::optional<component::Entry>& a, const std::optional<component::Entry>& b) {
   if (!a || !b) return !a && !b;
   return same_metadata(*a, *b);
-}
-
-// A NameNode sets the time of a directory whose snapshots are made and removed.
-bool same_but_time(std::optional<component::Entry> a, const std::optional<component::Entry>& b) {
-  if (a && b) a->mtime_ns = b->mtime_ns;
-  return same(a, b);
 }
 
 }  // namespace
@@ -47,12 +40,10 @@ Result<Departure> departure_from(WebHdfs& hdfs, Crew& crew, const std::string& d
     LOCKSTEP_TRY(const auto there, then.next());
     if (!here && !there) return departure;
     if (!here || !there || here->path != there->path) return Departure::content;
-    if (!here->path.empty()) {
-      if (!same(here->now, there->now)) return Departure::content;
-      departure = Departure::told;
-    } else if (!same_but_time(here->now, there->now)) {
-      departure = Departure::told;
-    }
+    const bool equal = same(here->now, there->now);
+    const bool root = here->path.empty();
+    if (!root && !equal) return Departure::content;
+    if (!root || !equal) departure = Departure::slight;
   }
 }
 
@@ -81,8 +72,11 @@ Result<Found> look_at_directory(WebHdfs& hdfs, Crew& crew, const component::Data
   LOCKSTEP_TRY(const bool unfinished, is_unfinished(hdfs, set, mark));
   if (unfinished) return Found::as_left;
   LOCKSTEP_TRY(Departure since, departure_from(hdfs, crew, directory, newest->name));
-  // Without a mark applications may have set times, which no difference tells.
-  if (since == Departure::none && mark && base == newest->name) return Found::as_base;
+  // Where the directory does not show what it names, applications may have set times, which no
+  // difference tells.
+  const auto run = run_of(Use::point, set.id, newest->name);
+  const bool shown = mark && run && marks_run(*mark, set.id, *run);
+  if (since == Departure::none && shown && base == newest->name) return Found::as_base;
   if (since == Departure::content && !base.empty() && base != newest->name) {
     LOCKSTEP_TRY(since, departure_from(hdfs, crew, directory, base));
   }

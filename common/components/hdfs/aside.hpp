@@ -15,9 +15,9 @@ namespace lockstep::hdfs {
 // How what a directory holds differs from its snapshot. Times that were only set are not seen
 // (file_times.hpp).
 enum class Departure {
-  none,  // nothing; of the directory itself neither our mark on it nor its time is looked at
-  told,  // in the directory's own metadata, or in what is the same but was copied back, which the
-         // NameNode takes for new
+  none,     // nothing but our mark on it
+  slight,   // in the directory's own metadata, or in what was copied back, which the NameNode takes
+            // for new
   content,  // something is there, or is gone, or has other metadata
 };
 Result<Departure> departure_from(WebHdfs& hdfs, Crew& crew, const std::string& directory,
@@ -31,7 +31,7 @@ Result<std::string> keep_aside(WebHdfs& hdfs, Crew& crew, const component::DataS
 // How a directory is found that a set is to be received into.
 enum class Found {
   as_base,     // as the base has it, which is the newest version: nothing is to be brought back
-  as_left,     // as a version has it but for times, or an attempt of ours was at work
+  as_left,     // as a version has it but for times and what is slight; or an attempt was at work
   changed,     // somebody wrote where nobody may
   was_source,  // its application worked there: the roles have changed since
 };
