@@ -435,7 +435,11 @@ class Receiver {
     Control finack("finack");
     finack.digest("root", summary.root).set("entries", summary.entries).set("bytes", summary.bytes);
     if (!channel_->send({finack.encode(), {}})) return {};
-    static_cast<void>(intake_->next(kFarewell, job_.stop));
+    const auto last = intake_->next(kFarewell, job_.stop);
+    const auto* word = last && *last ? std::get_if<Control>(&**last) : nullptr;
+    // Of a sender that cannot keep its manifest, without which the next run has no base: what is
+    // sealed stays, and the same transfer can be gone on with.
+    if (word != nullptr && word->type() == "fail") return fail_of_peer(*word);
     return {};
   }
 

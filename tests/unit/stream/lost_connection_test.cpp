@@ -9,9 +9,10 @@ using namespace lockstep;
 using namespace lockstep::stream;
 using namespace lockstep::test;
 
-TEST_CASE("a connection that is lost before the seal does not end the manifest twice") {
-  Victim victim;
-  Peers& peers = victim.peers;
+namespace {
+
+// What a sender of nothing but a root says: its pack, and the end that is returned.
+Control only_a_root(Victim& victim) {
   const Entry root = entry("", EntryKind::directory);
   PackBuilder builder(kRun, 7, [&](RawPack pack) -> Result<void> {
     victim.sender().says(std::move(pack));
@@ -19,8 +20,8 @@ TEST_CASE("a connection that is lost before the seal does not end the manifest t
   });
   REQUIRE(builder.entry(root, Action::create));
   REQUIRE(builder.finish());
-  auto writer =
-      ManifestWriter::create(*peers.disk, victim.scratch / "as-it-should-be", WithNative::no);
+  auto writer = ManifestWriter::create(*victim.peers.disk, victim.scratch / "as-it-should-be",
+                                       WithNative::no);
   REQUIRE(writer);
   REQUIRE(writer->begin(root));
   const auto summary = writer->finish();
@@ -29,11 +30,24 @@ TEST_CASE("a connection that is lost before the seal does not end the manifest t
   fin.set("sequence", 1).digest("chain", builder.chain()).digest("root", summary->root);
   fin.set("entries", summary->entries).set("bytes", summary->bytes);
   victim.sender().says(fin);
-  victim.sender().lost_at = "sealing";
+  return fin;
+}
+
+Control hello_again() {
   Control hello("hello");
   hello.set("v", 1).text("transfer", kRun).set("epoch", 7);
+  return hello;
+}
+
+}  // namespace
+
+TEST_CASE("a connection that is lost before the seal does not end the manifest twice") {
+  Victim victim;
+  Peers& peers = victim.peers;
+  const Control fin = only_a_root(victim);
+  victim.sender().lost_at = "sealing";
   victim.link.next = std::make_unique<Scripted>();
-  victim.link.next->says(hello);
+  victim.link.next->says(hello_again());
   victim.link.next->says(fin);
 
   FileLog log(peers.log(kRun));
@@ -41,7 +55,25 @@ TEST_CASE("a connection that is lost before the seal does not end the manifest t
   if (!received) FAIL(received.error().text());
   const auto kept = check_manifest(*peers.disk, peers.manifest("south", kRun));
   if (!kept) FAIL(kept.error().text());
-  CHECK(kept->root == summary->root);
+  CHECK(kept->root == fin.digest<32>("root"));
+}
+
+TEST_CASE("a sender that cannot keep its manifest after the seal is heard, and may come again") {
+  Victim victim;
+  Peers& peers = victim.peers;
+  const Control fin = only_a_root(victim);
+  victim.sender().says(fail_control("fail", make_error(ErrorCode::io, "no manifest", "/there")));
+  FileLog log(peers.log(kRun));
+  const auto received = peers.receive(victim.link, peers.receive_job(kRun, "", log));
+  REQUIRE_FALSE(received.has_value());
+  CHECK_THAT(name(received.error()), Catch::StartsWith("io: no manifest"));
+
+  ScriptedLink again;
+  again.channel->says(hello_again());
+  again.channel->says(fin);
+  const auto ended = peers.receive(again, peers.receive_job(kRun, "", log));
+  if (!ended) FAIL(ended.error().text());
+  CHECK(peers.component->target()->list(peers.set("south"))->size() == 1);
 }
 
 TEST_CASE("a pack that is being sent as the connection is lost is sent on the next one") {
