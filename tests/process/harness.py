@@ -40,7 +40,8 @@ def free_port():
     return free_ports(1)[0]
 
 
-MKFS = {"btrfs": ["mkfs.btrfs", "-q"], "xfs": ["mkfs.xfs", "-q"], "ext4": ["mkfs.ext4", "-q", "-F"]}
+# An inode for each block of ext4: the ledger's files are small, and a pin there is a copy of them all.
+MKFS = {"btrfs": ["mkfs.btrfs", "-q"], "xfs": ["mkfs.xfs", "-q"], "ext4": ["mkfs.ext4", "-q", "-F", "-i", "4096"]}
 
 
 class Disks:
@@ -50,7 +51,7 @@ class Disks:
         self.base = tempfile.mkdtemp(prefix="lockstep-test-", dir="/dev/shm")
         self.mounted = []
 
-    def make(self, name, kind, size=(6 if FULL else 1) << 30, options=""):
+    def make(self, name, kind, size=(6 if FULL else 2) << 30, options=""):
         image, path = os.path.join(self.base, name + ".img"), os.path.join(self.base, name)
         with open(image, "wb") as handle:
             handle.truncate(size)
@@ -95,6 +96,10 @@ class Ledger:
 
     def running(self):
         return self.process is not None and self.process.poll() is None
+
+    def last_words(self):
+        """Why it is not running any more."""
+        return "" if self.running() else f"the ledger ended ({self.process.returncode}): {self.process.stdout.read()}"
 
     def stop(self):
         if self.process is None:

@@ -32,7 +32,7 @@ class MainJob(SiteTest):
             self.assertEqual(found["problems"], [])
             self.assertGreater(found["rows"], 0)
             self.assert_point_is_as_it_says(point)
-            self.assertTrue(ledger.running())
+            self.assertTrue(ledger.running(), ledger.last_words())
         self.assertEqual(len(self.site.json("points", "orders")), count)
         self.assert_nothing_is_left()
         return ledger
