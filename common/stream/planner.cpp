@@ -53,7 +53,7 @@ class Planner {
     if (manifest_.entries() == 0)
       return make_error(ErrorCode::source_read, "the version holds nothing, not even its root");
     LOCKSTEP_TRY(const ManifestSummary summary, manifest_.finish());
-    // Who receives has the last pack while the manifest goes to the disk, and hears of the end after.
+    // Who receives has the last pack while the manifest goes to the disk; the end is told after.
     LOCKSTEP_CHECK(builder_.finish());
     LOCKSTEP_CHECK(manifest_.sync());
     return summary;
