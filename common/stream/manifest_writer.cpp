@@ -273,13 +273,20 @@ bool ManifestWriter::copies_trees_of(const ManifestReader& reader) const {
   return reader.has_native() == (impl_->native == WithNative::yes);
 }
 
-Result<void> ManifestWriter::copy_tree(ManifestReader& reader,
-                                       const ManifestReader::OnEntry& hard_link,
+Result<void> ManifestWriter::copy_tree(ManifestReader& reader, const OnHardLink& hard_link,
                                        const std::function<Result<void>()>& passed) {
   Impl& impl = *impl_;
   if (reader.entry().kind != component::EntryKind::directory) return copy(reader);
   LOCKSTEP_CHECK(impl.put_entry(reader.entry()));
   const std::string path = reader.entry().path;
+  const std::uint64_t inside_from = ++impl.summary.entries;
+  ManifestReader::OnEntry on_link;
+  if (hard_link) {
+    on_link = [&](const Entry& entry, std::uint64_t before) -> Result<void> {
+      impl.summary.entries = inside_from + before;
+      return hard_link(entry);
+    };
+  }
   LOCKSTEP_TRY(const ManifestReader::Inside inside,
                reader.pass_directory(
                    [&impl, &passed](std::span<const std::byte> bytes) -> Result<void> {
@@ -287,8 +294,8 @@ Result<void> ManifestWriter::copy_tree(ManifestReader& reader,
                      impl.buffer.insert(impl.buffer.end(), bytes.begin(), bytes.end());
                      return impl.flush_if_full();
                    },
-                   hard_link));
-  impl.summary.entries += 1 + inside.entries;
+                   on_link));
+  impl.summary.entries = inside_from + inside.entries;
   impl.summary.bytes += inside.bytes;
   impl.tree.add(path, inside.tail.digest);
   return {};

@@ -64,9 +64,10 @@ class ManifestWriter {
   // Whether whole directories can be copied as bytes: both have the same parts of an entry.
   bool copies_trees_of(const ManifestReader& reader) const;
   // Copies the record at hand and, of a directory, all that lies in it; no on_leave for these.
-  // `hard_link` is told of each hard link in the directory, `passed` is called now and then.
-  // Requires copies_trees_of(reader), leave_until, At::entry.
-  Result<void> copy_tree(ManifestReader& reader, const ManifestReader::OnEntry& hard_link = {},
+  // `hard_link` is told of each hard link in the directory (entries() are then those before it),
+  // `passed` is called now and then. Requires copies_trees_of(reader), leave_until, At::entry.
+  using OnHardLink = std::function<Result<void>(const Entry&)>;
+  Result<void> copy_tree(ManifestReader& reader, const OnHardLink& hard_link = {},
                          const std::function<Result<void>()>& passed = {});
 
   // Leaves all directories and writes the end.

@@ -124,11 +124,11 @@ class Planner {
     } else if (whole && manifest_.copies_trees_of(*base_)) {
       LOCKSTEP_CHECK(manifest_.copy_tree(
           *base_,
-          [this](const Entry& entry, std::uint64_t before) -> Result<void> {
-            LOCKSTEP_CHECK(builder_.passed(manifest_.entries() + 1 + before));
+          [this](const Entry& entry) -> Result<void> {
+            LOCKSTEP_CHECK(builder_.passed(manifest_.entries()));
             return link_again(entry);
           },
-          [this] { return passed(); }));
+          [this] { return copied_some(); }));
     } else {
       LOCKSTEP_CHECK(manifest_.copy(*base_));
     }
@@ -136,15 +136,19 @@ class Planner {
     return advance_base();
   }
 
-  Result<void> walked() {
+  void tell_walked() const {
     if (job_.walked) job_.walked(manifest_.entries());
+  }
+
+  Result<void> walked() {
+    tell_walked();
     return builder_.passed(manifest_.entries());
   }
 
   // Some of a directory was copied that may be all there is.
-  Result<void> passed() {
+  Result<void> copied_some() {
     LOCKSTEP_CHECK(check_stop());
-    if (job_.walked) job_.walked(manifest_.entries());
+    tell_walked();
     return {};
   }
 

@@ -20,6 +20,21 @@ def cgroup_mount():
 
 
 class FencesOfAnAgent(AgentTest):
+    def new_cgroup(self):
+        """(as a policy names it, its directory). Whoever asks has it removed: wait_until_removed."""
+        mount = cgroup_mount()
+        if mount is None:
+            self.skipTest("SKIPPED: no cgroup v2 tree is mounted")
+        name = "lockstep-test-" + os.path.basename(self.base)
+        group = os.path.join(mount, name)
+        os.mkdir(group)
+        return name, group
+
+    @staticmethod
+    def wait_until_removed(group):
+        wait_for("the cgroup is empty",
+                 lambda: subprocess.run(["rmdir", group], capture_output=True, check=False).returncode == 0)
+
     def test_a_hook_that_fails_or_hangs_is_told_and_resumed(self):
         for body, timeout in (("[ \"$1\" = resume ] || { echo no; exit 3; }", 5), ("[ \"$1\" = resume ] || sleep 60", 0.5)):
             with self.subTest(body):
@@ -81,12 +96,7 @@ class FencesOfAnAgent(AgentTest):
         self.assertEqual([one[0] for one in self.hooked()], ["pause", "resume"])
 
     def test_writers_are_frozen_by_their_cgroup(self):
-        mount = cgroup_mount()
-        if mount is None:
-            self.skipTest("SKIPPED: no cgroup v2 tree is mounted")
-        name = "lockstep-test-" + os.path.basename(self.base)
-        group = os.path.join(mount, name)
-        os.mkdir(group)
+        name, group = self.new_cgroup()
         log = os.path.join(self.files, "log")
         writer = subprocess.Popen(["/bin/sh", "-c", f"echo $$ > {group}/cgroup.procs; i=0; "
                                    f"while :; do i=$((i+1)); echo $i >> '{log}'; done"])
@@ -96,7 +106,7 @@ class FencesOfAnAgent(AgentTest):
             writer.wait()
             with open(os.path.join(group, "cgroup.freeze"), "w", encoding="utf-8") as handle:
                 handle.write("0")
-            wait_for("the cgroup is empty", lambda: not subprocess.run(["rmdir", group], capture_output=True, check=False).returncode)
+            self.wait_until_removed(group)
         self.addCleanup(clean)
         wait_for("the writer writes", lambda: os.path.exists(log) and os.path.getsize(log) > 100)
 
@@ -143,14 +153,8 @@ class FencesOfAnAgent(AgentTest):
         wait_for("the time-out thaws", lambda: not frozen(), 3)
 
     def test_an_agent_does_not_freeze_itself(self):
-        mount = cgroup_mount()
-        if mount is None:
-            self.skipTest("SKIPPED: no cgroup v2 tree is mounted")
-        name = "lockstep-test-" + os.path.basename(self.base)
-        group = os.path.join(mount, name)
-        os.mkdir(group)
-        self.addCleanup(lambda: wait_for("the cgroup is empty", lambda: not subprocess.run(
-            ["rmdir", group], capture_output=True, check=False).returncode))
+        name, group = self.new_cgroup()
+        self.addCleanup(self.wait_until_removed, group)
         self.addCleanup(self.stop)
         with open(os.path.join(group, "cgroup.procs"), "w", encoding="utf-8") as handle:
             handle.write(str(self.agent.pid))

@@ -1,6 +1,6 @@
 // File times: modification times of files that were only set (SETTIMES), which no snapshot
-// difference of a NameNode tells: INodeFile.metadataEquals compares
-// owner, mode, ACL and attributes alone (seen on 3.4.2).
+// difference of a NameNode tells: INodeFile.metadataEquals compares owner, mode, ACL and attributes
+// alone (seen on 3.4.2).
 #pragma once
 
 #include <string>

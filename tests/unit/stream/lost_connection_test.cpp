@@ -33,12 +33,6 @@ Control only_a_root(Victim& victim) {
   return fin;
 }
 
-Control hello_again() {
-  Control hello("hello");
-  hello.set("v", 1).text("transfer", kRun).set("epoch", 7);
-  return hello;
-}
-
 }  // namespace
 
 TEST_CASE("a connection that is lost before the seal does not end the manifest twice") {
@@ -47,7 +41,7 @@ TEST_CASE("a connection that is lost before the seal does not end the manifest t
   const Control fin = only_a_root(victim);
   victim.sender().lost_at = "sealing";
   victim.link.next = std::make_unique<Scripted>();
-  victim.link.next->says(hello_again());
+  victim.link.next->says(hello());
   victim.link.next->says(fin);
 
   FileLog log(peers.log(kRun));
@@ -69,7 +63,7 @@ TEST_CASE("a sender that cannot keep its manifest after the seal is heard, and m
   CHECK_THAT(name(received.error()), Catch::StartsWith("io: no manifest"));
 
   ScriptedLink again;
-  again.channel->says(hello_again());
+  again.channel->says(hello());
   again.channel->says(fin);
   const auto ended = peers.receive(again, peers.receive_job(kRun, "", log));
   if (!ended) FAIL(ended.error().text());

@@ -6,6 +6,7 @@
 
 #include "common/stream/planner.hpp"
 #include "tests/support/scratch.hpp"
+#include "tests/unit/stream/repeated.hpp"
 
 using namespace lockstep;
 using namespace lockstep::stream;
@@ -81,20 +82,8 @@ class ManyFiles final : public component::Source {
     return std::unique_ptr<component::ChangeCursor>(std::make_unique<Told>(entries_));
   }
   Result<std::unique_ptr<component::EntryReader>> open(const Entry& entry) override {
-    class Letter final : public component::EntryReader {
-     public:
-      Letter(char letter, std::uint64_t size) : text_(size, letter) {}
-      Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into) override {
-        if (offset >= text_.size()) return std::size_t{0};
-        const std::size_t count = std::min(into.size(), text_.size() - std::size_t{offset});
-        std::memcpy(into.data(), text_.data() + offset, count);
-        return count;
-      }
-
-     private:
-      std::string text_;
-    };
-    return std::unique_ptr<component::EntryReader>(std::make_unique<Letter>(content_, entry.size));
+    return std::unique_ptr<component::EntryReader>(
+        std::make_unique<test::Repeated>(std::string(1, content_), entry.size));
   }
   bool unchanged(const Entry& before, const Entry& now) const override {
     return before.native == now.native;

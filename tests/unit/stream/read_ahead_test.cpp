@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "common/stream/digest.hpp"
+#include "tests/unit/stream/repeated.hpp"
 
 using namespace lockstep;
 using namespace lockstep::stream;
@@ -23,22 +24,6 @@ namespace {
 // Files named by numbers; their content is their name again and again.
 class Numbered final : public component::Source {
  public:
-  class Reader final : public component::EntryReader {
-   public:
-    Reader(std::string name, std::uint64_t size) : name_(std::move(name)), size_(size) {}
-    Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into) override {
-      const auto left = static_cast<std::size_t>(size_ - offset);
-      const std::size_t count = std::min(into.size(), left);
-      for (std::size_t i = 0; i < count; ++i)
-        into[i] = static_cast<std::byte>(name_[(offset + i) % name_.size()]);
-      return count;
-    }
-
-   private:
-    std::string name_;
-    std::uint64_t size_;
-  };
-
   Result<std::unique_ptr<component::EntryCursor>> entries() override {
     return make_error(ErrorCode::internal, "nobody asks this one");
   }
@@ -47,7 +32,8 @@ class Numbered final : public component::Source {
     if (unreadable.contains(entry.path))
       return make_error(ErrorCode::source_read, "it cannot be read", entry.path);
     const std::uint64_t size = shorter.contains(entry.path) ? entry.size - 1 : entry.size;
-    return std::unique_ptr<component::EntryReader>(std::make_unique<Reader>(entry.path, size));
+    return std::unique_ptr<component::EntryReader>(
+        std::make_unique<test::Repeated>(entry.path, size));
   }
   bool unchanged(const Entry&, const Entry&) const override { return false; }
   Result<std::optional<std::vector<component::Extent>>> changed_extents(

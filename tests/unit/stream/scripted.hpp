@@ -102,13 +102,16 @@ class ScriptedLink final : public Link {
   std::unique_ptr<Scripted> next;  // of the second connection
 };
 
+// The greeting of a sender that has no base.
+inline Control hello() {
+  Control out("hello");
+  out.set("v", 1).text("transfer", kRun).set("epoch", 7);
+  return out;
+}
+
 // A receiver that is told what a test says.
 struct Victim {
-  Victim() : peers(scratch.path()) {
-    Control hello("hello");
-    hello.set("v", 1).text("transfer", kRun).set("epoch", 7);
-    link.channel->says(hello);
-  }
+  Victim() : peers(scratch.path()) { link.channel->says(hello()); }
   Scripted& sender() { return *link.channel; }
 
   Error outcome() {
