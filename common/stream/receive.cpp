@@ -3,14 +3,12 @@
 #include <algorithm>
 #include <memory>
 #include <utility>
-#include <vector>
+#include <variant>
 
 #include "common/os/failpoint.hpp"
-#include "common/stream/applier.hpp"
+#include "common/stream/arriving_set.hpp"
 #include "common/stream/carrying.hpp"
 #include "common/stream/farewell.hpp"
-#include "common/stream/intake.hpp"
-#include "common/stream/resume_state.hpp"
 
 namespace lockstep::stream {
 namespace {
@@ -42,87 +40,24 @@ class Receiver {
       : tools_(tools),
         link_(link),
         job_(job),
-        window_(std::clamp(job.window, kLeastWindow, kMostWindow)) {}
+        window_(std::clamp(job.window, kLeastWindow, kMostWindow)),
+        set_(tools, job, outcome_) {}
 
   Result<ReceiveOutcome> run() {
-    started_ = moved_ = checkpointed_ = now();
-    if (auto loaded = load(); !loaded) return tell_and_fail(link_, loaded.error(), job_.stop);
+    started_ = moved_ = now();
+    if (auto loaded = set_.load(); !loaded) return tell_and_fail(link_, loaded.error(), job_.stop);
     auto done = transfer();
     if (done) return outcome_;
     const Error error = done.error();
-    if (may_resume(error.code) || state_.complete) return error;
+    if (may_resume(error.code) || set_.complete()) return error;
     // Nothing partial is kept of what cannot be finished.
-    LOCKSTEP_CHECK(start_anew());
+    LOCKSTEP_CHECK(set_.start_anew());
     return error;
   }
 
  private:
   MonoNanos now() const { return tools_.clock.mono(); }
   Nanos left() const { return started_ + job_.deadline - now(); }
-  std::string part() const { return job_.manifest + ".part"; }
-
-  // ---- what is kept ----------------------------------------------------------------------------
-  Result<void> load() {
-    boot_id_ = tools_.clock.quality().boot_id;
-    LOCKSTEP_TRY(base_root_, root_of_base(tools_.disk, job_.base_manifest, outcome_.base_refused));
-    LOCKSTEP_TRY(const auto row, job_.log->load());
-    if (row) {
-      auto kept = decode_state(row->state);
-      if (kept && kept->transfer == job_.transfer)
-        state_ = std::move(*kept);
-      else
-        refused("the journal's row is of another transfer or version");
-    }
-    const bool power_lost = state_.boot_id != boot_id_;
-    state_.transfer = job_.transfer;
-    state_.boot_id = boot_id_;
-    if (state_.sealing && !state_.complete) {
-      // A crash between seal and its record: the version is there, and its manifest, or neither.
-      LOCKSTEP_TRY(const auto version, job_.find_sealed());
-      if (version) LOCKSTEP_CHECK(publish_after_crash());
-    }
-    // What is sealed is durable, however long ago the last checkpoint was.
-    if (power_lost && !state_.complete) state_.applied = state_.durable;
-    return {};
-  }
-
-  Result<void> publish_after_crash() {
-    if (!read_manifest_summary(tools_.disk, job_.manifest)) {
-      LOCKSTEP_CHECK(check_manifest(tools_.disk, part()));
-      LOCKSTEP_CHECK(publish_manifest(tools_.disk, part(), job_.manifest));
-    }
-    state_.complete = true;
-    return save();
-  }
-
-  Result<void> save() {
-    ResumeRow row;
-    row.state = encode_state(state_);
-    row.sequence = state_.applied.sequence;
-    row.durable = state_.durable.sequence;
-    row.complete = state_.complete;
-    return job_.log->save(row);
-  }
-
-  void refused(const std::string& why) { outcome_.resume_refused = why; }
-
-  // Forgets all that was received, here and in the staging.
-  Result<void> start_anew() {
-    applier_.reset();
-    Result<void> abandoned;
-    if (staging_) abandoned = staging_->abandon();
-    staging_.reset();
-    static_cast<void>(tools_.disk.unlink(os::kCwd, part()));
-    ResumeState fresh;
-    fresh.transfer = job_.transfer;
-    fresh.boot_id = boot_id_;
-    fresh.seen = state_.seen;
-    fresh.received = state_.received;
-    fresh.again = state_.again;
-    state_ = std::move(fresh);
-    LOCKSTEP_CHECK(job_.log->clear());
-    return abandoned;
-  }
 
   // ---- connections -----------------------------------------------------------------------------
   Result<void> transfer() {
@@ -138,14 +73,7 @@ class Receiver {
       const bool lost = error.code == ErrorCode::stream_peer_lost && !told_by_peer_;
       if (!lost && !told_by_peer_)
         static_cast<void>(channel->send({fail_control("fail", error).encode(), {}}));
-      if (ended_ && may_resume(error.code)) {
-        // Its manifest has its end: what was kept before that is gone on with.
-        applier_.reset();
-        staging_.reset();
-        ended_ = false;
-      } else if (!ended_ && applier_ && between_packs_ && may_resume(error.code)) {
-        LOCKSTEP_CHECK(keep_applied());
-      }
+      if (may_resume(error.code)) LOCKSTEP_CHECK(set_.interrupted());
       if (!lost || left().count <= 0) return error;
     }
   }
@@ -163,8 +91,9 @@ class Receiver {
 
   Result<void> session() {
     LOCKSTEP_TRY(const bool with_base, hear_greeting());
-    LOCKSTEP_CHECK(prepare(with_base));
-    LOCKSTEP_CHECK(have_carried());
+    LOCKSTEP_CHECK(set_.prepare(with_base));
+    // Before the sender starts: it waits for that as for any preparation.
+    LOCKSTEP_CHECK(set_.have_carried());
     LOCKSTEP_CHECK(begin());
     moved_ = now();  // what this side takes its time for is no silence of the sender
     while (true) {
@@ -199,59 +128,8 @@ class Receiver {
         return make_error(ErrorCode::stream_protocol,
                           "the sender speaks of another transfer or epoch");
       const auto theirs = hello->digest<32>("base");
-      return base_root_.has_value() && theirs == base_root_;
+      return set_.base_root().has_value() && theirs == set_.base_root();
     }
-  }
-
-  // Staging and applier, new, kept or resumed.
-  Result<void> prepare(bool with_base) {
-    if (state_.complete) return {};
-    if (applier_ && state_.applied.apply.with_base == with_base) return {};
-    const bool known = applier_ || state_.applied.sequence > 0;
-    if (known && state_.applied.apply.with_base != with_base) {
-      refused("it had begun with another base");
-      LOCKSTEP_CHECK(start_anew());
-    } else if (known) {
-      auto resumed = resume();
-      if (resumed) return {};
-      if (resumed.error().code != ErrorCode::resume_refused) return resumed;
-      refused(resumed.error().what);
-      LOCKSTEP_CHECK(start_anew());
-    }
-    return stage(with_base);
-  }
-
-  Result<void> stage(bool with_base) {
-    LOCKSTEP_TRY(staging_, job_.stage(with_base, false));
-    LOCKSTEP_TRY(applier_, Applier::create(tools_.disk, *staging_, part(),
-                                           with_base ? job_.base_manifest : std::string()));
-    outcome_.resumed_from = 0;
-    LOCKSTEP_TRY(state_.applied.apply, applier_->state());
-    state_.durable = state_.applied;
-    return {};
-  }
-
-  Result<void> resume() {
-    LOCKSTEP_TRY(staging_, job_.stage(state_.applied.apply.with_base, true));
-    LOCKSTEP_TRY(applier_, Applier::resume(tools_.disk, *staging_, part(), job_.base_manifest,
-                                           state_.applied.apply));
-    state_.sealing = false;
-    outcome_.resumed_from = state_.applied.sequence;
-    return {};
-  }
-
-  // Before the sender starts: it waits for that as for any preparation.
-  Result<void> have_carried() {
-    if (!carrying() || !job_.carry) return {};
-    LOCKSTEP_TRY(state_.carried,
-                 job_.carry(staging_->carried_to(), !state_.applied.apply.with_base, job_.stop));
-    return check_carried(*state_.carried);
-  }
-
-  // Whether an engine may bring what would travel whole, and nobody knows yet what it brought.
-  bool carrying() const {
-    return job_.may_be_carried && staging_ && !state_.complete && !state_.carried &&
-           state_.applied.sequence == 0 && !staging_->carried_to().empty();
   }
 
   Result<void> begin() {
@@ -259,74 +137,40 @@ class Receiver {
     options.transfer = transfer_tag(job_.transfer);
     options.epoch = job_.epoch;
     options.window = window_;
-    options.sequence = state_.applied.sequence;
-    options.chain = state_.applied.chain;
-    between_packs_ = true;
+    options.sequence = set_.place().sequence;
+    options.chain = set_.place().chain;
     intake_ = std::make_unique<Intake>(*channel_, options);
     released_ = unjournaled_ = 0;
     return say_start();
   }
 
   Result<void> say_start() {
+    const ResumeState& before = set_.state();
     Control start("start");
-    start.set("base", state_.applied.apply.with_base ? 1 : 0).set("window", window_);
-    start.set("sequence", state_.applied.sequence).digest("chain", state_.applied.chain);
-    start.set("seen", state_.seen).set("received", state_.received).set("again", state_.again);
-    if (carrying()) start.bytes("carry_to", staging_->carried_to());
-    if (state_.carried) tell_carried(start.set("had", 1), *state_.carried);
+    start.set("base", set_.with_base() ? 1 : 0).set("window", window_);
+    start.set("sequence", set_.place().sequence).digest("chain", set_.place().chain);
+    start.set("seen", before.seen).set("received", before.received).set("again", before.again);
+    if (set_.may_be_carried()) start.bytes("carry_to", set_.carried_to());
+    if (before.carried) tell_carried(start.set("had", 1), *before.carried);
     return channel_->send({start.encode(), {}});
   }
 
   // ---- packs -----------------------------------------------------------------------------------
   Result<void> apply(const CheckedPack& pack) {
-    if (!applier_)
-      return make_error(ErrorCode::stream_hostile, "the sender sends packs of what is sealed");
-    const std::uint64_t wire = kPackHeaderBytes + pack.header.wire_length;
-    state_.received += wire;
-    if (pack.header.sequence <= state_.seen) state_.again += wire;
-    state_.seen = std::max(state_.seen, pack.header.sequence);
-    between_packs_ = false;
-    LOCKSTEP_TRY(const std::vector<Record> records, pack.records());
-    for (const Record& record : records) {
-      if (record.kind == RecordKind::entry) staging_->expect(record.entry);
-    }
-    for (const Record& record : records) LOCKSTEP_CHECK(applier_->apply(record));
-    state_.applied.sequence = pack.header.sequence;
-    state_.applied.chain = pack.header.chain;
-    between_packs_ = true;
-    ++outcome_.packs;
-    os::failpoint("stream-applied");
+    LOCKSTEP_CHECK(set_.apply(pack));
     unjournaled_ += pack.header.raw_length;
-    uncheckpointed_ += pack.header.raw_length;
-    if (uncheckpointed_ >= job_.checkpoint_bytes || now() - checkpointed_ >= job_.checkpoint_time)
-      LOCKSTEP_CHECK(checkpoint());
     return unjournaled_ >= window_ / 4 ? give_credit() : Result<void>{};
-  }
-
-  Result<void> checkpoint() {
-    LOCKSTEP_CHECK(staging_->checkpoint());
-    LOCKSTEP_TRY(state_.applied.apply, applier_->state());
-    LOCKSTEP_CHECK(applier_->sync_manifest());
-    state_.durable = state_.applied;
-    uncheckpointed_ = 0;
-    checkpointed_ = now();
-    return {};
-  }
-
-  Result<void> keep_applied() {
-    LOCKSTEP_TRY(state_.applied.apply, applier_->state());
-    return save();
   }
 
   // Journaled first: what the sender may forget is never asked for again.
   Result<void> give_credit() {
-    LOCKSTEP_CHECK(keep_applied());
+    LOCKSTEP_CHECK(set_.keep());
     os::failpoint("stream-journaled");
     released_ += unjournaled_;
     intake_->release(unjournaled_);
     unjournaled_ = 0;
     Control credit("credit");
-    credit.set("sequence", state_.applied.sequence).set("durable", state_.durable.sequence);
+    credit.set("sequence", set_.place().sequence).set("durable", set_.durable_sequence());
     credit.set("released", released_);
     return channel_->send({credit.encode(), {}});
   }
@@ -348,21 +192,16 @@ class Receiver {
       }
       return false;
     }
-    if (control.type() == "carried" && carrying()) {  // the sender had it brought
-      state_.carried = heard_carried(control);
-      LOCKSTEP_CHECK(save());
+    if (control.type() == "carried" && set_.may_be_carried()) {  // the sender had it brought
+      LOCKSTEP_CHECK(set_.was_carried(heard_carried(control)));
       return false;
     }
     if (control.type() == "fin") {
       LOCKSTEP_CHECK(finish(control));
       return true;
     }
-    if (control.type() == "restart" && !state_.complete) {
-      refused(control.string("why"));
-      const bool with_base = state_.applied.apply.with_base;
-      LOCKSTEP_CHECK(start_anew());
-      LOCKSTEP_CHECK(stage(with_base));
-      LOCKSTEP_CHECK(have_carried());
+    if (control.type() == "restart") {
+      LOCKSTEP_CHECK(set_.restart(control.string("why")));
       intake_->restart();
       released_ = unjournaled_ = 0;
       LOCKSTEP_CHECK(say_start());
@@ -373,61 +212,30 @@ class Receiver {
 
   Result<void> check_room() {
     const Forecast& all = *progress_.expected;
-    if (!job_.room || all.at_most || !applier_ || std::exchange(room_asked_, true)) return {};
-    return job_.room(all.bytes - std::min(all.bytes, applier_->bytes()));
+    const Applier* applier = set_.applier();
+    if (!job_.room || all.at_most || !applier || std::exchange(room_asked_, true)) return {};
+    return job_.room(all.bytes - std::min(all.bytes, applier->bytes()));
   }
 
   Result<void> finish(const Control& fin) {
     const auto root = fin.digest<32>("root");
-    if (!root || fin.number("sequence") != state_.applied.sequence ||
-        fin.digest<16>("chain") != state_.applied.chain)
+    if (!root || fin.number("sequence") != set_.place().sequence ||
+        fin.digest<16>("chain") != set_.place().chain)
       return make_error(ErrorCode::stream_protocol, "the sender ends elsewhere than its packs do");
-    ManifestSummary summary;
-    if (state_.complete) {
-      LOCKSTEP_TRY(summary, read_manifest_summary(tools_.disk, job_.manifest));
-    } else {
-      LOCKSTEP_CHECK(keep_applied());
-      ended_ = true;
-      LOCKSTEP_TRY(summary, applier_->finish());
-    }
+    LOCKSTEP_TRY(const ManifestSummary summary, set_.finish());
     if (summary.root != *root || summary.entries != fin.number("entries") ||
         summary.bytes != fin.number("bytes"))
       return make_error(ErrorCode::stream_digest,
                         "the set that arrived has another root than the one that was sent");
     outcome_.summary = summary;
-    LOCKSTEP_CHECK(state_.complete ? find_version() : seal());
-    outcome_.incremental = state_.applied.apply.with_base;
-    if (job_.carry && state_.carried) outcome_.carried = state_.carried->how;
-    outcome_.bytes_received = state_.received;
-    outcome_.bytes_again = state_.again;
+    if (!set_.complete()) LOCKSTEP_CHECK(channel_->send({Control("sealing").encode(), {}}));
+    LOCKSTEP_CHECK(set_.seal());
+    if (const auto& carried = set_.state().carried; job_.carry && carried)
+      outcome_.carried = carried->how;
+    outcome_.bytes_received = set_.state().received;
+    outcome_.bytes_again = set_.state().again;
     report(true);
     return say_goodbye(summary);
-  }
-
-  Result<void> find_version() {
-    LOCKSTEP_TRY(const auto version, job_.find_sealed());
-    if (!version)
-      return make_error(ErrorCode::version_missing, "the version that was sealed is gone");
-    outcome_.version = *version;
-    return {};
-  }
-
-  Result<void> seal() {
-    LOCKSTEP_CHECK(channel_->send({Control("sealing").encode(), {}}));
-    state_.sealing = true;
-    LOCKSTEP_CHECK(save());
-    os::failpoint("stream-sealing");
-    LOCKSTEP_TRY(outcome_.version, staging_->seal());
-    os::failpoint("stream-sealed");
-    LOCKSTEP_CHECK(publish_manifest(tools_.disk, part(), job_.manifest));
-    os::failpoint("stream-published");
-    state_.complete = true;
-    LOCKSTEP_CHECK(save());
-    os::failpoint("stream-complete");
-    applier_.reset();
-    staging_.reset();
-    ended_ = false;
-    return {};
   }
 
   // The sender's answer shows that it knows; without it the sender will ask again.
@@ -460,9 +268,9 @@ class Receiver {
   void report(bool now_too) {
     if (!job_.progress || (!now_too && now() - reported_ < kReport)) return;
     reported_ = now();
-    if (applier_) {
-      progress_.entries = applier_->entries();
-      progress_.bytes = applier_->bytes();
+    if (const Applier* applier = set_.applier()) {
+      progress_.entries = applier->entries();
+      progress_.bytes = applier->bytes();
     }
     job_.progress(progress_);
   }
@@ -471,19 +279,10 @@ class Receiver {
   Link& link_;
   const ReceiveJob& job_;
   const std::uint64_t window_;
-  std::string boot_id_;
-  std::optional<Digest256> base_root_;
-  ResumeState state_;
   ReceiveOutcome outcome_;
+  ArrivingSet set_;
   Progress progress_;
-
-  std::unique_ptr<component::Staging> staging_;
-  std::unique_ptr<Applier> applier_;
-  bool between_packs_ = true;  // only there is the applier's state one to go on from
   bool room_asked_ = false;
-  bool ended_ = false;  // the applier's manifest has its end, and nothing is sealed yet
-  std::uint64_t uncheckpointed_ = 0;
-  MonoNanos checkpointed_{};
   MonoNanos started_{};
   MonoNanos moved_{};
   MonoNanos reported_{};

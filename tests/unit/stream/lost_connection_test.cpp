@@ -11,25 +11,33 @@ using namespace lockstep::test;
 
 namespace {
 
-// What a sender of nothing but a root says: its pack, and the end that is returned.
-Control only_a_root(Victim& victim) {
-  const Entry root = entry("", EntryKind::directory);
+// What a sender of two directories says: its packs, one or one for each, and the end that is
+// returned.
+enum class In { one_pack, two_packs };
+Control two_directories(Victim& victim, Scripted& sender, In in = In::one_pack) {
+  std::uint64_t packs = 0;
   PackBuilder builder(kRun, 7, [&](RawPack pack) -> Result<void> {
-    victim.sender().says(std::move(pack));
+    ++packs;
+    sender.says(std::move(pack));
     return {};
   });
-  REQUIRE(builder.entry(root, Action::create));
-  REQUIRE(builder.finish());
   auto writer = ManifestWriter::create(*victim.peers.disk, victim.scratch / "as-it-should-be",
                                        WithNative::no);
   REQUIRE(writer);
-  REQUIRE(writer->begin(root));
+  for (const char* path : {"", "inside"}) {
+    const Entry one = entry(path, EntryKind::directory);
+    REQUIRE(builder.entry(one, Action::create));
+    REQUIRE(writer->begin(one));
+    if (in == In::two_packs) REQUIRE(builder.passed(1'000'000));
+  }
+  REQUIRE(builder.finish());
+  CHECK(packs == (in == In::one_pack ? 1 : 2));
   const auto summary = writer->finish();
   REQUIRE(summary);
   Control fin("fin");
-  fin.set("sequence", 1).digest("chain", builder.chain()).digest("root", summary->root);
+  fin.set("sequence", packs).digest("chain", builder.chain()).digest("root", summary->root);
   fin.set("entries", summary->entries).set("bytes", summary->bytes);
-  victim.sender().says(fin);
+  sender.says(fin);
   return fin;
 }
 
@@ -38,7 +46,7 @@ Control only_a_root(Victim& victim) {
 TEST_CASE("a connection that is lost before the seal does not end the manifest twice") {
   Victim victim;
   Peers& peers = victim.peers;
-  const Control fin = only_a_root(victim);
+  const Control fin = two_directories(victim, victim.sender());
   victim.sender().lost_at = "sealing";
   victim.link.next = std::make_unique<Scripted>();
   victim.link.next->says(hello());
@@ -55,7 +63,7 @@ TEST_CASE("a connection that is lost before the seal does not end the manifest t
 TEST_CASE("a sender that cannot keep its manifest after the seal is heard, and may come again") {
   Victim victim;
   Peers& peers = victim.peers;
-  const Control fin = only_a_root(victim);
+  const Control fin = two_directories(victim, victim.sender());
   victim.sender().says(fail_control("fail", make_error(ErrorCode::io, "no manifest", "/there")));
   FileLog log(peers.log(kRun));
   const auto received = peers.receive(victim.link, peers.receive_job(kRun, "", log));
@@ -67,6 +75,41 @@ TEST_CASE("a sender that cannot keep its manifest after the seal is heard, and m
   again.channel->says(fin);
   const auto ended = peers.receive(again, peers.receive_job(kRun, "", log));
   if (!ended) FAIL(ended.error().text());
+  CHECK(peers.component->target()->list(peers.set("south"))->size() == 1);
+}
+
+TEST_CASE("a sender that makes other packs of what is sealed is heard to its end") {
+  Victim victim;
+  Peers& peers = victim.peers;
+  const Control fin = two_directories(victim, victim.sender());
+  FileLog log(peers.log(kRun));
+  REQUIRE(peers.receive(victim.link, peers.receive_job(kRun, "", log)).has_value());
+
+  ScriptedLink again;
+  again.channel->says(hello());
+  Control restart("restart");
+  restart.bytes("why", "the version makes other packs");
+  again.channel->says(restart);
+  again.channel->waits_for(2);
+  SECTION("to the same root") {
+    two_directories(victim, *again.channel, In::two_packs);
+    const auto ended = peers.receive(again, peers.receive_job(kRun, "", log));
+    if (!ended) FAIL(ended.error().text());
+    CHECK(ended->summary.root == fin.digest<32>("root"));
+    CHECK(ended->bytes_again > 0);
+    CHECK(ended->resume_refused == "the version makes other packs");
+  }
+  SECTION("to another root") {
+    Control other("fin");
+    other.set("sequence", 0).digest("chain", Digest128{}).digest("root", Digest256{});
+    again.channel->says(other);
+    const auto ended = peers.receive(again, peers.receive_job(kRun, "", log));
+    REQUIRE_FALSE(ended.has_value());
+    CHECK_THAT(name(ended.error()), Catch::StartsWith("stream-digest"));
+  }
+  const auto kept = check_manifest(*peers.disk, peers.manifest("south", kRun));
+  if (!kept) FAIL(kept.error().text());
+  CHECK(kept->root == fin.digest<32>("root"));
   CHECK(peers.component->target()->list(peers.set("south"))->size() == 1);
 }
 

@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <deque>
 #include <functional>
@@ -47,7 +48,7 @@ class Scripted final : public Channel {
     const bool pack = looks_like_pack(frame.head.bytes());
     auto control = pack ? std::nullopt : Control::decode(frame.head.text());
     if (pack ? lost_at == "pack" : control && control->type() == lost_at) {
-      if (last_words) frames_.push_back({last_words->encode(), {}});
+      if (last_words) push({last_words->encode(), {}});
       return make_error(ErrorCode::stream_peer_lost, "the connection is cut");
     }
     if (pack && packs) packs->push_back(decode_header(frame.head.bytes()).header.sequence);
@@ -57,8 +58,8 @@ class Scripted final : public Channel {
   Result<std::optional<Frame>> receive(Nanos timeout, std::stop_token) override {
     {
       const std::lock_guard lock(mutex_);
-      if (!frames_.empty()) {
-        Frame frame = std::move(frames_.front());
+      if (!frames_.empty() && starts_heard() >= frames_.front().starts) {
+        Frame frame = std::move(frames_.front().frame);
         frames_.pop_front();
         return std::optional<Frame>(std::move(frame));
       }
@@ -69,14 +70,16 @@ class Scripted final : public Channel {
   }
   std::uint64_t backlog() const override { return 0; }
 
-  void says(const Control& control) { frames_.push_back({control.encode(), {}}); }
+  void says(const Control& control) { push({control.encode(), {}}); }
   void says(RawPack pack) {
     auto head = std::make_unique<Buffer>(encode_header(pack.header));
-    frames_.push_back({Blob(std::move(head)), Blob(std::move(pack.body))});
+    push({Blob(std::move(head)), Blob(std::move(pack.body))});
   }
   void says(const std::string& head, const std::string& body) {
-    frames_.push_back({Blob(std::string_view(head)), Blob(std::string_view(body))});
+    push({Blob(std::string_view(head)), Blob(std::string_view(body))});
   }
+  // What is said from here on comes when the receiver has said as many as `starts` of its `start`.
+  void waits_for(std::size_t starts) { starts_ = starts; }
   std::string lost_at;  // what cannot be said any more: a control frame's type, or "pack"
   std::optional<Control> last_words;  // of the peer, which lie there when that fails
   std::shared_ptr<std::vector<std::uint64_t>> packs;  // the sequences of those that were sent
@@ -87,8 +90,19 @@ class Scripted final : public Channel {
   }
 
  private:
+  struct Line {
+    Frame frame;
+    std::size_t starts;
+  };
+  void push(Frame frame) { frames_.push_back({std::move(frame), starts_}); }
+  std::size_t starts_heard() const {
+    return static_cast<std::size_t>(std::count_if(
+        said_.begin(), said_.end(), [](const Control& one) { return one.type() == "start"; }));
+  }
+
   std::mutex mutex_;
-  std::deque<Frame> frames_;
+  std::deque<Line> frames_;
+  std::size_t starts_ = 0;
   std::vector<Control> said_;
 };
 
