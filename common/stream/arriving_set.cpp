@@ -73,13 +73,18 @@ Result<void> ArrivingSet::start_anew() {
 
 // ---- where packs come
 // ----------------------------------------------------------------------------
-Result<void> ArrivingSet::prepare(bool with_base) {
-  with_base_ = with_base;
+Result<void> ArrivingSet::prepare(const std::optional<Digest256>& base_of_sender) {
   between_packs_ = true;
-  if (state_.complete) return {};
-  if (applier_ && state_.applied.apply.with_base == with_base) return {};
+  if (state_.complete) {
+    // What was sealed needs no base here any more; the sender makes the same packs with its own.
+    with_base_ = state_.applied.apply.with_base && base_of_sender;
+    if (!followed_) followed_ = {state_.applied.sequence, state_.applied.chain};
+    return {};
+  }
+  with_base_ = base_root_ && base_of_sender == base_root_;
+  if (applier_ && state_.applied.apply.with_base == with_base_) return {};
   const bool known = applier_ || state_.applied.sequence > 0;
-  if (known && state_.applied.apply.with_base != with_base) {
+  if (known && state_.applied.apply.with_base != with_base_) {
     refused("it had begun with another base");
     LOCKSTEP_CHECK(start_anew());
   } else if (known) {
@@ -151,8 +156,6 @@ Result<void> ArrivingSet::was_carried(component::Carried carried) {
 // ---- packs
 // ---------------------------------------------------------------------------------------
 Result<void> ArrivingSet::apply(const CheckedPack& pack) {
-  if (!applier_ && !followed_)
-    return make_error(ErrorCode::stream_hostile, "the sender sends packs of what is sealed");
   const std::uint64_t wire = kPackHeaderBytes + pack.header.wire_length;
   state_.received += wire;
   if (pack.header.sequence <= state_.seen) state_.again += wire;
@@ -208,14 +211,14 @@ Result<void> ArrivingSet::interrupted() {
     staging_.reset();
     return {};
   }
-  return applier_ && between_packs_ ? keep() : Result<void>{};
+  return followed_ || (applier_ && between_packs_) ? keep() : Result<void>{};
 }
 
 // ---- the end
 // -------------------------------------------------------------------------------------
 Result<ManifestSummary> ArrivingSet::finish() {
-  if (state_.complete) return read_manifest_summary(tools_.disk, job_.manifest);
   LOCKSTEP_CHECK(keep());
+  if (state_.complete) return read_manifest_summary(tools_.disk, job_.manifest);
   ended_ = true;
   return applier_->finish();
 }

@@ -27,17 +27,19 @@ class ArrivingSet {
   // What an earlier process left; a version that it sealed gets its manifest. Once, before all
   // else.
   Result<void> load();
-  // Where packs are to come: kept, resumed, or begun anew where that cannot be.
-  Result<void> prepare(bool with_base);
-  // The sender makes other packs than those that came: anew. What is sealed stays as it is; its
-  // packs, which must lead to the same root, are followed and not applied.
+  // Where packs are to come, for each connection: kept, resumed, or begun anew where that cannot
+  // be. Of a sealed set they are followed, not applied: what they lead to must have its root.
+  Result<void> prepare(const std::optional<Digest256>& base_of_sender);
+  // The sender makes other packs than those that came: from the first one again. What is sealed
+  // stays as it is.
   Result<void> restart(const std::string& why);
-  // Forgets all that was received, here and in the staging.
+  // Forgets what was received, here and in the staging; the counts stay. Requires !complete().
   Result<void> start_anew();
 
   // In the order in which they come. Errors: stream-hostile, target-write, no-space, ...
   Result<void> apply(const CheckedPack& pack);
-  // Journals what was applied: the sender may forget it.
+  // Journals what was applied: the sender may forget it. Of a sealed set the counts alone: another
+  // process stands where it was sealed.
   Result<void> keep();
   // The connection ended, with an error after which another one may go on.
   Result<void> interrupted();
@@ -62,8 +64,7 @@ class ArrivingSet {
   bool with_base() const { return with_base_; }
   bool complete() const { return state_.complete; }
   const ResumeState& state() const { return state_; }
-  const std::optional<Digest256>& base_root() const { return base_root_; }
-  const Applier* applier() const { return applier_.get(); }  // where packs are applied
+  const Applier* applier() const { return applier_.get(); }  // null where none are applied
 
  private:
   std::string part() const { return job_.manifest + ".part"; }
@@ -82,8 +83,8 @@ class ArrivingSet {
   std::string boot_id_;
   std::optional<Digest256> base_root_;
   ResumeState state_;
-  bool with_base_ = false;         // as was agreed with the sender
-  std::optional<Place> followed_;  // of packs of what is sealed
+  bool with_base_ = false;         // what the sender is told to make its packs with
+  std::optional<Place> followed_;  // of a sealed set, from the first connection on
 
   std::unique_ptr<component::Staging> staging_;
   std::unique_ptr<Applier> applier_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <variant>
 
@@ -90,8 +91,8 @@ class Receiver {
   }
 
   Result<void> session() {
-    LOCKSTEP_TRY(const bool with_base, hear_greeting());
-    LOCKSTEP_CHECK(set_.prepare(with_base));
+    LOCKSTEP_TRY(const std::optional<Digest256> base_of_sender, hear_greeting());
+    LOCKSTEP_CHECK(set_.prepare(base_of_sender));
     // Before the sender starts: it waits for that as for any preparation.
     LOCKSTEP_CHECK(set_.have_carried());
     LOCKSTEP_CHECK(begin());
@@ -113,8 +114,8 @@ class Receiver {
     }
   }
 
-  // Whether both sides have the base.
-  Result<bool> hear_greeting() {
+  // The root of the base that the sender has.
+  Result<std::optional<Digest256>> hear_greeting() {
     while (true) {
       LOCKSTEP_CHECK(check_limits());
       LOCKSTEP_TRY(const auto frame, channel_->receive(kWait, job_.stop));
@@ -127,8 +128,7 @@ class Receiver {
       if (hello->string("transfer") != job_.transfer || hello->number("epoch") != job_.epoch)
         return make_error(ErrorCode::stream_protocol,
                           "the sender speaks of another transfer or epoch");
-      const auto theirs = hello->digest<32>("base");
-      return set_.base_root().has_value() && theirs == set_.base_root();
+      return hello->digest<32>("base");
     }
   }
 

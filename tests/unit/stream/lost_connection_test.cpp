@@ -3,6 +3,7 @@
 
 #include "common/stream/manifest.hpp"
 #include "common/stream/manifest_writer.hpp"
+#include "common/stream/resume_state.hpp"
 #include "tests/unit/stream/scripted.hpp"
 
 using namespace lockstep;
@@ -11,34 +12,56 @@ using namespace lockstep::test;
 
 namespace {
 
-// What a sender of two directories says: its packs, one or one for each, and the end that is
-// returned.
+// A sender of two directories, in one pack or in one for each.
 enum class In { one_pack, two_packs };
-Control two_directories(Victim& victim, Scripted& sender, In in = In::one_pack) {
-  std::uint64_t packs = 0;
-  PackBuilder builder(kRun, 7, [&](RawPack pack) -> Result<void> {
-    ++packs;
-    sender.says(std::move(pack));
-    return {};
-  });
-  auto writer = ManifestWriter::create(*victim.peers.disk, victim.scratch / "as-it-should-be",
-                                       WithNative::no);
-  REQUIRE(writer);
-  for (const char* path : {"", "inside"}) {
-    const Entry one = entry(path, EntryKind::directory);
-    REQUIRE(builder.entry(one, Action::create));
-    REQUIRE(writer->begin(one));
-    if (in == In::two_packs) REQUIRE(builder.passed(1'000'000));
+class TwoDirectories {
+ public:
+  explicit TwoDirectories(Scripted& sender) : sender_(sender) {}
+
+  void packs(In in = In::one_pack) {
+    for (const char* path : {"", "inside"}) {
+      REQUIRE(builder_.entry(entry(path, EntryKind::directory), Action::create));
+      if (in == In::two_packs) REQUIRE(builder_.passed(1'000'000));
+    }
+    REQUIRE(builder_.finish());
+    CHECK(count_ == (in == In::one_pack ? 1 : 2));
   }
-  REQUIRE(builder.finish());
-  CHECK(packs == (in == In::one_pack ? 1 : 2));
-  const auto summary = writer->finish();
-  REQUIRE(summary);
-  Control fin("fin");
-  fin.set("sequence", packs).digest("chain", builder.chain()).digest("root", summary->root);
-  fin.set("entries", summary->entries).set("bytes", summary->bytes);
-  sender.says(fin);
-  return fin;
+  // One that no version makes: what is sealed does not look into it.
+  void another_pack() {
+    REQUIRE(builder_.entry(entry("more", EntryKind::directory), Action::create));
+    REQUIRE(builder_.finish());
+  }
+  void silent(bool silent) { silent_ = silent; }
+  Control end(Victim& victim) {
+    auto writer = ManifestWriter::create(*victim.peers.disk, victim.scratch / "as-it-should-be",
+                                         WithNative::no);
+    REQUIRE(writer);
+    for (const char* path : {"", "inside"})
+      REQUIRE(writer->begin(entry(path, EntryKind::directory)));
+    const auto summary = writer->finish();
+    REQUIRE(summary);
+    Control fin("fin");
+    fin.set("sequence", count_).digest("chain", builder_.chain()).digest("root", summary->root);
+    fin.set("entries", summary->entries).set("bytes", summary->bytes);
+    sender_.says(fin);
+    return fin;
+  }
+
+ private:
+  Scripted& sender_;
+  bool silent_ = false;
+  std::uint64_t count_ = 0;
+  PackBuilder builder_{kRun, 7, [this](RawPack pack) -> Result<void> {
+                         ++count_;
+                         if (!silent_) sender_.says(std::move(pack));
+                         return {};
+                       }};
+};
+
+Control two_directories(Victim& victim, Scripted& sender, In in = In::one_pack) {
+  TwoDirectories said(sender);
+  said.packs(in);
+  return said.end(victim);
 }
 
 }  // namespace
@@ -111,6 +134,57 @@ TEST_CASE("a sender that makes other packs of what is sealed is heard to its end
   if (!kept) FAIL(kept.error().text());
   CHECK(kept->root == fin.digest<32>("root"));
   CHECK(peers.component->target()->list(peers.set("south"))->size() == 1);
+}
+
+TEST_CASE("packs behind those that were sealed are heard to their end without a word before") {
+  Victim victim;
+  Peers& peers = victim.peers;
+  two_directories(victim, victim.sender());
+  FileLog log(peers.log(kRun));
+  REQUIRE(peers.receive(victim.link, peers.receive_job(kRun, "", log)).has_value());
+
+  ScriptedLink again;
+  again.channel->says(hello());
+  TwoDirectories said(*again.channel);
+  said.silent(true);
+  said.packs();
+  said.silent(false);
+  said.another_pack();
+  said.end(victim);
+  const auto ended = peers.receive(again, peers.receive_job(kRun, "", log));
+  if (!ended) FAIL(ended.error().text());
+  CHECK(ended->resume_refused.empty());
+}
+
+TEST_CASE("what was sealed with a base is asked for with one though this side has it no more") {
+  Victim victim;
+  Peers& peers = victim.peers;
+  const Control fin = two_directories(victim, victim.sender());
+  FileLog log(peers.log(kRun));
+  REQUIRE(peers.receive(victim.link, peers.receive_job(kRun, "", log)).has_value());
+  auto row = log.load();
+  REQUIRE(row);
+  REQUIRE(row->has_value());
+  auto state = decode_state((*row)->state);
+  REQUIRE(state);
+  state->applied.apply.with_base = true;
+  (*row)->state = encode_state(*state);
+  REQUIRE(log.save(**row));
+
+  const bool sender_has_one = GENERATE(true, false);
+  ScriptedLink again;
+  Control greeting = hello();
+  if (sender_has_one) greeting.digest("base", Digest256{});
+  again.channel->says(greeting);
+  again.channel->says(fin);
+  std::optional<std::uint64_t> base;
+  again.channel->on_control = [&](const Control& one) {
+    if (one.type() == "start") base = one.number("base");
+  };
+  const auto ended = peers.receive(again, peers.receive_job(kRun, "", log));
+  if (!ended) FAIL(ended.error().text());
+  CHECK(base == (sender_has_one ? 1U : 0U));
+  CHECK(ended->incremental);
 }
 
 TEST_CASE("a pack that is being sent as the connection is lost is sent on the next one") {

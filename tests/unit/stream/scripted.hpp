@@ -53,12 +53,13 @@ class Scripted final : public Channel {
     }
     if (pack && packs) packs->push_back(decode_header(frame.head.bytes()).header.sequence);
     if (control) said_.push_back(*control);
+    if (control && on_control) on_control(*control);
     return {};
   }
   Result<std::optional<Frame>> receive(Nanos timeout, std::stop_token) override {
     {
       const std::lock_guard lock(mutex_);
-      if (!frames_.empty() && starts_heard() >= frames_.front().starts) {
+      if (!frames_.empty() && count("start") >= frames_.front().starts) {
         Frame frame = std::move(frames_.front().frame);
         frames_.pop_front();
         return std::optional<Frame>(std::move(frame));
@@ -83,10 +84,10 @@ class Scripted final : public Channel {
   std::string lost_at;  // what cannot be said any more: a control frame's type, or "pack"
   std::optional<Control> last_words;  // of the peer, which lie there when that fails
   std::shared_ptr<std::vector<std::uint64_t>> packs;  // the sequences of those that were sent
+  std::function<void(const Control&)> on_control;     // what it is told
   bool heard(const std::string& type) {
     const std::lock_guard lock(mutex_);
-    return std::any_of(said_.begin(), said_.end(),
-                       [&](const Control& one) { return one.type() == type; });
+    return count(type) > 0;
   }
 
  private:
@@ -95,9 +96,9 @@ class Scripted final : public Channel {
     std::size_t starts;
   };
   void push(Frame frame) { frames_.push_back({std::move(frame), starts_}); }
-  std::size_t starts_heard() const {
+  std::size_t count(const std::string& type) const {
     return static_cast<std::size_t>(std::count_if(
-        said_.begin(), said_.end(), [](const Control& one) { return one.type() == "start"; }));
+        said_.begin(), said_.end(), [&](const Control& one) { return one.type() == type; }));
   }
 
   std::mutex mutex_;
