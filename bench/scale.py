@@ -136,8 +136,11 @@ def database_changed(plan):
 def many_unchanged(plan):
     """many small files, nothing changed, btrfs; and the memory of each process"""
     peaks, made = {}, {}
-    for count in plan.pick((10_000, 50_000), (20_000, 200_000), (100_000, 1_000_000)):
-        source = plan.made_once(f"many-{count}", lambda path, count=count: data.plain_files(path, count, 200))
+    counts = plan.pick((10_000, 50_000), (20_000, 200_000), (100_000, 1_000_000))
+    for count in counts:
+        # As many bytes in fewer files: what is in memory of the window is as much then.
+        size = 200 * max(counts) // count
+        source = plan.made_once(f"many-{count}", lambda path, count=count, size=size: data.plain_files(path, count, size))
         ours = Lockstep(plan.world, "btrfs", plan.primary(), source, fresh=False)
         peer = Peer(plan.world, "rsync -a", "btrfs", ["rsync -a {source}/ {to}"], source, fresh=False)
         rounds_after_the_first(plan, ours, peer, source)
