@@ -295,24 +295,29 @@ class Compose(unittest.TestCase):
 
     def unpause(self, name):
         """Whatever became of pausing it. Where a health check was begun just as the container froze, the engine waits
-        for that check, which is frozen, and thaws nothing any more: the kernel is asked in its place."""
+        for that check, which is frozen, and thaws nothing any more: the kernel is asked in its place. The engine, which
+        calls the container paused still, then thaws nothing that is not frozen: it finds it frozen the next time."""
         def goes_on():
             with subprocess.Popen(["docker", "unpause", self.container(name)], env=self.environment,
                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as asked:
                 try:
                     asked.wait(15)
                 except subprocess.TimeoutExpired:
-                    self.thaw()
+                    self.freeze(False)
                     asked.wait(60)
-            return self.sh("docker", "inspect", "-f", "{{.State.Paused}}", self.container(name)).stdout.strip() == "false"
+            if self.sh("docker", "inspect", "-f", "{{.State.Paused}}", self.container(name)).stdout.strip() == "false":
+                return True
+            if asked.returncode != 0:
+                self.freeze(True)
+            return False
         self.wait_for(goes_on)
 
-    def thaw(self):
+    def freeze(self, frozen):
         """cgroups(7), of either version."""
         if "freezer" in self.cgroups:
-            file, word = f"/sys/fs/cgroup/freezer{self.cgroups['freezer']}/freezer.state", "THAWED"
+            file, word = f"/sys/fs/cgroup/freezer{self.cgroups['freezer']}/freezer.state", "FROZEN" if frozen else "THAWED"
         else:
-            file, word = f"/sys/fs/cgroup{self.cgroups['']}/cgroup.freeze", "0"
+            file, word = f"/sys/fs/cgroup{self.cgroups['']}/cgroup.freeze", str(int(frozen))
         with open(file, "w", encoding="ascii") as handle:
             handle.write(word)
 
