@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "common/components/sqlite/armed.hpp"
@@ -40,7 +41,12 @@ Result<std::optional<Nanos>> try_clone(const component::Surroundings& at, const 
   return cloned.error();
 }
 
-// A pin by reflink needs room for its WAL twice over (written back), one by reading for all of it.
+// Of a pin by reflink: its WAL stays as it is when others write theirs anew, and is written back,
+// which no page of the database is twice, however long a WAL that once grew is.
+std::uint64_t needed_by_reflink(const Seen& seen, std::uint64_t pages_bytes) {
+  return seen.wal_bytes + std::min(seen.wal_bytes, pages_bytes);
+}
+
 Result<void> check_room(os::Disk& disk, const std::string& store, std::uint64_t needed) {
   constexpr std::uint64_t kMargin = 1U << 20U;
   auto opened = disk.open(os::kCwd, store, O_RDONLY | O_DIRECTORY);
@@ -75,7 +81,9 @@ class SqliteSnapshots final : public component::Snapshots {
     if (os::exists(at_.disk, found.hold)) {
       return make_error(ErrorCode::arm_refused, "a pin of this run is in the store", found.hold);
     }
-    LOCKSTEP_TRY(found.estimate, estimate(store, found));
+    LOCKSTEP_TRY(const std::int64_t pages, database.number("PRAGMA page_count"));
+    const std::uint64_t pages_bytes = static_cast<std::uint64_t>(pages) * found.page_size;
+    LOCKSTEP_TRY(found.estimate, estimate(store, found, pages_bytes));
     return std::unique_ptr<component::Armed>(
         std::make_unique<ArmedDatabase>(at_, std::move(found), std::move(database)));
   }
@@ -126,7 +134,9 @@ class SqliteSnapshots final : public component::Snapshots {
     return database;
   }
 
-  Result<Estimate> estimate(const std::string& store, const ArmedDatabase::Found& found) {
+  // `pages_bytes`: of the database with what its WAL adds.
+  Result<Estimate> estimate(const std::string& store, const ArmedDatabase::Found& found,
+                            std::uint64_t pages_bytes) {
     const std::string& path = found.set.place.location;
     Estimate out;
     out.has_own_fence = true;
@@ -135,7 +145,7 @@ class SqliteSnapshots final : public component::Snapshots {
     if (cloning) {
       out.method = kByReflink;
       out.pin = Nanos{2 * cloning->count} + milliseconds(2);
-      LOCKSTEP_CHECK(check_room(at_.disk, store, 2 * found.seen.wal_bytes));
+      LOCKSTEP_CHECK(check_room(at_.disk, store, needed_by_reflink(found.seen, pages_bytes)));
     } else if (found.wal || found.set.allow_writer_stall) {
       out.method = kByReading;
       out.pin = milliseconds(5);

@@ -55,6 +55,24 @@ TEST_CASE("no room to copy out: refused at arm") {
   nothing_left(world, set);
 }
 
+TEST_CASE("a WAL that once grew needs no more room than itself and the database") {
+  const test::LoopMount place("xfs", "400M");
+  if (!can_mount(place)) return;
+  World world;
+  const auto set = set_at(place.path() + "/ledger.db");
+  make_ledger(set.place.location, "wal", 200);
+  auto writer = open_database(set.place.location);
+  auto reader = open_database(set.place.location);
+  good(reader.run("BEGIN"));
+  good(reader.number("SELECT count(*) FROM entry"));  // of what it sees nothing is written over
+  const std::string wal = set.place.location + "-wal";
+  for (int i = 0; std::filesystem::file_size(wal) < 40'000'000; ++i)
+    good(writer.run("UPDATE entry SET text = hex(randomblob(300)), writer = " + std::to_string(i)));
+  good(reader.run("COMMIT"));
+  fill(place.path(), 60'000'000);
+  pin_now(world, set, "run");
+}
+
 TEST_CASE("the disk fills up while a pin is copied out: no-space, and nothing is left") {
   const test::LoopMount place("ext4", "48M");
   if (!can_mount(place)) return;
