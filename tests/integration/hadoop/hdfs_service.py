@@ -75,8 +75,11 @@ class HdfsService(HadoopService):
         hdfs.remove(f"{at}/names/{NAMES[generation]}")
 
     def truncate(self, path, length):
-        """Inside a block it goes on for a while after the answer: the file is closed when it may be appended to."""
         self.north.truncate(path, length)
+        self.add_when_truncated(path)
+
+    def add_when_truncated(self, path):
+        """Inside a block it goes on for a while after the answer: the file is closed when it may be appended to."""
         deadline = time.monotonic() + 60
         while True:
             try:

@@ -44,7 +44,7 @@ class Generations(HdfsService):
         for i in CHANGED:
             mark = b"%d of generation %d\n" % (i, generation)
             north.append(f"{self.crowd(first + 3)}/file-{i}", mark)
-            self.truncate(f"{self.crowd(first + 4)}/file-{i}", i % 7)
+            north.truncate(f"{self.crowd(first + 4)}/file-{i}", i % 7)
             north.put(f"{self.crowd(first + 5)}/file-{i}", mark)                                  # rewritten
             north.remove(f"{self.crowd(first + 6)}/file-{i}")
             north.remove(f"{self.crowd(first + 7)}/file-{i}")                                     # and its name is given again
@@ -53,6 +53,8 @@ class Generations(HdfsService):
             else:
                 north.mkdir(f"{self.crowd(first + 7)}/file-{i}/now/a/directory")
             north.rename(f"{self.crowd(first + 8)}/file-{i}", f"{self.crowd(first + 9)}/from-beside-{i}")
+        for i in CHANGED:
+            self.add_when_truncated(f"{self.crowd(first + 4)}/file-{i}")
 
     # --- what has to hold
     def assert_kept(self, point, expected):
