@@ -100,7 +100,7 @@ Result<void> ArrivingSet::prepare(const std::optional<Digest256>& base_of_sender
 Result<void> ArrivingSet::restart(const std::string& why) {
   refused(why);
   if (state_.complete) {
-    followed_.emplace();
+    followed_ = Place{};
     return {};
   }
   LOCKSTEP_CHECK(start_anew());

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Generations of incremental points of a directory of HDFS with 10,000 entries (--full: 100,000). The clusters run
+"""Generations of incremental points of a directory of HDFS with 10,000 entries (--full: 100,000 too). The clusters run
 already: `hadoop.py start`, or `scripts/test hadoop`, which does all."""
 import os
 import unittest
@@ -8,9 +8,8 @@ from hdfs_service import HdfsService  # it finds the modules below
 from harness import FULL
 from trees import Trees
 
-ENTRIES = 100_000 if FULL else 10_000
-FOLDERS = 50
-EACH = ENTRIES // FOLDERS    # a folder and what is in it
+ENTRIES, MANY = 10_000, 100_000
+FOLDERS = 50                 # all of the same size
 CHANGED = range(2, 92, 3)    # of a folder, where there is a change for each
 
 
@@ -25,11 +24,11 @@ class Generations(HdfsService):
     def crowd(self, folder):
         return f"{self.path}/crowd/{folder:02}"
 
-    def fill_crowd(self):
+    def fill_crowd(self, entries):
         """Files with content where it is changed later, empty ones as markers are, and directories, a third and more."""
         trees = self.trees["north"]
         for folder in range(FOLDERS):
-            for i in range(1, EACH):
+            for i in range(1, entries // FOLDERS):
                 if i % 3 == 0:
                     trees.mkdir(f"{self.crowd(folder)}/directory-{i}")
                 else:
@@ -62,9 +61,9 @@ class Generations(HdfsService):
         differs = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
         self.assertFalse(differs[:10], f"{len(differs)}, the first: {[(found.get(one), expected.get(one)) for one in differs[:3]]}")
 
-    def generations(self, modes):
+    def generations(self, modes, entries):
         self.fill()
-        self.fill_crowd()
+        self.fill_crowd(entries)
         self.site.up()
         seen, before = {}, ""
         for generation, mode in enumerate(modes):
@@ -73,7 +72,7 @@ class Generations(HdfsService):
                 self.change_crowd(generation)
             self.site.apply(self.policy(mode))
             expected = self.trees["north"].read(self.path)
-            self.assertGreater(len(expected), ENTRIES)
+            self.assertGreater(len(expected), entries)
             point = self.site.run("orders", timeout=3000)["point"]
             self.assert_kept(point, expected)
             certified = self.certificate_of(point, "trail")
@@ -91,15 +90,15 @@ class Generations(HdfsService):
         self.assertEqual(self.south.snapshots(self.to), sorted(f"lockstep-point.orders.trail.{point}" for point in seen))
 
     def test_a_first_copy_and_three_generations_by_push_and_pull_in_turns_are_each_the_directory_as_it_was(self):
-        self.generations(["push", "pull", "push", "pull"])
+        self.generations(["push", "pull", "push", "pull"], MANY if FULL else ENTRIES)
 
     @unittest.skipUnless(FULL, "--full: each all by itself")
     def test_three_generations_by_push(self):
-        self.generations(["push"] * 4)
+        self.generations(["push"] * 4, ENTRIES)
 
     @unittest.skipUnless(FULL, "--full: each all by itself")
     def test_three_generations_by_pull(self):
-        self.generations(["pull"] * 4)
+        self.generations(["pull"] * 4, ENTRIES)
 
 
 if __name__ == "__main__":
