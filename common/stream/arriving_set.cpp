@@ -9,12 +9,10 @@
 
 namespace lockstep::stream {
 
-// ---- what is kept
-// --------------------------------------------------------------------------------
+// ---- what is kept ---------------------------------------------------------------------------
 Result<void> ArrivingSet::load() {
   checkpointed_ = tools_.clock.mono();
   boot_id_ = tools_.clock.quality().boot_id;
-  LOCKSTEP_TRY(base_root_, root_of_base(tools_.disk, job_.base_manifest, outcome_.base_refused));
   LOCKSTEP_TRY(const auto row, job_.log->load());
   if (row) {
     auto kept = decode_state(row->state);
@@ -31,8 +29,9 @@ Result<void> ArrivingSet::load() {
     LOCKSTEP_TRY(const auto version, job_.find_sealed());
     if (version) LOCKSTEP_CHECK(publish_after_crash());
   }
-  // What is sealed is durable, however long ago the last checkpoint was.
-  if (power_lost && !state_.complete) state_.applied = state_.durable;
+  if (state_.complete) return {};  // durable, however long ago the last checkpoint was
+  if (power_lost) state_.applied = state_.durable;
+  LOCKSTEP_TRY(base_root_, root_of_base(tools_.disk, job_.base_manifest, outcome_.base_refused));
   return {};
 }
 
@@ -54,7 +53,7 @@ Result<void> ArrivingSet::save() {
   return job_.log->save(row);
 }
 
-Result<void> ArrivingSet::start_anew() {
+Result<void> ArrivingSet::forget() {
   applier_.reset();
   Result<void> abandoned;
   if (staging_) abandoned = staging_->abandon();
@@ -71,8 +70,7 @@ Result<void> ArrivingSet::start_anew() {
   return abandoned;
 }
 
-// ---- where packs come
-// ----------------------------------------------------------------------------
+// ---- where packs come -----------------------------------------------------------------------
 Result<void> ArrivingSet::prepare(const std::optional<Digest256>& base_of_sender) {
   between_packs_ = true;
   if (state_.complete) {
@@ -86,13 +84,13 @@ Result<void> ArrivingSet::prepare(const std::optional<Digest256>& base_of_sender
   const bool known = applier_ || state_.applied.sequence > 0;
   if (known && state_.applied.apply.with_base != with_base_) {
     refused("it had begun with another base");
-    LOCKSTEP_CHECK(start_anew());
+    LOCKSTEP_CHECK(forget());
   } else if (known) {
     auto resumed = resume();
     if (resumed) return {};
     if (resumed.error().code != ErrorCode::resume_refused) return resumed;
     refused(resumed.error().what);
-    LOCKSTEP_CHECK(start_anew());
+    LOCKSTEP_CHECK(forget());
   }
   return stage();
 }
@@ -103,7 +101,7 @@ Result<void> ArrivingSet::restart(const std::string& why) {
     followed_ = Place{};
     return {};
   }
-  LOCKSTEP_CHECK(start_anew());
+  LOCKSTEP_CHECK(forget());
   LOCKSTEP_CHECK(stage());
   return have_carried();
 }
@@ -135,8 +133,7 @@ std::uint64_t ArrivingSet::durable_sequence() const {
   return followed_ ? followed_->sequence : state_.durable.sequence;
 }
 
-// ---- what an engine brings
-// -----------------------------------------------------------------------
+// ---- what an engine brings ------------------------------------------------------------------
 bool ArrivingSet::may_be_carried() const {
   return job_.may_be_carried && staging_ && !state_.complete && !state_.carried &&
          state_.applied.sequence == 0 && !staging_->carried_to().empty();
@@ -153,8 +150,7 @@ Result<void> ArrivingSet::was_carried(component::Carried carried) {
   return save();
 }
 
-// ---- packs
-// ---------------------------------------------------------------------------------------
+// ---- packs ----------------------------------------------------------------------------------
 Result<void> ArrivingSet::apply(const CheckedPack& pack) {
   const std::uint64_t wire = kPackHeaderBytes + pack.header.wire_length;
   state_.received += wire;
@@ -214,8 +210,7 @@ Result<void> ArrivingSet::interrupted() {
   return followed_ || (applier_ && between_packs_) ? keep() : Result<void>{};
 }
 
-// ---- the end
-// -------------------------------------------------------------------------------------
+// ---- the end --------------------------------------------------------------------------------
 Result<ManifestSummary> ArrivingSet::finish() {
   LOCKSTEP_CHECK(keep());
   if (state_.complete) return read_manifest_summary(tools_.disk, job_.manifest);

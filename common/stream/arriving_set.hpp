@@ -33,10 +33,11 @@ class ArrivingSet {
   // The sender makes other packs than those that came: from the first one again. What is sealed
   // stays as it is.
   Result<void> restart(const std::string& why);
-  // Forgets what was received, here and in the staging; the counts stay. Requires !complete().
-  Result<void> start_anew();
+  // What was received goes, here and in the staging; the counts stay. Requires !complete().
+  Result<void> forget();
 
-  // In the order in which they come. Errors: stream-hostile, target-write, no-space, ...
+  // From here to seal() after prepare(). In the order in which they come. Errors: stream-hostile,
+  // target-write, no-space, ...
   Result<void> apply(const CheckedPack& pack);
   // Journals what was applied: the sender may forget it. Of a sealed set the counts alone: another
   // process stands where it was sealed.
@@ -50,6 +51,7 @@ class ArrivingSet {
 
   // Whether an engine may bring what would travel whole, and nobody knows yet what it brought.
   bool may_be_carried() const;
+  // Requires may_be_carried().
   std::string carried_to() const { return staging_->carried_to(); }
   Result<void> have_carried();
   Result<void> was_carried(component::Carried carried);
@@ -84,7 +86,7 @@ class ArrivingSet {
   std::optional<Digest256> base_root_;
   ResumeState state_;
   bool with_base_ = false;         // what the sender is told to make its packs with
-  std::optional<Place> followed_;  // of a sealed set, from the first connection on
+  std::optional<Place> followed_;  // of a set sealed before this connection
 
   std::unique_ptr<component::Staging> staging_;
   std::unique_ptr<Applier> applier_;

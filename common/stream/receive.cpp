@@ -52,7 +52,7 @@ class Receiver {
     const Error error = done.error();
     if (may_resume(error.code) || set_.complete()) return error;
     // Nothing partial is kept of what cannot be finished.
-    LOCKSTEP_CHECK(set_.start_anew());
+    LOCKSTEP_CHECK(set_.forget());
     return error;
   }
 

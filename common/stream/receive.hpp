@@ -54,7 +54,7 @@ struct ReceiveOutcome {
   std::uint64_t packs = 0;
   std::uint64_t resumed_from = 0;  // the pack after which this process went on; 0: from the start
   std::string carried;             // how an engine carried the content that this side had it bring
-  std::string resume_refused;
+  std::string resume_refused;      // why packs that had come came again
   std::string base_refused;  // why this side's base was not used, where its manifest is damaged
 };
 

@@ -91,9 +91,12 @@ Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStor
   LOCKSTEP_CHECK(os::make_directories(agent.disk, agent.manifest_directory(id.service, id.set)));
 
   LOCKSTEP_TRY(auto row, book.find_received(job.run, id.set));
+  JournalResumeLog log(agent.journal, job.run, id.set);
+  LOCKSTEP_TRY(const auto arrived, log.load());
+  const bool sealed = arrived && arrived->complete;  // it needs no base any more
   std::optional<KeptBase> base;
   bool must_have_base = false;
-  std::vector<std::string> caveats;
+  std::string without_base;
   if (const auto run = base_of(job.set())) {
     must_have_base = fails_without_base(job.set());
     LOCKSTEP_TRY(BaseHere here, find_base(agent, book, records, id, *run, must_have_base));
@@ -103,20 +106,16 @@ Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStor
     if (elsewhere) {
       base.reset();
       must_have_base = false;
-      caveats.push_back("The set was kept elsewhere before: everything was sent.");
-      spdlog::warn("{} of run {}: {}", id.set, job.run, caveats.back());
+      without_base = "The set was kept elsewhere before: everything was sent.";
     }
     const bool gone = base && is_gone(agent, base->version);
     if (gone) {
       base.reset();
       here.missing = "its version is gone";
     }
-    must_have_base = must_have_base && !here.never_was;
+    must_have_base = must_have_base && !here.never_was && !sealed;
     if (must_have_base && !base) return base_lost(id, *run, "of the receiver " + here.missing);
-    if (gone) {
-      caveats.push_back("The base's version was gone: everything was sent.");
-      spdlog::warn("{} of run {}: {}", id.set, job.run, caveats.back());
-    }
+    if (gone) without_base = "The base's version was gone: everything was sent.";
   }
   Received received;
   if (row) {
@@ -134,7 +133,7 @@ Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStor
   component::Context context;
   context.run = job.run;
   context.stop = stop;
-  JournalResumeLog log(agent.journal, job.run, id.set);
+  std::vector<std::string> caveats;
   stream::ReceiveJob in;
   in.transfer = job.run;
   in.epoch = job.epoch.number;
@@ -184,7 +183,12 @@ Result<Transferred> receive_one(const Agent& agent, Book& book, const RecordStor
   LOCKSTEP_CHECK(book.put_received(received));
 
   Transferred done{id.set, outcome.summary, outcome.bytes_received, outcome.bytes_again, {}, {}};
-  if (outcome.incremental) done.base = base_of(job.set());
+  if (outcome.incremental) {
+    done.base = base_of(job.set());
+  } else if (!without_base.empty()) {
+    done.caveats.push_back(without_base);
+    spdlog::warn("{} of run {}: {}", id.set, job.run, without_base);
+  }
   if (!outcome.carried.empty()) done.caveats.push_back(outcome.carried);
   if (!outcome.base_refused.empty()) {
     done.caveats.push_back("Everything was sent, for want of a base: " + outcome.base_refused);

@@ -81,8 +81,11 @@ class SqliteSnapshots final : public component::Snapshots {
     if (os::exists(at_.disk, found.hold)) {
       return make_error(ErrorCode::arm_refused, "a pin of this run is in the store", found.hold);
     }
-    LOCKSTEP_TRY(const std::int64_t pages, database.number("PRAGMA page_count"));
-    const std::uint64_t pages_bytes = static_cast<std::uint64_t>(pages) * found.page_size;
+    std::uint64_t pages_bytes = found.seen.bytes;
+    if (found.wal) {  // what is in it may be more pages; to count them waits for no writer
+      LOCKSTEP_TRY(const std::int64_t pages, database.number("PRAGMA page_count"));
+      pages_bytes = static_cast<std::uint64_t>(pages) * found.page_size;
+    }
     LOCKSTEP_TRY(found.estimate, estimate(store, found, pages_bytes));
     return std::unique_ptr<component::Armed>(
         std::make_unique<ArmedDatabase>(at_, std::move(found), std::move(database)));
@@ -149,7 +152,7 @@ class SqliteSnapshots final : public component::Snapshots {
     } else if (found.wal || found.set.allow_writer_stall) {
       out.method = kByReading;
       out.pin = milliseconds(5);
-      LOCKSTEP_CHECK(check_room(at_.disk, store, found.seen.bytes + found.seen.wal_bytes));
+      LOCKSTEP_CHECK(check_room(at_.disk, store, pages_bytes));  // the copy has no WAL
     } else {
       return make_error(ErrorCode::not_supported,
                         "a database with a rollback journal, on a file system without reflinks, "

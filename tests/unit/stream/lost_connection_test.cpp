@@ -32,7 +32,7 @@ class TwoDirectories {
     REQUIRE(builder_.finish());
   }
   void silent(bool silent) { silent_ = silent; }
-  Control end(Victim& victim) {
+  Control end(Victim& victim, std::optional<Digest256> other_root = {}) {
     auto writer = ManifestWriter::create(*victim.peers.disk, victim.scratch / "as-it-should-be",
                                          WithNative::no);
     REQUIRE(writer);
@@ -41,7 +41,9 @@ class TwoDirectories {
     const auto summary = writer->finish();
     REQUIRE(summary);
     Control fin("fin");
-    fin.set("sequence", count_).digest("chain", builder_.chain()).digest("root", summary->root);
+    fin.set("sequence", count_)
+        .digest("chain", builder_.chain())
+        .digest("root", other_root.value_or(summary->root));
     fin.set("entries", summary->entries).set("bytes", summary->bytes);
     sender_.says(fin);
     return fin;
@@ -123,9 +125,9 @@ TEST_CASE("a sender that makes other packs of what is sealed is heard to its end
     CHECK(ended->resume_refused == "the version makes other packs");
   }
   SECTION("to another root") {
-    Control other("fin");
-    other.set("sequence", 0).digest("chain", Digest128{}).digest("root", Digest256{});
-    again.channel->says(other);
+    TwoDirectories said(*again.channel);
+    said.packs(In::two_packs);
+    said.end(victim, Digest256{});
     const auto ended = peers.receive(again, peers.receive_job(kRun, "", log));
     REQUIRE_FALSE(ended.has_value());
     CHECK_THAT(name(ended.error()), Catch::StartsWith("stream-digest"));
@@ -134,6 +136,24 @@ TEST_CASE("a sender that makes other packs of what is sealed is heard to its end
   if (!kept) FAIL(kept.error().text());
   CHECK(kept->root == fin.digest<32>("root"));
   CHECK(peers.component->target()->list(peers.set("south"))->size() == 1);
+}
+
+TEST_CASE("a base that is damaged after the seal is not told as a reason to send everything") {
+  Victim victim;
+  Peers& peers = victim.peers;
+  const Control fin = two_directories(victim, victim.sender());
+  FileLog log(peers.log(kRun));
+  REQUIRE(peers.receive(victim.link, peers.receive_job(kRun, "", log)).has_value());
+
+  ScriptedLink again;
+  again.channel->says(hello());
+  again.channel->says(fin);
+  auto job = peers.receive_job(kRun, "", log);
+  job.base_manifest = victim.scratch / "damaged";
+  std::ofstream(job.base_manifest) << "no manifest";
+  const auto ended = peers.receive(again, std::move(job));
+  if (!ended) FAIL(ended.error().text());
+  CHECK(ended->base_refused.empty());
 }
 
 TEST_CASE("packs behind those that were sealed are heard to their end without a word before") {
