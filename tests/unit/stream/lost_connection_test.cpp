@@ -207,6 +207,34 @@ TEST_CASE("what was sealed with a base is asked for with one though this side ha
   CHECK(ended->incremental);
 }
 
+TEST_CASE("what was sealed before a power loss is not asked for again") {
+  Victim victim;
+  Peers& peers = victim.peers;
+  const Control fin = two_directories(victim, victim.sender(), In::two_packs);
+  FileLog log(peers.log(kRun));
+  REQUIRE(peers.receive(victim.link, peers.receive_job(kRun, "", log)).has_value());
+  auto row = log.load();
+  REQUIRE(row);
+  REQUIRE(row->has_value());
+  auto state = decode_state((*row)->state);
+  REQUIRE(state);
+  REQUIRE(state->durable.sequence < state->applied.sequence);
+  state->boot_id = "another";
+  (*row)->state = encode_state(*state);
+  REQUIRE(log.save(**row));
+
+  ScriptedLink again;
+  again.channel->says(hello());
+  again.channel->says(fin);
+  std::optional<std::uint64_t> after;
+  again.channel->on_control = [&](const Control& one) {
+    if (one.type() == "start") after = one.number("sequence");
+  };
+  const auto ended = peers.receive(again, peers.receive_job(kRun, "", log));
+  if (!ended) FAIL(ended.error().text());
+  CHECK(after == 2U);
+}
+
 TEST_CASE("a pack that is being sent as the connection is lost is sent on the next one") {
   SendingVictim victim;
   Peers& peers = victim.peers;
