@@ -31,7 +31,11 @@ class TwoDirectories {
     REQUIRE(builder_.entry(entry("more", EntryKind::directory), Action::create));
     REQUIRE(builder_.finish());
   }
-  void silent(bool silent) { silent_ = silent; }
+  // Only packs from here to there are said from now on; the others are as if they had been.
+  void only(std::uint64_t first, std::uint64_t last = UINT64_MAX) {
+    first_ = first;
+    last_ = last;
+  }
   Control end(Victim& victim, std::optional<Digest256> other_root = {}) {
     auto writer = ManifestWriter::create(*victim.peers.disk, victim.scratch / "as-it-should-be",
                                          WithNative::no);
@@ -51,11 +55,12 @@ class TwoDirectories {
 
  private:
   Scripted& sender_;
-  bool silent_ = false;
+  std::uint64_t first_ = 1;
+  std::uint64_t last_ = UINT64_MAX;
   std::uint64_t count_ = 0;
   PackBuilder builder_{kRun, 7, [this](RawPack pack) -> Result<void> {
                          ++count_;
-                         if (!silent_) sender_.says(std::move(pack));
+                         if (first_ <= count_ && count_ <= last_) sender_.says(std::move(pack));
                          return {};
                        }};
 };
@@ -63,7 +68,20 @@ class TwoDirectories {
 Control two_directories(Victim& victim, Scripted& sender, In in = In::one_pack) {
   TwoDirectories said(sender);
   said.packs(in);
-  return said.end(victim);
+  const Control fin = said.end(victim);
+  sender.says(Control("bye"));
+  return fin;
+}
+
+void change_state(FileLog& log, const std::function<void(ResumeState&)>& change) {
+  auto row = log.load();
+  REQUIRE(row);
+  REQUIRE(row->has_value());
+  auto state = decode_state((*row)->state);
+  REQUIRE(state);
+  change(*state);
+  (*row)->state = encode_state(*state);
+  REQUIRE(log.save(**row));
 }
 
 }  // namespace
@@ -76,6 +94,7 @@ TEST_CASE("a connection that is lost before the seal does not end the manifest t
   victim.link.next = std::make_unique<Scripted>();
   victim.link.next->says(hello());
   victim.link.next->says(fin);
+  victim.link.next->says(Control("bye"));
 
   FileLog log(peers.log(kRun));
   const auto received = peers.receive(victim.link, peers.receive_job(kRun, "", log));
@@ -88,7 +107,9 @@ TEST_CASE("a connection that is lost before the seal does not end the manifest t
 TEST_CASE("a sender that cannot keep its manifest after the seal is heard, and may come again") {
   Victim victim;
   Peers& peers = victim.peers;
-  const Control fin = two_directories(victim, victim.sender());
+  TwoDirectories said(victim.sender());
+  said.packs();
+  const Control fin = said.end(victim);
   victim.sender().says(fail_control("fail", make_error(ErrorCode::io, "no manifest", "/there")));
   FileLog log(peers.log(kRun));
   const auto received = peers.receive(victim.link, peers.receive_job(kRun, "", log));
@@ -98,6 +119,7 @@ TEST_CASE("a sender that cannot keep its manifest after the seal is heard, and m
   ScriptedLink again;
   again.channel->says(hello());
   again.channel->says(fin);
+  again.channel->says(Control("bye"));
   const auto ended = peers.receive(again, peers.receive_job(kRun, "", log));
   if (!ended) FAIL(ended.error().text());
   CHECK(peers.component->target()->list(peers.set("south"))->size() == 1);
@@ -138,6 +160,67 @@ TEST_CASE("a sender that makes other packs of what is sealed is heard to its end
   CHECK(peers.component->target()->list(peers.set("south"))->size() == 1);
 }
 
+TEST_CASE("what is sealed is followed on the next connection from where the last one was lost") {
+  Victim victim;
+  Peers& peers = victim.peers;
+  const Control fin = two_directories(victim, victim.sender());
+  FileLog log(peers.log(kRun));
+  REQUIRE(peers.receive(victim.link, peers.receive_job(kRun, "", log)).has_value());
+
+  ScriptedLink again;
+  again.channel->says(hello());
+  Control restart("restart");
+  restart.bytes("why", "the version makes other packs");
+  again.channel->says(restart);
+  again.channel->waits_for(2);
+  TwoDirectories first(*again.channel);
+  first.only(1, 1);
+  first.packs(In::two_packs);
+  again.channel->lost_at = "credit";
+  again.next = std::make_unique<Scripted>();
+  again.next->says(hello());
+  again.next->waits_for(1);
+  std::optional<std::uint64_t> from;
+  again.next->on_control = [&](const Control& one) {
+    if (one.type() == "start") from = one.number("sequence");
+  };
+  TwoDirectories second(*again.next);
+  second.only(2);
+  second.packs(In::two_packs);
+  second.end(victim);
+  again.next->says(Control("bye"));
+  const auto ended = peers.receive(again, peers.receive_job(kRun, "", log));
+  if (!ended) FAIL(ended.error().text());
+  CHECK(from == 1U);
+  CHECK(ended->summary.root == fin.digest<32>("root"));
+}
+
+TEST_CASE("what an engine carried before the seal is told again to a sender that starts again") {
+  Victim victim;
+  Peers& peers = victim.peers;
+  two_directories(victim, victim.sender());
+  FileLog log(peers.log(kRun));
+  REQUIRE(peers.receive(victim.link, peers.receive_job(kRun, "", log)).has_value());
+  change_state(log, [](ResumeState& state) {
+    state.carried = component::Carried{.any = true, .how = "carried", .except = {"x"}};
+  });
+
+  ScriptedLink again;
+  again.channel->says(hello());
+  Control restart("restart");
+  restart.bytes("why", "the version makes other packs");
+  again.channel->says(restart);
+  again.channel->waits_for(2);
+  std::vector<std::string> told;
+  again.channel->on_control = [&](const Control& one) {
+    if (one.type() == "start" && one.number("had") == 1) told.push_back(one.string("how"));
+  };
+  two_directories(victim, *again.channel, In::two_packs);
+  const auto ended = peers.receive(again, peers.receive_job(kRun, "", log));
+  if (!ended) FAIL(ended.error().text());
+  CHECK(told == std::vector<std::string>{"carried", "carried"});
+}
+
 TEST_CASE("a base that is damaged after the seal is not told as a reason to send everything") {
   Victim victim;
   Peers& peers = victim.peers;
@@ -148,6 +231,7 @@ TEST_CASE("a base that is damaged after the seal is not told as a reason to send
   ScriptedLink again;
   again.channel->says(hello());
   again.channel->says(fin);
+  again.channel->says(Control("bye"));
   auto job = peers.receive_job(kRun, "", log);
   job.base_manifest = victim.scratch / "damaged";
   std::ofstream(job.base_manifest) << "no manifest";
@@ -166,11 +250,11 @@ TEST_CASE("packs behind those that were sealed are heard to their end without a 
   ScriptedLink again;
   again.channel->says(hello());
   TwoDirectories said(*again.channel);
-  said.silent(true);
+  said.only(2);
   said.packs();
-  said.silent(false);
   said.another_pack();
   said.end(victim);
+  again.channel->says(Control("bye"));
   const auto ended = peers.receive(again, peers.receive_job(kRun, "", log));
   if (!ended) FAIL(ended.error().text());
   CHECK(ended->resume_refused.empty());
@@ -182,14 +266,7 @@ TEST_CASE("what was sealed with a base is asked for with one though this side ha
   const Control fin = two_directories(victim, victim.sender());
   FileLog log(peers.log(kRun));
   REQUIRE(peers.receive(victim.link, peers.receive_job(kRun, "", log)).has_value());
-  auto row = log.load();
-  REQUIRE(row);
-  REQUIRE(row->has_value());
-  auto state = decode_state((*row)->state);
-  REQUIRE(state);
-  state->applied.apply.with_base = true;
-  (*row)->state = encode_state(*state);
-  REQUIRE(log.save(**row));
+  change_state(log, [](ResumeState& state) { state.applied.apply.with_base = true; });
 
   const bool sender_has_one = GENERATE(true, false);
   ScriptedLink again;
@@ -197,6 +274,7 @@ TEST_CASE("what was sealed with a base is asked for with one though this side ha
   if (sender_has_one) greeting.digest("base", Digest256{});
   again.channel->says(greeting);
   again.channel->says(fin);
+  again.channel->says(Control("bye"));
   std::optional<std::uint64_t> base;
   again.channel->on_control = [&](const Control& one) {
     if (one.type() == "start") base = one.number("base");
@@ -213,19 +291,15 @@ TEST_CASE("what was sealed before a power loss is not asked for again") {
   const Control fin = two_directories(victim, victim.sender(), In::two_packs);
   FileLog log(peers.log(kRun));
   REQUIRE(peers.receive(victim.link, peers.receive_job(kRun, "", log)).has_value());
-  auto row = log.load();
-  REQUIRE(row);
-  REQUIRE(row->has_value());
-  auto state = decode_state((*row)->state);
-  REQUIRE(state);
-  REQUIRE(state->durable.sequence < state->applied.sequence);
-  state->boot_id = "another";
-  (*row)->state = encode_state(*state);
-  REQUIRE(log.save(**row));
+  change_state(log, [](ResumeState& state) {
+    REQUIRE(state.durable.sequence < state.applied.sequence);
+    state.boot_id = "another";
+  });
 
   ScriptedLink again;
   again.channel->says(hello());
   again.channel->says(fin);
+  again.channel->says(Control("bye"));
   std::optional<std::uint64_t> after;
   again.channel->on_control = [&](const Control& one) {
     if (one.type() == "start") after = one.number("sequence");
